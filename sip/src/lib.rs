@@ -1,1 +1,3 @@
 //! SIP without I/O.
+
+pub mod sdp;
