@@ -1,3 +1,4 @@
-//! The switch.
+//! The switch: sockets, lanes, legs and calls. Knows no HTTP and no JSON.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod browser;
