@@ -2,3 +2,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod browser;
+#[path = "vocabulary/media.rs"]
+pub mod vocabulary;

@@ -1,8 +1,11 @@
 //! The words between a [`Peer`](super::rtc::Peer) and its owner. Plain values, no foreign type among them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::vocabulary::{Packet, Payload};
 
 /// An address where a page can reach us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,36 +44,17 @@ pub enum Output {
     Disconnected(Lost),
 }
 
-/// An RTP packet from the page, without header extensions.
-#[derive(Debug, Clone)]
-pub struct Packet {
-    /// One of the agreed payload types.
-    pub payload_type: u8,
-    /// Sequence number extended over its roll-overs.
-    pub sequence: u64,
-    /// RTP timestamp in the payload type's clock.
-    pub timestamp: u32,
-    /// The marker bit: first packet after a silence.
-    pub marker: bool,
-    /// The page's stream.
-    pub ssrc: u32,
-    /// When the datagram arrived.
-    pub received: Instant,
-    /// The payload.
-    pub payload: Arc<[u8]>,
-}
-
 /// An RTP packet for the page.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// One of the agreed payload types.
-    pub payload_type: u8,
-    /// RTP timestamp in the payload type's clock.
+    /// What it carries; must have been agreed.
+    pub kind: Payload,
+    /// RTP timestamp in the clock of `kind`.
     pub timestamp: u32,
     /// The marker bit: first packet after a silence.
     pub marker: bool,
     /// The payload, at most [`MAX_PAYLOAD`] bytes.
-    pub payload: Arc<[u8]>,
+    pub payload: Bytes,
 }
 
 /// What both ends counted, from RTCP and our own packets.
@@ -122,9 +106,9 @@ pub enum SendError {
     /// ICE or DTLS is not done yet, or the peer has ended.
     #[error("not connected")]
     NotConnected,
-    /// The payload type is not among the agreed ones, or the page does not receive.
-    #[error("payload type {0} was not agreed")]
-    NotAgreed(u8),
+    /// This kind of payload was not agreed, or the page does not receive.
+    #[error("{0:?} was not agreed")]
+    NotAgreed(Payload),
     /// More than [`MAX_PAYLOAD`] bytes.
     #[error("payload of {0} bytes is too long")]
     TooLong(usize),

@@ -20,6 +20,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use codecs::CodecId;
 use str0m::config::DtlsCert;
 use str0m::crypto::{self, CryptoProvider, Fingerprint};
 use str0m::format::{Codec, CodecConfig, FormatParams};
@@ -29,9 +31,10 @@ use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
 pub use super::peer::{
-    Counts, LocalAddress, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Packet, Report, SendError,
+    Counts, LocalAddress, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report, SendError,
 };
-use super::sdp::{self, Agreed, AudioCodec, Description, SdpError, Setup};
+use super::sdp::{self, Agreed, Description, SdpError, Setup};
+use crate::vocabulary::Packet;
 
 /// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
 #[derive(Clone)]
@@ -49,7 +52,7 @@ pub struct PeerConfig {
     /// Our certificate.
     pub certificate: Certificate,
     /// The codecs we want, best first. The page sends the first that it has too.
-    pub audio: Vec<AudioCodec>,
+    pub audio: Vec<CodecId>,
 }
 
 /// One page's peer connection.
@@ -225,23 +228,25 @@ impl Peer {
     /// # Errors
     /// The packet is dropped then; nothing is kept for later.
     pub fn send(&mut self, packet: Outgoing, now: Instant) -> Result<(), SendError> {
-        let Outgoing {
-            payload_type,
-            timestamp,
-            marker,
-            payload,
-        } = packet;
         if self.state != State::Connected {
             return Err(SendError::NotConnected);
         }
-        if !self.agreed.page_receives || !self.agreed.has(payload_type) {
-            return Err(SendError::NotAgreed(payload_type));
+        let number = self
+            .agreed
+            .payload_type(packet.kind)
+            .filter(|_| self.agreed.page_receives);
+        let number = Pt::new_with_value(number.ok_or(SendError::NotAgreed(packet.kind))?);
+        if packet.payload.len() > MAX_PAYLOAD {
+            return Err(SendError::TooLong(packet.payload.len()));
         }
-        if payload.len() > MAX_PAYLOAD {
-            return Err(SendError::TooLong(payload.len()));
-        }
-        let number = Pt::new_with_value(payload_type);
-        let packet = RtpWrite::new(number, self.next_sequence.into(), timestamp, now, payload).marker(marker);
+        let Outgoing {
+            timestamp,
+            marker,
+            payload,
+            ..
+        } = packet;
+        let packet =
+            RtpWrite::new(number, self.next_sequence.into(), timestamp, now, &payload[..]).marker(marker);
         if let Some(stream) = self.rtc.direct_api().stream_tx(&self.ssrc) {
             stream.write_rtp(packet);
             self.next_sequence += 1;
@@ -451,16 +456,22 @@ impl Peer {
     }
 
     fn packet(&mut self, packet: RtpPacket) {
-        let payload_type = *packet.header.payload_type;
-        if self.state == State::Connected && self.agreed.has(payload_type) {
+        let RtpPacket {
+            header,
+            payload,
+            timestamp: received,
+            ..
+        } = packet;
+        let kind = self.agreed.kind(*header.payload_type);
+        if let (State::Connected, Some(payload_kind)) = (self.state, kind) {
             self.outputs.push_back(Output::Packet(Packet {
-                payload_type,
-                sequence: *packet.seq_no,
-                timestamp: packet.header.timestamp,
-                marker: packet.header.marker,
-                ssrc: *packet.header.ssrc,
-                received: packet.timestamp,
-                payload: packet.payload,
+                payload_kind,
+                ssrc: *header.ssrc,
+                sequence: header.sequence_number,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                payload: Bytes::from_owner(payload),
+                received,
             }));
         }
     }
@@ -550,11 +561,9 @@ fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
     for numbered in &agreed.audio {
         let number = Pt::new_with_value(numbered.payload_type);
         let (codec, rate, channels) = match numbered.codec {
-            AudioCodec::Opus => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
-            // str0m counts G.722 as what it is and knows its 8000 Hz RTP clock.
-            AudioCodec::G722 => (Codec::G722, Frequency::SIXTEEN_KHZ, None),
-            AudioCodec::Pcmu => (Codec::PCMU, Frequency::EIGHT_KHZ, None),
-            AudioCodec::Pcma => (Codec::PCMA, Frequency::EIGHT_KHZ, None),
+            CodecId::Opus => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
+            CodecId::Pcmu => (Codec::PCMU, Frequency::EIGHT_KHZ, None),
+            CodecId::Pcma => (Codec::PCMA, Frequency::EIGHT_KHZ, None),
         };
         codecs.add_config(number, None, codec, rate, channels, plain);
     }

@@ -11,7 +11,10 @@ mod write;
 
 pub(crate) use write::{Local, OFFERED_MID, OFFERED_MID_EXTENSION, answer, offer};
 
+use codecs::CodecId;
 use thiserror::Error;
+
+use crate::vocabulary::Payload;
 
 /// Longest description accepted, in bytes. A page with every codec of a browser sends 6 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -19,60 +22,6 @@ pub const MAX_BYTES: usize = 64 * 1024;
 pub const MAX_MEDIA: usize = 32;
 /// Most payload types taken from one m-line; RTP has 128 numbers.
 pub const MAX_PAYLOADS: usize = 128;
-
-/// A sound format that browsers have and we can bridge or transcode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AudioCodec {
-    /// Opus, RFC 7587: `opus/48000/2` whatever it carries.
-    Opus,
-    /// G.722, RFC 3551 §4.5.2: 16 kHz sound on an 8000 Hz RTP clock.
-    G722,
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.711 A-law.
-    Pcma,
-}
-
-impl AudioCodec {
-    /// Every codec that can be offered to a page.
-    pub const ALL: [AudioCodec; 4] = [Self::Opus, Self::G722, Self::Pcmu, Self::Pcma];
-
-    /// The encoding name of `a=rtpmap`, as browsers write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Opus => "opus",
-            Self::G722 => "G722",
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-        }
-    }
-
-    /// The RTP clock, in Hz.
-    pub fn clock_rate(self) -> u32 {
-        match self {
-            Self::Opus => 48_000,
-            Self::G722 | Self::Pcmu | Self::Pcma => 8_000,
-        }
-    }
-
-    /// The payload type we use when we offer; static ones are RFC 3551's, 111 is what browsers use for Opus.
-    pub fn offered_payload_type(self) -> u8 {
-        match self {
-            Self::Opus => 111,
-            Self::G722 => 9,
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-        }
-    }
-
-    fn from_rtpmap(name: &str, clock_rate: u32, channels: u32) -> Option<Self> {
-        let codec = Self::ALL
-            .into_iter()
-            .find(|codec| codec.name().eq_ignore_ascii_case(name))?;
-        let wanted_channels = if codec == Self::Opus { 2 } else { 1 };
-        (codec.clock_rate() == clock_rate && channels == wanted_channels).then_some(codec)
-    }
-}
 
 /// Which way media flows, always told from the side whose description it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,9 +84,9 @@ pub(crate) enum Setup {
     Passive,
 }
 
-/// One payload type of an m-line that has a usable `a=rtpmap` (or a static number).
+/// One payload type of an m-line with a usable `a=rtpmap` (or a static number).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Payload {
+pub(crate) struct Format {
     pub(crate) number: u8,
     pub(crate) name: String,
     pub(crate) clock_rate: u32,
@@ -145,9 +94,15 @@ pub(crate) struct Payload {
     pub(crate) fmtp: String,
 }
 
-impl Payload {
+impl Format {
+    /// Which of our codecs this is. The channels count too: `opus/48000` without `/2` is no Opus (RFC 7587 §7).
+    fn codec(&self) -> Option<CodecId> {
+        let codec = CodecId::from_rtpmap(&self.name, self.clock_rate)?;
+        (u32::from(codec.spec().sdp_channels) == self.channels).then_some(codec)
+    }
+
     fn unnamed(number: u8) -> Self {
-        Payload {
+        Format {
             number,
             name: String::new(),
             clock_rate: 0,
@@ -180,7 +135,7 @@ pub(crate) struct Section {
     pub(crate) first_format: String,
     pub(crate) rejected: bool,
     pub(crate) mid: Option<String>,
-    pub(crate) payloads: Vec<Payload>,
+    pub(crate) payloads: Vec<Format>,
     pub(crate) direction: Direction,
     pub(crate) rtcp_mux: bool,
     pub(crate) ssrc: Option<u32>,
@@ -221,7 +176,7 @@ pub struct OpusParameters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumberedCodec {
     /// The codec.
-    pub codec: AudioCodec,
+    pub codec: CodecId,
     /// Its RTP payload type, the same both ways.
     pub payload_type: u8,
     /// The page's wishes; all off for anything but Opus.
@@ -256,15 +211,35 @@ pub struct Agreed {
 }
 
 impl Agreed {
-    /// Whether packets of this payload type may flow.
-    pub fn has(&self, payload_type: u8) -> bool {
-        self.audio
+    /// What packets with this payload type carry; `None`: they were not agreed.
+    pub fn kind(&self, payload_type: u8) -> Option<Payload> {
+        let codec = self
+            .audio
             .iter()
-            .any(|numbered| numbered.payload_type == payload_type)
-            || self
+            .find(|numbered| numbered.payload_type == payload_type);
+        let event = self
+            .telephone_events
+            .iter()
+            .find(|event| event.payload_type == payload_type);
+        codec
+            .map(|numbered| Payload::Audio(numbered.codec))
+            .or_else(|| event.map(|event| Payload::TelephoneEvent(event.clock_rate)))
+    }
+
+    /// The payload type for this; `None`: it was not agreed.
+    pub fn payload_type(&self, kind: Payload) -> Option<u8> {
+        match kind {
+            Payload::Audio(codec) => self
+                .audio
+                .iter()
+                .find(|numbered| numbered.codec == codec)
+                .map(|numbered| numbered.payload_type),
+            Payload::TelephoneEvent(clock) => self
                 .telephone_events
                 .iter()
-                .any(|event| event.payload_type == payload_type)
+                .find(|event| event.clock_rate == clock)
+                .map(|event| event.payload_type),
+        }
     }
 }
 
@@ -273,9 +248,9 @@ impl Description {
     pub fn audio_codecs(&self) -> Vec<NumberedCodec> {
         let mut found: Vec<NumberedCodec> = Vec::new();
         for payload in &self.sections[self.audio].payloads {
-            let codec = AudioCodec::from_rtpmap(&payload.name, payload.clock_rate, payload.channels);
+            let codec = payload.codec();
             if let Some(codec) = codec.filter(|codec| found.iter().all(|known| known.codec != *codec)) {
-                let opus = if codec == AudioCodec::Opus {
+                let opus = if codec == CodecId::Opus {
                     opus_parameters(&payload.fmtp)
                 } else {
                     OpusParameters::default()
@@ -321,7 +296,7 @@ impl Description {
                 .iter()
                 .any(|ours| ours.codec == numbered.codec && ours.payload_type == number)
         };
-        let wanted: Vec<AudioCodec> = self
+        let wanted: Vec<CodecId> = self
             .audio_codecs()
             .into_iter()
             .filter(same)
@@ -335,7 +310,7 @@ impl Description {
     }
 
     /// What we agree on when we want `wanted`, best first.
-    pub(crate) fn agree(&self, wanted: &[AudioCodec]) -> Result<Agreed, SdpError> {
+    pub(crate) fn agree(&self, wanted: &[CodecId]) -> Result<Agreed, SdpError> {
         let section = &self.sections[self.audio];
         let offered = self.audio_codecs();
         let audio: Vec<NumberedCodec> = wanted
@@ -354,7 +329,7 @@ impl Description {
             let clock_rate = payload.clock_rate;
             let wanted = audio
                 .iter()
-                .any(|numbered| numbered.codec.clock_rate() == clock_rate);
+                .any(|numbered| numbered.codec.spec().clock_rate == clock_rate);
             if wanted
                 && telephone_events
                     .iter()

@@ -1,7 +1,7 @@
 //! Reading a page's description: forgiving about form, strict about what is used.
 
 use super::{
-    Description, Direction, IceCredentials, Kind, MAX_BYTES, MAX_MEDIA, MAX_PAYLOADS, Payload, SdpError,
+    Description, Direction, Format, IceCredentials, Kind, MAX_BYTES, MAX_MEDIA, MAX_PAYLOADS, SdpError,
     Section, Setup,
 };
 
@@ -248,7 +248,7 @@ impl Draft {
             first_format: formats.first().copied().unwrap_or("0").to_owned(),
             rejected: port == 0,
             mid: None,
-            payloads: numbers.into_iter().map(Payload::unnamed).collect(),
+            payloads: numbers.into_iter().map(Format::unnamed).collect(),
             direction: Direction::SendRecv,
             rtcp_mux: false,
             ssrc: None,
@@ -293,7 +293,7 @@ impl Draft {
         }
     }
 
-    fn payload(&mut self, number: &str) -> Option<&mut Payload> {
+    fn payload(&mut self, number: &str) -> Option<&mut Format> {
         let number: u8 = number.parse().ok()?;
         self.section
             .payloads

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::{
-    Agreed, AudioCodec, Description, Direction, Kind, NumberedCodec, Payload, Section, Setup, TelephoneEvent,
-};
+use codecs::CodecId;
+
+use super::{Agreed, Description, Direction, Format, Kind, NumberedCodec, Section, Setup, TelephoneEvent};
 
 /// One stream id for everything we send. The WebSDK plays the stream of the *last* track it is told of, so two
 /// different ids would cost the sound.
@@ -13,6 +13,8 @@ const STREAM: &str = "tandem";
 const AUDIO_TRACK: &str = "tandem-audio";
 /// The mid of the audio m-line when we offer.
 pub(crate) const OFFERED_MID: &str = "0";
+/// The one codec of ours without a static number; 111 is what browsers themselves use.
+const OFFERED_OPUS: u8 = 111;
 /// The telephone-event numbers that browsers themselves use.
 const OFFERED_EVENTS: [TelephoneEvent; 2] = [
     TelephoneEvent {
@@ -92,18 +94,22 @@ pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) ->
 }
 
 /// An offer of sound both ways, and what it promises.
-pub(crate) fn offer(codecs: &[AudioCodec], local: &Local<'_>) -> (String, Agreed) {
+pub(crate) fn offer(codecs: &[CodecId], local: &Local<'_>) -> (String, Agreed) {
     let audio: Vec<NumberedCodec> = codecs
         .iter()
         .map(|codec| NumberedCodec {
             codec: *codec,
-            payload_type: codec.offered_payload_type(),
+            payload_type: codec.spec().static_payload_type.unwrap_or(OFFERED_OPUS),
             opus: Default::default(),
         })
         .collect();
     let telephone_events: Vec<TelephoneEvent> = OFFERED_EVENTS
         .into_iter()
-        .filter(|event| codecs.iter().any(|codec| codec.clock_rate() == event.clock_rate))
+        .filter(|event| {
+            codecs
+                .iter()
+                .any(|codec| codec.spec().clock_rate == event.clock_rate)
+        })
         .collect();
     let body = Body {
         codecs: &audio,
@@ -168,16 +174,10 @@ fn audio_section(text: &mut String, body: &Body<'_>, local: &Local<'_>) {
     }
     let _ = write!(text, "a={}\r\n", body.direction.as_str());
     for numbered in body.codecs {
-        let (number, codec) = (numbered.payload_type, numbered.codec);
-        let channels = if codec == AudioCodec::Opus { "/2" } else { "" };
-        let _ = write!(
-            text,
-            "a=rtpmap:{number} {}/{}{channels}\r\n",
-            codec.name(),
-            codec.clock_rate()
-        );
-        if codec == AudioCodec::Opus {
-            let _ = write!(text, "a=fmtp:{number} minptime=10;useinbandfec=1\r\n");
+        let (number, spec) = (numbered.payload_type, numbered.codec.spec());
+        let _ = write!(text, "a=rtpmap:{number} {spec}\r\n");
+        if let Some(fmtp) = spec.fmtp {
+            let _ = write!(text, "a=fmtp:{number} {fmtp}\r\n");
         }
     }
     for event in body.telephone_events {
@@ -219,7 +219,7 @@ fn transport(text: &mut String, mid: Option<&str>, local: &Local<'_>) {
 }
 
 /// The format that stands in an inactive video line: the m-line may not be empty.
-fn placeholder(section: &Section) -> Option<&Payload> {
+fn placeholder(section: &Section) -> Option<&Format> {
     let named = |name: &str| {
         section
             .payloads
@@ -229,8 +229,8 @@ fn placeholder(section: &Section) -> Option<&Payload> {
     named("VP8").or_else(|| named("H264"))
 }
 
-fn inactive_section(text: &mut String, section: &Section, payload: &Payload, local: &Local<'_>) {
-    let Payload {
+fn inactive_section(text: &mut String, section: &Section, payload: &Format, local: &Local<'_>) {
+    let Format {
         number,
         name,
         clock_rate,
