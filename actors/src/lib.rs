@@ -2,5 +2,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod browser;
+pub mod lanes;
 #[path = "vocabulary/media.rs"]
 pub mod vocabulary;
