@@ -12,3 +12,4 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod message;
+pub mod transport;
