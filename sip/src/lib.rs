@@ -11,5 +11,6 @@
 //! Deliberately absent: sockets, clocks, threads, actors, media.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod auth;
 pub mod message;
 pub mod sdp;
