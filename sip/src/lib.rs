@@ -13,4 +13,5 @@
 
 pub mod auth;
 pub mod message;
+pub mod resolve;
 pub mod sdp;
