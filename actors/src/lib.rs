@@ -1,1 +1,3 @@
 //! The switch.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+pub mod registration;

@@ -1,0 +1,3 @@
+//! A registration.
+pub(crate) mod backoff;
+pub(crate) mod state;
