@@ -6,9 +6,9 @@
 //! | Registering | Located | Registering | REGISTER to the first hop |
 //! | Registering | NotLocated | Retrying | tell trouble |
 //! | Registering | Granted | Registered | tell, if it is news |
-//! | Registering | first challenge; a stale one while a try is left | Registering | REGISTER with credentials |
-//! | Registering | second challenge, unusable challenge, 403, 404 | Failed | tell the last failure |
-//! | Registering | stale challenge, tries used up | Retrying | tell trouble |
+//! | Registering | Challenged | Registering | the same REGISTER with credentials |
+//! | Registering | GivenUp for good (a second 401), 403, 404 | Failed | tell the last failure |
+//! | Registering | GivenUp for now (every nonce is stale) | Retrying | tell trouble |
 //! | Registering | 423 with a longer Min-Expires | Registering | REGISTER with it |
 //! | Registering | 503, TimedOut, TransportFailed, a hop is left | Registering | REGISTER to the next hop (RFC 3263 §4.3) |
 //! | Registering | any other final response; no hop left | Retrying | tell trouble |
@@ -19,11 +19,12 @@
 //! | Registered; Retrying with a live binding | Stop | Unregistering | REGISTER with Expires 0 |
 //! | Registering, a REGISTER is out | Stop | Unregistering | waits for its response first |
 //! | Unregistering, that response came | any final | Unregistering, or Gone without a binding | REGISTER with Expires 0 |
-//! | Unregistering | challenge while a try is left | Unregistering | REGISTER with Expires 0 and credentials |
+//! | Unregistering | Challenged | Unregistering | REGISTER with Expires 0 and credentials |
 //! | Unregistering | any other final, TimedOut, TransportFailed, Timer: 2 s | Gone | finish |
 //! | Idle, Failed; Registering, Retrying without a binding | Stop | Gone | finish |
 //!
-//! Every other pair is ignored. At most one REGISTER is out at any time (RFC 3261 §10.2), whatever the order of events.
+//! Every other pair is ignored. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
+//! anew with each `Send` that is not a repetition: `Challenged` comes at most four times in a row. At most one REGISTER is out at any time (RFC 3261 §10.2), whatever the order of events.
 use std::time::{Duration, Instant};
 
 use super::backoff::{Backoff, refresh_after};
@@ -38,8 +39,6 @@ pub(crate) struct Machine {
     jitter: f64,
     hops: usize,
     hop: usize,
-    /// Whether a challenge is known: from then on each REGISTER carries credentials.
-    challenge_known: bool,
     bound_until: Option<Instant>,
     backoff: Backoff,
     told: Option<Told>,
@@ -52,7 +51,7 @@ pub(crate) enum State {
     Registering(Round),
     Registered { refresh_at: Instant },
     Retrying { at: Instant },
-    Unregistering { own: bool, tries: u8, until: Instant },
+    Unregistering { own: bool, until: Instant },
     Failed,
     Gone,
 }
@@ -65,9 +64,6 @@ pub(crate) struct Round {
     sent: bool,
     report_at: Option<Instant>,
     give_up_at: Instant,
-    /// REGISTERs with credentials sent to this hop.
-    tries: u8,
-    challenged: bool,
     too_brief: u8,
 }
 
@@ -91,11 +87,13 @@ pub(crate) enum Answer {
     Provisional,
     /// 2xx: bound for so long.
     Granted(Duration),
-    /// 401, 407. Usable: a realm, scheme and algorithm that we may and can answer.
-    Challenge {
+    /// 401 or 407 to which credentials are ready.
+    Challenged,
+    /// 401 or 407 that is not answered, for good or for now.
+    GivenUp {
         code: u16,
-        stale: bool,
-        usable: bool,
+        info: String,
+        for_good: bool,
     },
     /// 423 with its Min-Expires.
     TooBrief(Duration),
@@ -112,10 +110,11 @@ pub(crate) enum Answer {
 pub(crate) enum Action {
     /// Look up the hops; answer with `Located` or `NotLocated`.
     Locate,
-    /// REGISTER to this hop, for so many seconds, with credentials if there are any.
+    /// REGISTER to this hop, for so many seconds, with credentials if there are any. `again`: the same one after a challenge.
     Send {
         hop: usize,
         expires: u64,
+        again: bool,
     },
     TellRegistered {
         expires: Duration,
@@ -150,8 +149,6 @@ const REPORT_AFTER: Duration = Duration::from_millis(4500);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(40);
 /// How long the end waits for the un-REGISTER.
 const UNREGISTER_WITHIN: Duration = Duration::from_secs(2);
-/// REGISTERs with credentials in one round; more is a challenge loop.
-const MAX_TRIES: u8 = 2;
 /// 423s obeyed in one round.
 const MAX_TOO_BRIEF: u8 = 2;
 
@@ -164,7 +161,6 @@ impl Machine {
             jitter: jitter.clamp(0.0, 1.0),
             hops: 0,
             hop: 0,
-            challenge_known: false,
             bound_until: None,
             backoff: Backoff::default(),
             told: None,
@@ -180,9 +176,7 @@ impl Machine {
             (State::Registered { refresh_at }, Event::Timer) if now >= refresh_at => self.refresh(now),
             (State::Retrying { at }, Event::Timer) if now >= at => self.locate(now),
             (State::Registered { .. } | State::Retrying { .. }, Event::Stop) => self.unregister(now),
-            (State::Unregistering { own, tries, until }, event) => {
-                self.unregistering(own, tries, until, event, now)
-            }
+            (State::Unregistering { own, until }, event) => self.unregistering(own, until, event, now),
             _ => vec![],
         }
     }
@@ -215,7 +209,7 @@ impl Machine {
         match event {
             Event::Located(hops) if !round.sent && hops > 0 => {
                 (self.hops, self.hop) = (hops, 0);
-                self.send(round, now)
+                self.send(round, false, now)
             }
             Event::Located(_) if !round.sent => self.retry(&round, Trouble::of("no address found"), now),
             Event::NotLocated(why) if !round.sent => self.retry(&round, Trouble::of(why), now),
@@ -235,7 +229,6 @@ impl Machine {
             Event::Stop if round.sent => {
                 self.state = State::Unregistering {
                     own: false,
-                    tries: 0,
                     until: now + UNREGISTER_WITHIN,
                 };
                 vec![]
@@ -253,31 +246,17 @@ impl Machine {
                 self.trouble(round, Trouble::of("the registrar granted no time"), now)
             }
             Answer::Granted(time) => self.granted(time, now),
-            Answer::Challenge {
-                code, usable: false, ..
-            } => self.fail(
-                "the registrar asks for an authentication that cannot be given",
+            Answer::Challenged => self.send(round, true, now),
+            Answer::GivenUp {
                 code,
-            ),
-            Answer::Challenge { stale, .. } if round.tries < MAX_TRIES && (stale || !round.challenged) => {
-                round.challenged = true;
-                self.challenge_known = true;
-                self.send(round, now)
-            }
-            Answer::Challenge {
-                code, stale: true, ..
-            } => self.trouble(round, Trouble::status(code, "every nonce is stale"), now),
-            Answer::Challenge { code, .. } => self.fail("wrong user name or password", code),
+                info,
+                for_good: true,
+            } => self.fail(&info, code),
+            Answer::GivenUp { code, info, .. } => self.trouble(round, Trouble::status(code, &info), now),
             Answer::TooBrief(min) if min > self.asked && round.too_brief < MAX_TOO_BRIEF => {
-                // The credentials were good, so challenges count anew.
-                round = Round {
-                    too_brief: round.too_brief + 1,
-                    tries: 0,
-                    challenged: false,
-                    ..round
-                };
+                round.too_brief += 1;
                 self.asked = min;
-                self.send(round, now)
+                self.send(round, false, now)
             }
             Answer::TooBrief(_) => self.trouble(round, Trouble::status(423, "Interval Too Brief"), now),
             Answer::Refused {
@@ -300,41 +279,24 @@ impl Machine {
         }
     }
 
-    fn unregistering(
-        &mut self,
-        own: bool,
-        tries: u8,
-        until: Instant,
-        event: Event,
-        now: Instant,
-    ) -> Vec<Action> {
+    fn unregistering(&mut self, own: bool, until: Instant, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Timer if now >= until => self.finish(),
             Event::Answer(Answer::Provisional) => vec![],
-            // The REGISTER that was out when the end came is done: now ours may go.
+            // The REGISTER that was out when the end came is done: now the last one may go.
             Event::Answer(answer) if !own => {
-                match answer {
-                    Answer::Granted(time) => self.bound_until = Some(now + time),
-                    Answer::Challenge { usable: true, .. } => self.challenge_known = true,
-                    _ => {}
+                if let Answer::Granted(time) = answer {
+                    self.bound_until = Some(now + time);
                 }
                 self.unregister_until(until, now)
             }
-            Event::Answer(Answer::Challenge { usable: true, .. }) if tries < MAX_TRIES => {
-                self.challenge_known = true;
-                self.state = State::Unregistering {
-                    own,
-                    tries: tries + 1,
-                    until,
-                };
-                vec![Action::Send {
-                    hop: self.hop,
-                    expires: 0,
-                }]
-            }
-            Event::Answer(_) => self.finish(),
-            Event::TimedOut | Event::TransportFailed if own => self.finish(),
-            Event::TimedOut | Event::TransportFailed => self.unregister_until(until, now),
+            Event::Answer(Answer::Challenged) => vec![Action::Send {
+                hop: self.hop,
+                expires: 0,
+                again: true,
+            }],
+            Event::TimedOut | Event::TransportFailed if !own => self.unregister_until(until, now),
+            Event::Answer(_) | Event::TimedOut | Event::TransportFailed => self.finish(),
             _ => vec![],
         }
     }
@@ -346,7 +308,7 @@ impl Machine {
 
     fn refresh(&mut self, now: Instant) -> Vec<Action> {
         let round = self.round(now);
-        self.send(round, now)
+        self.send(round, false, now)
     }
 
     fn round(&self, now: Instant) -> Round {
@@ -356,23 +318,20 @@ impl Machine {
             sent: false,
             report_at: (!in_trouble).then(|| now + REPORT_AFTER),
             give_up_at: now + GIVE_UP_AFTER,
-            tries: 0,
-            challenged: false,
             too_brief: 0,
         }
     }
 
-    fn send(&mut self, round: Round, now: Instant) -> Vec<Action> {
-        let tries = round.tries + u8::from(self.challenge_known);
+    fn send(&mut self, round: Round, again: bool, now: Instant) -> Vec<Action> {
         self.state = State::Registering(Round {
             sent: true,
-            tries,
             give_up_at: now + GIVE_UP_AFTER,
             ..round
         });
         vec![Action::Send {
             hop: self.hop,
             expires: self.asked.as_secs(),
+            again,
         }]
     }
 
@@ -392,14 +351,7 @@ impl Machine {
     fn trouble(&mut self, round: Round, trouble: Trouble, now: Instant) -> Vec<Action> {
         if trouble.next_hop && self.hop + 1 < self.hops {
             self.hop += 1;
-            return self.send(
-                Round {
-                    tries: 0,
-                    challenged: false,
-                    ..round
-                },
-                now,
-            );
+            return self.send(round, false, now);
         }
         self.retry(&round, trouble, now)
     }
@@ -441,15 +393,11 @@ impl Machine {
         if self.bound_until.is_none_or(|bound| bound <= now) {
             return self.finish();
         }
-        let tries = u8::from(self.challenge_known);
-        self.state = State::Unregistering {
-            own: true,
-            tries,
-            until,
-        };
+        self.state = State::Unregistering { own: true, until };
         vec![Action::Send {
             hop: self.hop,
             expires: 0,
+            again: false,
         }]
     }
 

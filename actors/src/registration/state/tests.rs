@@ -41,7 +41,9 @@ impl Drive {
 fn brief(actions: &[Action]) -> String {
     let words = actions.iter().map(|action| match action {
         Action::Locate => "locate".to_owned(),
-        Action::Send { hop, expires } => format!("send({hop},{expires})"),
+        Action::Send { hop, expires, again } => {
+            format!("{}({hop},{expires})", if *again { "again" } else { "send" })
+        }
         Action::TellRegistered { expires } => format!("registered({})", expires.as_secs()),
         Action::TellFailed {
             sip_status: Some(code),
@@ -62,11 +64,15 @@ fn granted(seconds: u64) -> Event {
     Event::Answer(Answer::Granted(Duration::from_secs(seconds)))
 }
 
-fn challenge(stale: bool) -> Event {
-    Event::Answer(Answer::Challenge {
+fn challenged() -> Event {
+    Event::Answer(Answer::Challenged)
+}
+
+fn given_up(for_good: bool) -> Event {
+    Event::Answer(Answer::GivenUp {
         code: 401,
-        stale,
-        usable: true,
+        info: "no".into(),
+        for_good,
     })
 }
 
@@ -89,21 +95,14 @@ fn sent(hops: usize, then: &[(f64, Event)]) -> Vec<(f64, Event)> {
 
 /// Registered for an hour after one challenge, then `then`.
 fn registered(then: &[(f64, Event)]) -> Vec<(f64, Event)> {
-    sent(
-        1,
-        &[&[(0.0, challenge(false)), (0.0, granted(HOUR))], then].concat(),
-    )
+    sent(1, &[&[(0.0, challenged()), (0.0, granted(HOUR))], then].concat())
 }
 
 #[test]
 fn a_challenge_is_answered_and_a_grant_is_told() {
     check(&[(0.0, Event::Start)], "registering", "locate");
     check(&sent(1, &[]), "registering", "send(0,3600)");
-    check(
-        &sent(1, &[(0.0, challenge(false))]),
-        "registering",
-        "send(0,3600)",
-    );
+    check(&sent(1, &[(0.0, challenged())]), "registering", "again(0,3600)");
     check(
         &sent(1, &[(0.0, Event::Answer(Answer::Provisional))]),
         "registering",
@@ -115,18 +114,12 @@ fn a_challenge_is_answered_and_a_grant_is_told() {
 #[test]
 fn a_refused_account_fails_for_good() {
     check(
-        &sent(1, &[(0.0, challenge(false)), (0.0, challenge(false))]),
+        &sent(1, &[(0.0, challenged()), (0.0, given_up(true))]),
         "failed",
         "last(401)",
     );
     check(&sent(1, &[(0.0, refused(403))]), "failed", "last(403)");
     check(&sent(1, &[(0.0, refused(404))]), "failed", "last(404)");
-    let unusable = Event::Answer(Answer::Challenge {
-        code: 407,
-        stale: false,
-        usable: false,
-    });
-    check(&sent(1, &[(0.0, unusable)]), "failed", "last(407)");
     check(
         &sent(1, &[(0.0, refused(403)), (9.0, Event::Timer)]),
         "failed",
@@ -135,25 +128,11 @@ fn a_refused_account_fails_for_good() {
 }
 
 #[test]
-fn a_stale_nonce_is_answered_once_more_and_never_blamed_on_the_password() {
-    let stale = [(0.0, challenge(false)), (0.0, challenge(true))];
-    check(&sent(1, &stale), "registering", "send(0,3600)");
+fn nonces_that_are_always_stale_are_trouble_and_no_verdict_on_the_password() {
     check(
-        &sent(1, &[&stale[..], &[(0.0, challenge(true))]].concat()),
+        &sent(1, &[(0.0, challenged()), (0.0, given_up(false))]),
         "retrying",
         "failed(401)",
-    );
-    // A refresh with an old nonce: the first challenge of a round is no verdict on the password.
-    let refresh = (2880.0, Event::Timer);
-    check(
-        &registered(&[refresh.clone(), (0.0, challenge(false))]),
-        "registering",
-        "send(0,3600)",
-    );
-    check(
-        &registered(&[refresh, (0.0, challenge(false)), (0.0, challenge(false))]),
-        "failed",
-        "last(401)",
     );
 }
 
@@ -288,9 +267,9 @@ fn the_end_unregisters_a_live_binding_only() {
         "send(0,0)",
     );
     check(
-        &registered(&[stop.clone(), (0.0, challenge(true))]),
+        &registered(&[stop.clone(), (0.0, challenged())]),
         "unregistering",
-        "send(0,0)",
+        "again(0,0)",
     );
     check(&registered(&[stop.clone(), (0.0, granted(0))]), "gone", "finish");
     check(
@@ -308,8 +287,11 @@ fn the_end_unregisters_a_live_binding_only() {
         "gone",
         "finish",
     );
-    let two = [stop.clone(), (0.0, challenge(true)), (0.0, challenge(true))];
-    check(&registered(&two), "gone", "finish");
+    check(
+        &registered(&[stop.clone(), (0.0, given_up(true))]),
+        "gone",
+        "finish",
+    );
     let trouble = [(2880.0, Event::Timer), (0.0, refused(500)), stop];
     check(&registered(&trouble), "unregistering", "send(0,0)");
 }
@@ -328,11 +310,7 @@ fn the_end_waits_for_a_register_that_is_out() {
         "gone",
         "finish",
     );
-    check(
-        &sent(1, &[stop.clone(), (0.1, challenge(false))]),
-        "gone",
-        "finish",
-    );
+    check(&sent(1, &[stop.clone(), (0.1, challenged())]), "gone", "finish");
     check(&sent(1, &[stop.clone(), (2.0, Event::Timer)]), "gone", "finish");
     let refresh = [(2880.0, Event::Timer), stop, (0.0, Event::TransportFailed)];
     check(&registered(&refresh), "unregistering", "send(0,0)");
@@ -354,7 +332,8 @@ fn any_event() -> impl Strategy<Value = (f64, Event)> {
         Just(Event::NotLocated("no".into())),
         Just(Event::Answer(Answer::Provisional)),
         (0..4000u64).prop_map(granted),
-        proptest::bool::ANY.prop_map(challenge),
+        Just(challenged()),
+        proptest::bool::ANY.prop_map(given_up),
         (0..9000u64).prop_map(too_brief),
         prop_oneof![Just(403), Just(404), Just(480), Just(500), Just(503)].prop_map(refused),
         Just(Event::TimedOut),
