@@ -2,7 +2,7 @@
 //!
 //! Values that come from people or JSON enter through constructors that refuse control characters and name the field
 //! ([`InvalidField`]), so no display name, user part or token can add a header line. Values that come from the network
-//! enter through `parse`.
+//! enter through [`parse`] and, for requests, [`check`].
 
 mod cseq;
 mod error;
@@ -14,12 +14,15 @@ mod host;
 mod method;
 mod name_addr;
 mod params;
+mod parse;
 mod random;
+mod reject;
 mod request;
 mod response;
 mod status;
 mod typed;
 mod uri;
+mod validate;
 mod via;
 
 pub use cseq::CSeq;
@@ -30,11 +33,13 @@ pub use host::{Host, HostPort};
 pub use method::Method;
 pub use name_addr::NameAddr;
 pub use params::Params;
+pub use parse::{MAX_HEADERS, MAX_MESSAGE, ParseError, ParseFailure, parse};
 pub use random::{random_branch, random_call_id, random_tag};
 pub use request::Request;
 pub use response::Response;
 pub use status::StatusCode;
 pub use uri::{SipUri, TelUri, Uri};
+pub use validate::{Capabilities, check};
 pub use via::{BRANCH_COOKIE, Transport, Via};
 
 /// What travels between two SIP elements (RFC 3261 7).
