@@ -15,5 +15,7 @@
 //! Deliberately absent: sockets, clocks, threads, actors, media.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod auth;
 pub mod message;
+pub mod resolve;
 pub mod sdp;

@@ -7,7 +7,7 @@
 mod cseq;
 mod error;
 mod escape;
-mod grammar;
+pub(crate) mod grammar;
 mod header_name;
 mod headers;
 mod host;
