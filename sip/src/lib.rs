@@ -19,3 +19,5 @@ pub mod auth;
 pub mod message;
 pub mod resolve;
 pub mod sdp;
+pub mod transaction;
+pub mod transport;

@@ -33,6 +33,7 @@ pub use host::{Host, HostPort};
 pub use method::Method;
 pub use name_addr::NameAddr;
 pub use params::Params;
+pub(crate) use parse::declared_length;
 pub use parse::{MAX_HEADERS, MAX_MESSAGE, ParseError, ParseFailure, parse};
 pub use random::{random_branch, random_call_id, random_tag};
 pub use request::Request;

@@ -241,6 +241,17 @@ fn finish(
     })
 }
 
+/// The length of the body that a header section declares, for framing: by the same reading that [`parse`] will make of it.
+pub(crate) fn declared_length(section: &[u8]) -> Result<usize, ParseError> {
+    let section = String::from_utf8_lossy(section);
+    let (headers, fault) = read_headers(section.split_once("\r\n").map_or("", |(_, rest)| rest));
+    match fault {
+        // Lines that were not read may hold another length.
+        Some(ParseError::TooManyHeaders) => Err(ParseError::TooManyHeaders),
+        _ => content_length(&headers).map(Option::unwrap_or_default),
+    }
+}
+
 /// The length of the body; several fields are forgiven only when they agree (RFC 4475 3.3.9).
 fn content_length(headers: &Headers) -> Result<Option<usize>, ParseError> {
     let mut length = None;

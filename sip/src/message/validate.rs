@@ -45,7 +45,7 @@ impl Capabilities<'_> {
 /// 505 and syntax that hides who asks are found by [`parse`](super::parse), 482 and 481 by the transaction layer. An RFC 2543
 /// INVITE without branch, From tag, Max-Forwards or Contact passes (RFC 4475 3.4.1).
 pub fn check(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), Box<Response>> {
-    const TABLE: [fn(&Request, &Capabilities<'_>) -> Result<(), Refusal>; 7] = [
+    const TABLE: [Row; 7] = [
         known_method,
         well_formed,
         allowed_method,
@@ -71,6 +71,9 @@ pub fn check(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), B
             Box::new(response)
         })
 }
+
+/// One row of the table.
+type Row = fn(&Request, &Capabilities<'_>) -> Result<(), Refusal>;
 
 struct Refusal {
     code: StatusCode,
