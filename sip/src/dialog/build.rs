@@ -181,8 +181,8 @@ impl Request {
     }
 }
 
-/// What a person dials: a number or name at `domain`, `user@host`, or a whole `sip:`, `sips:` or `tel:` URI. Headers in
-/// a URI are dropped.
+/// What a person dials: a number or name at `domain`, `user@host`, or a whole `sip:`, `sips:` or `tel:` URI; a telephone number
+/// becomes a user of `domain`. Headers in a URI are dropped.
 ///
 /// # Errors
 /// [`InvalidField`] for `callee`.
@@ -206,10 +206,16 @@ pub fn callee_uri(callee: &str, domain: &HostPort) -> Result<Uri, InvalidField> 
             Uri::from(uri)
         }
     };
-    Ok(match uri {
-        Uri::Sip(sip) => sip.without_headers().into(),
-        other => other,
-    })
+    match uri {
+        Uri::Sip(sip) => Ok(sip.without_headers().into()),
+        // RFC 3261 §19.1.6. The domain's gateway knows the telephone network; few proxies route `tel:`.
+        Uri::Tel(tel) => {
+            let mut uri = SipUri::new(domain.host.clone()).with_port(domain.port).with_user(&tel.number())?;
+            uri.params.set("user", "phone")?;
+            Ok(uri.into())
+        }
+        Uri::Other { .. } => Err(error("is no address")),
+    }
 }
 
 fn bounded<'a>(field: &'static str, text: &'a str) -> Result<&'a str, InvalidField> {

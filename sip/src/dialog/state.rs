@@ -107,8 +107,12 @@ impl Dialog {
     }
 
     /// Makes the next request: everything but Via, body and what is particular to the method. INVITE and UPDATE carry our Contact and
-    /// move the peer's target with their 2xx.
+    /// move the peer's target with their 2xx. ACK is made by [`ack`](Self::ack), CANCEL by the transaction layer.
     pub fn request(&mut self, method: Method) -> Request {
+        debug_assert!(
+            !matches!(method, Method::Ack | Method::Cancel),
+            "these two have the number of their INVITE"
+        );
         self.local_cseq = self.local_cseq.saturating_add(1);
         self.ours_open |= method == Method::Invite;
         self.numbered(method, self.local_cseq)

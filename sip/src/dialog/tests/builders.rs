@@ -104,7 +104,7 @@ fn people_dial_numbers_names_addresses_and_uris() {
     check_callee("bob@b.example", Ok("sip:bob@b.example"));
     check_callee("SIP:bob@b.example;transport=tcp", Ok("sip:bob@b.example;transport=tcp"));
     check_callee("sips:bob@b.example", Ok("sips:bob@b.example"));
-    check_callee("tel:+4930123", Ok("tel:+4930123"));
+    check_callee("tel:+49-30-123", Ok("sip:+4930123@pbx.example:5070;user=phone"));
     check_callee("Zoë", Ok("sip:Zo%C3%AB@pbx.example:5070"));
     check_callee("1002;user=phone", Ok("sip:1002%3Buser=phone@pbx.example:5070"));
     check_callee("a:b", Ok("sip:a%3Ab@pbx.example:5070"));
