@@ -1,6 +1,7 @@
 //! The torture messages of RFC 4475 and the IPv6 cases of RFC 5118: parser and stateless checks say what the index expects.
 //!
 //! What needs a transaction or a socket (responses to nobody, framing) is tested where those live.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;
