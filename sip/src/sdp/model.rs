@@ -112,14 +112,7 @@ impl Session {
     /// without changing, so only the content decides.
     pub fn same_content(&self, other: &Self) -> bool {
         let version = other.origin.version;
-        *other
-            == Self {
-                origin: Origin {
-                    version,
-                    ..self.origin.clone()
-                },
-                ..self.clone()
-            }
+        *other == Self { origin: Origin { version, ..self.origin.clone() }, ..self.clone() }
     }
 }
 
@@ -153,9 +146,7 @@ impl Media {
 
     /// Whether the profile is plain RTP (`RTP/AVP` or `RTP/AVPF`), with no keys to exchange.
     pub fn is_plain_rtp(&self) -> bool {
-        ["RTP/AVP", "RTP/AVPF"]
-            .iter()
-            .any(|profile| self.protocol.eq_ignore_ascii_case(profile))
+        ["RTP/AVP", "RTP/AVPF"].iter().any(|profile| self.protocol.eq_ignore_ascii_case(profile))
     }
 
     /// Value of one of the other attributes; empty for a bare flag.
@@ -173,12 +164,7 @@ fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
 
 impl Default for Origin {
     fn default() -> Self {
-        Self {
-            username: "-".into(),
-            id: "0".into(),
-            version: 0,
-            address: "0.0.0.0".into(),
-        }
+        Self { username: "-".into(), id: "0".into(), version: 0, address: "0.0.0.0".into() }
     }
 }
 

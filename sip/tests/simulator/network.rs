@@ -56,27 +56,16 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn new(weather: Weather, born: Instant) -> Self {
-        Self {
-            weather,
-            under_way: BTreeMap::new(),
-            count: 0,
-            born,
-        }
+        Self { weather, under_way: BTreeMap::new(), count: 0, born }
     }
 
     pub(crate) fn is_broken(&self, now: Instant) -> bool {
-        self.weather
-            .breaks_after
-            .is_some_and(|after| now >= self.born + after)
+        self.weather.breaks_after.is_some_and(|after| now >= self.born + after)
     }
 
     /// Takes a message as its sender sees it; it arrives, if it does, as the receiver sees it.
     pub(crate) fn send(&mut self, now: Instant, dice: &mut Dice, bytes: Bytes, flow: Flow) {
-        let seen = Flow {
-            local: flow.remote,
-            remote: flow.local,
-            ..flow
-        };
+        let seen = Flow { local: flow.remote, remote: flow.local, ..flow };
         let (mut copies, mut delay) = (1, Duration::from_millis(10));
         if self.weather.transport == Transport::Udp {
             copies = u64::from(!dice.percent(self.weather.loss));
@@ -87,8 +76,7 @@ impl Network {
                 delay = Duration::from_millis(1) + dice.ms(self.weather.delay);
             }
             self.count += 1;
-            self.under_way
-                .insert((now + delay, self.count), (bytes.clone(), seen));
+            self.under_way.insert((now + delay, self.count), (bytes.clone(), seen));
         }
     }
 

@@ -54,25 +54,13 @@ pub(crate) struct User {
 
 impl User {
     pub(crate) fn new(layer: Layer, flow: Flow) -> Self {
-        Self {
-            layer,
-            flow,
-            plans: BTreeMap::new(),
-            count: 0,
-            sent: HashMap::new(),
-            received: HashMap::new(),
-        }
+        Self { layer, flow, plans: BTreeMap::new(), count: 0, sent: HashMap::new(), received: HashMap::new() }
     }
 
     /// Means to send `count` requests within the next minute.
     pub(crate) fn plan_requests(&mut self, now: Instant, dice: &mut Dice, count: usize) {
-        const METHODS: [Method; 5] = [
-            Method::Invite,
-            Method::Invite,
-            Method::Bye,
-            Method::Register,
-            Method::Options,
-        ];
+        const METHODS: [Method; 5] =
+            [Method::Invite, Method::Invite, Method::Bye, Method::Register, Method::Options];
         for _ in 0..count {
             let method = METHODS[usize::try_from(dice.below(5)).unwrap()].clone();
             let at = now + dice.ms(60_000);
@@ -128,33 +116,16 @@ impl User {
     fn send(&mut self, now: Instant, dice: &mut Dice, method: Method) {
         let party = |user: &str| NameAddr::new(format!("sip:{user}@example.com").parse::<Uri>().unwrap());
         let from = party("caller").with_tag(&random_tag()).unwrap();
-        let to = if method == Method::Bye {
-            party("callee").with_tag("dialog").unwrap()
-        } else {
-            party("callee")
-        };
+        let to =
+            if method == Method::Bye { party("callee").with_tag("dialog").unwrap() } else { party("callee") };
         let uri = "sip:callee@example.com".parse().unwrap();
         let request = Request::new(method.clone(), uri, from, to, &random_call_id(), 1).unwrap();
-        let key = self
-            .layer
-            .send_request(now, request, self.flow, self.sent_by())
-            .unwrap();
+        let key = self.layer.send_request(now, request, self.flow, self.sent_by()).unwrap();
         let is_invite = method == Method::Invite;
-        self.sent.insert(
-            key,
-            Sent {
-                is_invite,
-                begun: Some(now),
-                ..Sent::default()
-            },
-        );
+        self.sent.insert(key, Sent { is_invite, begun: Some(now), ..Sent::default() });
         if is_invite {
             // Nobody waits for ever; some lose patience early.
-            let patience = if dice.percent(30) {
-                dice.ms(8_000)
-            } else {
-                PATIENCE
-            };
+            let patience = if dice.percent(30) { dice.ms(8_000) } else { PATIENCE };
             self.plan(now + patience, Plan::Cancel(key));
             self.plan(now + PATIENCE, Plan::Cancel(key));
         }
@@ -162,44 +133,24 @@ impl User {
 
     fn consider(&mut self, now: Instant, dice: &mut Dice, key: ServerKey, request: Request) {
         let branch = |request: &Request| request.headers.top_via().unwrap().branch().unwrap().to_owned();
-        let is_new = self
-            .received
-            .values()
-            .all(|known| branch(&known.request) != branch(&request));
+        let is_new = self.received.values().all(|known| branch(&known.request) != branch(&request));
         assert!(is_new, "the user sees each request once");
         let first = now + dice.ms(1_000);
         if request.method == Method::Invite {
             if dice.percent(60) {
                 self.plan(first, Plan::Answer(key, StatusCode::RINGING));
             }
-            let code = if dice.percent(60) {
-                StatusCode::OK
-            } else {
-                StatusCode::BUSY_HERE
-            };
+            let code = if dice.percent(60) { StatusCode::OK } else { StatusCode::BUSY_HERE };
             let at = first + dice.ms(10_000);
             self.plan(at, Plan::Answer(key, code));
         } else if dice.percent(95) {
-            let code = if dice.percent(80) {
-                StatusCode::OK
-            } else {
-                StatusCode::UNAUTHORIZED
-            };
+            let code = if dice.percent(80) { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
             self.plan(first, Plan::Answer(key, code));
         }
         let is_acknowledged = false;
-        let received = Received {
-            request,
-            begun: now,
-            answered: None,
-            ended: None,
-            success: None,
-            is_acknowledged,
-        };
-        assert!(
-            self.received.insert(key, received).is_none(),
-            "keys are never used twice"
-        );
+        let received =
+            Received { request, begun: now, answered: None, ended: None, success: None, is_acknowledged };
+        assert!(self.received.insert(key, received).is_none(), "keys are never used twice");
     }
 
     fn answer(&mut self, now: Instant, key: ServerKey, code: StatusCode) {
@@ -235,10 +186,7 @@ impl User {
 
     fn acknowledged(&mut self, ack: &Request) {
         let call = |request: &Request| request.headers.call_id().unwrap().to_owned();
-        let invite = self
-            .received
-            .values_mut()
-            .find(|known| call(&known.request) == call(ack));
+        let invite = self.received.values_mut().find(|known| call(&known.request) == call(ack));
         let invite = invite.expect("an ACK follows an INVITE");
         if invite.success.is_none() {
             assert!(
@@ -251,10 +199,7 @@ impl User {
     }
 
     fn answered(&mut self, key: ClientKey, response: &Response) {
-        let sent = self
-            .sent
-            .get_mut(&key)
-            .expect("an answer belongs to what was sent");
+        let sent = self.sent.get_mut(&key).expect("an answer belongs to what was sent");
         assert!(sent.ended.is_none(), "no answer after the end");
         if response.code.is_success() {
             sent.successes += 1;
