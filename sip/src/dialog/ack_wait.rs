@@ -42,17 +42,8 @@ impl AckWait {
     /// For a 2xx that went out at `now`, to the INVITE with this number. T1 is 500 ms and T2 4 s unless the transaction layer is told
     /// otherwise.
     pub fn new(response: Response, invite: u32, t1: Duration, t2: Duration, now: Instant) -> Self {
-        let running = Running {
-            next: now + t1,
-            interval: t1,
-            end: now + t1 * 64,
-        };
-        Self {
-            response,
-            invite,
-            t2,
-            running: Some(running),
-        }
+        let running = Running { next: now + t1, interval: t1, end: now + t1 * 64 };
+        Self { response, invite, t2, running: Some(running) }
     }
 
     /// When to call [`on_deadline`](Self::on_deadline).
@@ -79,10 +70,8 @@ impl AckWait {
 
     /// Whether this ACK is the one; then the wait is over. False also for a repeated ACK.
     pub fn on_ack(&mut self, ack: &Request) -> bool {
-        let ours = ack
-            .headers
-            .cseq()
-            .is_ok_and(|cseq| cseq.method == Method::Ack && cseq.number == self.invite);
+        let ours =
+            ack.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Ack && cseq.number == self.invite);
         ours && self.running.take().is_some()
     }
 }

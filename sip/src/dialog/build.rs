@@ -69,20 +69,13 @@ const MAX_TEXT: usize = 255;
 impl Ids {
     /// Fresh ones from the operating system's generator.
     pub fn random() -> Self {
-        Self {
-            call_id: random_call_id(),
-            tag: random_tag(),
-            cseq: 1,
-        }
+        Self { call_id: random_call_id(), tag: random_tag(), cseq: 1 }
     }
 
     /// The same with the next number.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self {
-            cseq: self.cseq.saturating_add(1),
-            ..self.clone()
-        }
+        Self { cseq: self.cseq.saturating_add(1), ..self.clone() }
     }
 }
 
@@ -128,13 +121,8 @@ impl Profile {
     /// [`InvalidField`], naming the field.
     pub fn options(&self, target: &Uri, ids: &Ids) -> Result<Request, InvalidField> {
         let to = NameAddr::new(target.clone());
-        let mut request = self.request(
-            Method::Options,
-            target.clone(),
-            to,
-            self.display_name.as_deref(),
-            ids,
-        )?;
+        let mut request =
+            self.request(Method::Options, target.clone(), to, self.display_name.as_deref(), ids)?;
         request.headers.push(HeaderName::Contact, self.contact.clone());
         request.headers.push(HeaderName::Accept, "application/sdp");
         Ok(request)
@@ -142,9 +130,7 @@ impl Profile {
 
     /// The URI to resolve and send such a request to.
     pub fn next_hop(&self, request: &Request) -> Uri {
-        self.outbound_proxy
-            .clone()
-            .map_or_else(|| request.uri.clone(), Uri::from)
+        self.outbound_proxy.clone().map_or_else(|| request.uri.clone(), Uri::from)
     }
 
     fn request(
@@ -171,19 +157,13 @@ impl Profile {
         }
         let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         if !methods.is_empty() {
-            request
-                .headers
-                .push_text(HeaderName::Allow, &methods.join(", "))?;
+            request.headers.push_text(HeaderName::Allow, &methods.join(", "))?;
         }
         if !self.extensions.is_empty() {
-            request
-                .headers
-                .push_text(HeaderName::Supported, &self.extensions.join(", "))?;
+            request.headers.push_text(HeaderName::Supported, &self.extensions.join(", "))?;
         }
         if !self.user_agent.is_empty() {
-            request
-                .headers
-                .push_text(HeaderName::UserAgent, &self.user_agent)?;
+            request.headers.push_text(HeaderName::UserAgent, &self.user_agent)?;
         }
         Ok(request)
     }
@@ -194,27 +174,21 @@ impl Request {
     #[must_use]
     pub fn again(&self) -> Self {
         let mut again = self.clone();
-        let number = self
-            .headers
-            .cseq()
-            .map_or(1, |cseq| cseq.number.saturating_add(1));
+        let number = self.headers.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
         again.headers.remove(&HeaderName::Via);
         renumber(&mut again, number);
         again
     }
 }
 
-/// What a person dials: a number or name at `domain`, `user@host`, or a whole `sip:`, `sips:` or `tel:` URI. Headers in
-/// a URI are dropped.
+/// What a person dials: a number or name at `domain`, `user@host`, or a whole `sip:`, `sips:` or `tel:` URI; a telephone number
+/// becomes a user of `domain`. Headers in a URI are dropped.
 ///
 /// # Errors
 /// [`InvalidField`] for `callee`.
 pub fn callee_uri(callee: &str, domain: &HostPort) -> Result<Uri, InvalidField> {
     const FIELD: &str = "callee";
-    let error = |problem| InvalidField {
-        field: FIELD,
-        problem,
-    };
+    let error = |problem| InvalidField { field: FIELD, problem };
     let callee = bounded(FIELD, callee)?.trim();
     if callee.is_empty() {
         return Err(error("is empty"));
@@ -222,36 +196,28 @@ pub fn callee_uri(callee: &str, domain: &HostPort) -> Result<Uri, InvalidField> 
     if callee.chars().any(char::is_control) {
         return Err(error("holds a control character"));
     }
-    let scheme = callee
-        .split_once(':')
-        .map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let scheme = callee.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     let uri = match scheme.as_deref() {
         Some("sip" | "sips" | "tel") => callee.parse().map_err(|_| error("is no address"))?,
-        _ if callee.contains('@') => format!("sip:{callee}")
-            .parse()
-            .map_err(|_| error("is no address"))?,
+        _ if callee.contains('@') => format!("sip:{callee}").parse().map_err(|_| error("is no address"))?,
         _ => {
             let mut uri = SipUri::new(domain.host.clone()).with_port(domain.port);
-            uri = uri.with_user(callee).map_err(|invalid| InvalidField {
-                field: FIELD,
-                ..invalid
-            })?;
+            uri = uri.with_user(callee).map_err(|invalid| InvalidField { field: FIELD, ..invalid })?;
             Uri::from(uri)
         }
     };
-    Ok(match uri {
-        Uri::Sip(sip) => sip.without_headers().into(),
-        other => other,
-    })
+    match uri {
+        Uri::Sip(sip) => Ok(sip.without_headers().into()),
+        // RFC 3261 §19.1.6. The domain's gateway knows the telephone network; few proxies route `tel:`.
+        Uri::Tel(tel) => {
+            let mut uri = SipUri::new(domain.host.clone()).with_port(domain.port).with_user(&tel.number())?;
+            uri.params.set("user", "phone")?;
+            Ok(uri.into())
+        }
+        Uri::Other { .. } => Err(error("is no address")),
+    }
 }
 
 fn bounded<'a>(field: &'static str, text: &'a str) -> Result<&'a str, InvalidField> {
-    if text.len() > MAX_TEXT {
-        Err(InvalidField {
-            field,
-            problem: "is too long",
-        })
-    } else {
-        Ok(text)
-    }
+    if text.len() > MAX_TEXT { Err(InvalidField { field, problem: "is too long" }) } else { Ok(text) }
 }

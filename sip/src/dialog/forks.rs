@@ -50,11 +50,7 @@ pub enum ForkEvent {
 impl Forks {
     /// For an INVITE that was sent.
     pub fn new(invite: Request) -> Self {
-        Self {
-            invite,
-            early: Vec::new(),
-            confirmed: Vec::new(),
-        }
+        Self { invite, early: Vec::new(), confirmed: Vec::new() }
     }
 
     /// The INVITE was sent again (credentials, another target): the early dialogs of the first try are over.
@@ -92,17 +88,10 @@ impl Forks {
             None => Dialog::uac(&self.invite, response)?,
         };
         let first = self.confirmed.is_empty();
-        self.confirmed.push(Confirmed {
-            remote_tag: tag,
-            ack: None,
-        });
+        self.confirmed.push(Confirmed { remote_tag: tag, ack: None });
         self.early.clear();
         let dialog = Box::new(dialog);
-        Ok(if first {
-            ForkEvent::Won(dialog)
-        } else {
-            ForkEvent::Lost(dialog)
-        })
+        Ok(if first { ForkEvent::Won(dialog) } else { ForkEvent::Lost(dialog) })
     }
 
     /// Remembers the ACK of a won or lost dialog, for when its 2xx comes again.
@@ -115,9 +104,7 @@ impl Forks {
 
     /// The early dialog of this remote tag.
     pub fn early(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
-        self.early
-            .iter_mut()
-            .find(|dialog| dialog.id().remote_tag == remote_tag)
+        self.early.iter_mut().find(|dialog| dialog.id().remote_tag == remote_tag)
     }
 
     /// The INVITE as it was sent last.

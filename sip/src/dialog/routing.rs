@@ -24,9 +24,7 @@ impl Routing {
 
     /// The URI to resolve and send to: the first router, else the peer.
     pub(super) fn next_hop(&self) -> &Uri {
-        self.routes
-            .first()
-            .map_or(&self.remote_target, |first| &first.uri)
+        self.routes.first().map_or(&self.remote_target, |first| &first.uri)
     }
 }
 

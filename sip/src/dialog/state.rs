@@ -46,22 +46,14 @@ impl Dialog {
             None if confirmed => return Err(DialogError::NoContact),
             None => invite.uri.clone(),
         };
-        let contact = invite
-            .headers
-            .contacts()?
-            .into_iter()
-            .next()
-            .ok_or(DialogError::NoContact)?;
+        let contact = invite.headers.contacts()?.into_iter().next().ok_or(DialogError::NoContact)?;
         Ok(Self {
             id: DialogId::of_response(response)?,
             confirmed,
             local: invite.headers.from()?,
             remote,
             contact,
-            routing: Routing {
-                routes: reversed_record_routes(response)?,
-                remote_target,
-            },
+            routing: Routing { routes: reversed_record_routes(response)?, remote_target },
             local_cseq: invite.headers.cseq()?.number,
             remote_cseq: None,
             remote_invite: None,
@@ -79,10 +71,7 @@ impl Dialog {
         let local = invite.headers.to()?.with_tag(local_tag)?;
         let number = invite.headers.cseq()?.number;
         Ok(Self {
-            id: DialogId {
-                local_tag: local_tag.to_owned(),
-                ..DialogId::of_request(invite)?
-            },
+            id: DialogId { local_tag: local_tag.to_owned(), ..DialogId::of_request(invite)? },
             confirmed: false,
             local,
             remote: invite.headers.from()?,
@@ -106,10 +95,7 @@ impl Dialog {
     /// `Header`, `NoContact`; the dialog is unchanged.
     pub fn confirm(&mut self, response: &Response) -> Result<(), DialogError> {
         let remote_target = target(response.headers.contacts()?).ok_or(DialogError::NoContact)?;
-        self.routing = Routing {
-            routes: reversed_record_routes(response)?,
-            remote_target,
-        };
+        self.routing = Routing { routes: reversed_record_routes(response)?, remote_target };
         (self.confirmed, self.ours_open) = (true, false);
         Ok(())
     }
@@ -121,8 +107,12 @@ impl Dialog {
     }
 
     /// Makes the next request: everything but Via, body and what is particular to the method. INVITE and UPDATE carry our Contact and
-    /// move the peer's target with their 2xx.
+    /// move the peer's target with their 2xx. ACK is made by [`ack`](Self::ack), CANCEL by the transaction layer.
     pub fn request(&mut self, method: Method) -> Request {
+        debug_assert!(
+            !matches!(method, Method::Ack | Method::Cancel),
+            "these two have the number of their INVITE"
+        );
         self.local_cseq = self.local_cseq.saturating_add(1);
         self.ours_open |= method == Method::Invite;
         self.numbered(method, self.local_cseq)
@@ -186,11 +176,7 @@ impl Dialog {
     pub fn receive(&mut self, request: &Request) -> Result<(), DialogError> {
         let number = request.headers.cseq()?.number;
         if request.method == Method::Ack {
-            return if self.remote_invite == Some(number) {
-                Ok(())
-            } else {
-                Err(DialogError::StrayAck)
-            };
+            return if self.remote_invite == Some(number) { Ok(()) } else { Err(DialogError::StrayAck) };
         }
         if self.remote_cseq.is_some_and(|last| number < last) {
             return Err(DialogError::OldCSeq);
@@ -275,25 +261,17 @@ pub fn dialog_response(
     contact: &NameAddr,
 ) -> Result<Response, InvalidField> {
     let mut response = request.response(code).with_to_tag(local_tag)?;
-    response
-        .headers
-        .copy_from(&request.headers, &HeaderName::RecordRoute);
+    response.headers.copy_from(&request.headers, &HeaderName::RecordRoute);
     Ok(response.with_header(HeaderName::Contact, contact.clone()))
 }
 
 /// RFC 3261 §12.2 for INVITE, RFC 3311 §5 for UPDATE, RFC 6665 §4.4.1 and RFC 3515 for the rest.
 fn refreshes_target(method: &Method) -> bool {
-    matches!(
-        method,
-        Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
-    )
+    matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer)
 }
 
 fn target(contacts: Vec<NameAddr>) -> Option<Uri> {
-    contacts
-        .into_iter()
-        .map(|contact| contact.uri)
-        .find(|uri| uri.as_sip().is_some())
+    contacts.into_iter().map(|contact| contact.uri).find(|uri| uri.as_sip().is_some())
 }
 
 /// The caller sees the proxies from the other end (RFC 3261 §12.1.2).
@@ -345,7 +323,5 @@ impl DialogError {
 
 /// Replaces the number of a request outside a dialog, for its next try.
 pub(super) fn renumber(request: &mut Request, number: u32) {
-    request
-        .headers
-        .set(HeaderName::CSeq, CSeq::new(number, request.method.clone()));
+    request.headers.set(HeaderName::CSeq, CSeq::new(number, request.method.clone()));
 }

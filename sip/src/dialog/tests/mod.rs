@@ -23,11 +23,7 @@ fn invite(more: &str) -> Request {
 
 /// Bob's answer to it; `to` is his tag, with what follows it.
 fn response(code: u16, tag: &str, more: &str) -> Response {
-    let tag = if tag.is_empty() {
-        String::new()
-    } else {
-        format!(";tag={tag}")
-    };
+    let tag = if tag.is_empty() { String::new() } else { format!(";tag={tag}") };
     let text = format!(
         "SIP/2.0 {code} X\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\nFrom: Alice <sip:alice@a.example>;tag=alice\n\
          To: <sip:bob@b.example>{tag}\nCall-ID: c1\nCSeq: 10 INVITE\n{more}\n\n"
@@ -63,11 +59,7 @@ fn bobs_contact() -> NameAddr {
 
 /// Alice's side of an answered call.
 fn alice(more: &str) -> Dialog {
-    Dialog::uac(
-        &invite(""),
-        &response(200, "bob", &format!("Contact: <sip:bob@192.0.2.2>\n{more}")),
-    )
-    .unwrap()
+    Dialog::uac(&invite(""), &response(200, "bob", &format!("Contact: <sip:bob@192.0.2.2>\n{more}"))).unwrap()
 }
 
 /// Bob's side of it.

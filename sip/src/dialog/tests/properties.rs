@@ -4,13 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const METHODS: [Method; 5] = [
-    Method::Info,
-    Method::Invite,
-    Method::Update,
-    Method::Options,
-    Method::Bye,
-];
+const METHODS: [Method; 5] = [Method::Info, Method::Invite, Method::Update, Method::Options, Method::Bye];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]

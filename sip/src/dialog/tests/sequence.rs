@@ -6,13 +6,7 @@ use super::*;
 fn check_route(dialog: &mut Dialog, uri: &str, routes: &[&str], next_hop: &str) {
     let request = dialog.request(Method::Bye);
     assert_eq!(request.uri.to_string(), uri);
-    let got: Vec<_> = request
-        .headers
-        .routes()
-        .unwrap()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let got: Vec<_> = request.headers.routes().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(got, routes);
     assert_eq!(dialog.next_hop().to_string(), next_hop);
 }
@@ -22,18 +16,8 @@ fn check_route(dialog: &mut Dialog, uri: &str, routes: &[&str], next_hop: &str) 
 fn loose_routers_stand_in_route_and_the_target_in_front() {
     let record = "Record-Route: <sip:p2.example;lr>, <sip:p1.example;lr>";
     let (p1, p2) = ("<sip:p1.example;lr>", "<sip:p2.example;lr>");
-    check_route(
-        &mut alice(record),
-        "sip:bob@192.0.2.2",
-        &[p1, p2],
-        "sip:p1.example;lr",
-    );
-    check_route(
-        &mut bob(record),
-        "sip:alice@192.0.2.1",
-        &[p2, p1],
-        "sip:p2.example;lr",
-    );
+    check_route(&mut alice(record), "sip:bob@192.0.2.2", &[p1, p2], "sip:p1.example;lr");
+    check_route(&mut bob(record), "sip:alice@192.0.2.1", &[p2, p1], "sip:p2.example;lr");
     check_route(&mut alice(""), "sip:bob@192.0.2.2", &[], "sip:bob@192.0.2.2");
 }
 
@@ -51,18 +35,9 @@ fn a_strict_router_gets_the_request_uri_and_the_target_comes_last() {
 #[test]
 fn both_sides_name_the_dialog_alike() {
     let (alice, bob) = (alice(""), bob(""));
-    assert_eq!(
-        (alice.id().local_tag.as_str(), alice.id().remote_tag.as_str()),
-        ("alice", "bob")
-    );
-    assert_eq!(
-        (bob.id().local_tag.as_str(), bob.id().remote_tag.as_str()),
-        ("bob", "alice")
-    );
-    assert_eq!(
-        DialogId::of_request(&from_alice("BYE", 11, "")).unwrap(),
-        *bob.id()
-    );
+    assert_eq!((alice.id().local_tag.as_str(), alice.id().remote_tag.as_str()), ("alice", "bob"));
+    assert_eq!((bob.id().local_tag.as_str(), bob.id().remote_tag.as_str()), ("bob", "alice"));
+    assert_eq!(DialogId::of_request(&from_alice("BYE", 11, "")).unwrap(), *bob.id());
     assert!(alice.is_confirmed() && bob.is_confirmed());
 }
 
@@ -78,28 +53,18 @@ fn requests_count_up_and_carry_tags_and_contact_where_it_matters() {
     );
     assert_eq!(update.headers.from().unwrap().tag(), Some("alice"));
     assert_eq!(update.headers.to().unwrap().tag(), Some("bob"));
-    assert_eq!(
-        number(&bob("").request(Method::Bye)),
-        1,
-        "each side counts for itself"
-    );
+    assert_eq!(number(&bob("").request(Method::Bye)), 1, "each side counts for itself");
 }
 
 #[test]
 fn the_ack_has_the_number_the_credentials_and_the_body_of_its_invite() {
     let mut alice = alice("Record-Route: <sip:p.example;lr>");
     let mut reinvite = alice.request(Method::Invite);
-    reinvite
-        .headers
-        .push_text(HeaderName::ProxyAuthorization, "Digest x=y")
-        .unwrap();
+    reinvite.headers.push_text(HeaderName::ProxyAuthorization, "Digest x=y").unwrap();
     alice.request(Method::Info);
     let ack = alice.ack(&reinvite, Some("v=0".into()));
     assert_eq!(ack.headers.cseq().unwrap().to_string(), "11 ACK");
-    assert_eq!(
-        ack.headers.get(&HeaderName::ProxyAuthorization),
-        Some("Digest x=y")
-    );
+    assert_eq!(ack.headers.get(&HeaderName::ProxyAuthorization), Some("Digest x=y"));
     assert_eq!(ack.headers.routes().unwrap().len(), 1);
     assert_eq!(
         (&ack.body[..], ack.headers.content_type().unwrap().as_deref()),
@@ -126,16 +91,10 @@ fn a_request_tried_again_keeps_everything_but_its_number() {
     let mut first = alice.request(Method::Invite).with_body("application/sdp", "v=0");
     first.headers.push_text("X-A".parse().unwrap(), "1").unwrap();
     first.headers.push_text("X-A".parse().unwrap(), "2").unwrap();
-    first
-        .headers
-        .push_text(HeaderName::Via, "SIP/2.0/UDP a;branch=z9hG4bKold")
-        .unwrap();
+    first.headers.push_text(HeaderName::Via, "SIP/2.0/UDP a;branch=z9hG4bKold").unwrap();
     let again = alice.again(&first);
     assert_eq!(number(&again), number(&first) + 1);
-    assert_eq!(
-        (again.headers.has(&HeaderName::Via), again.body),
-        (false, first.body.clone())
-    );
+    assert_eq!((again.headers.has(&HeaderName::Via), again.body), (false, first.body.clone()));
     assert_eq!(again.headers.all(&"X-A".parse().unwrap()).count(), 2);
     assert_eq!(again.headers.len(), first.headers.len() - 1);
 }
@@ -155,10 +114,7 @@ fn requests_must_not_go_back_in_number() {
     check_receive(&mut bob, "ACK", 10, Ok(()));
     check_receive(&mut bob, "INFO", 4_294_967_295, Ok(()));
     check_receive(&mut bob, "BYE", 11, Err(500));
-    assert_eq!(
-        bob.receive(&from_alice("ACK", 11, "")),
-        Err(DialogError::StrayAck)
-    );
+    assert_eq!(bob.receive(&from_alice("ACK", 11, "")), Err(DialogError::StrayAck));
     check_receive(&mut bob, "ACK", 10, Ok(()));
 }
 
@@ -166,10 +122,7 @@ fn requests_must_not_go_back_in_number() {
 fn the_first_request_of_the_one_called_may_have_any_number() {
     let mut alice = alice("");
     alice.receive(&from_alice("INFO", 4711, "")).unwrap();
-    assert_eq!(
-        alice.receive(&from_alice("INFO", 4710, "")),
-        Err(DialogError::OldCSeq)
-    );
+    assert_eq!(alice.receive(&from_alice("INFO", 4710, "")), Err(DialogError::OldCSeq));
 }
 
 #[test]
@@ -202,17 +155,8 @@ fn invite_and_update_move_the_target_and_others_do_not() {
     let mut alice = alice("");
     alice.concluded(&Method::Bye, Some(&ok)).unwrap();
     assert_eq!(alice.remote_target().to_string(), "sip:bob@192.0.2.2");
-    alice
-        .concluded(
-            &Method::Invite,
-            Some(&response(491, "bob", "Contact: <sip:bob@192.0.2.77>")),
-        )
-        .unwrap();
-    assert_eq!(
-        alice.remote_target().to_string(),
-        "sip:bob@192.0.2.2",
-        "only a 2xx moves it"
-    );
+    alice.concluded(&Method::Invite, Some(&response(491, "bob", "Contact: <sip:bob@192.0.2.77>"))).unwrap();
+    assert_eq!(alice.remote_target().to_string(), "sip:bob@192.0.2.2", "only a 2xx moves it");
     alice.concluded(&Method::Invite, Some(&ok)).unwrap();
     assert_eq!(alice.remote_target().to_string(), "sip:bob@192.0.2.77");
 }
@@ -222,40 +166,22 @@ fn responses_that_make_a_dialog_carry_tag_contact_and_record_route() {
     let invite = invite("Record-Route: <sip:p2.example;lr>\nRecord-Route: <sip:p1.example;lr>");
     let ringing = dialog_response(&invite, StatusCode::RINGING, "bob", &bobs_contact()).unwrap();
     assert_eq!(ringing.headers.to().unwrap().tag(), Some("bob"));
-    assert_eq!(
-        ringing.headers.get(&HeaderName::Contact),
-        Some("<sip:bob@192.0.2.2>")
-    );
+    assert_eq!(ringing.headers.get(&HeaderName::Contact), Some("<sip:bob@192.0.2.2>"));
     assert_eq!(ringing.headers.record_routes().unwrap().len(), 2);
-    assert_eq!(
-        Dialog::uac(&invite, &ringing).unwrap().next_hop().to_string(),
-        "sip:p1.example;lr"
-    );
+    assert_eq!(Dialog::uac(&invite, &ringing).unwrap().next_hop().to_string(), "sip:p1.example;lr");
 }
 
 #[test]
 fn what_makes_no_dialog_says_why() {
     let no_contact = response(200, "bob", "");
-    assert!(matches!(
-        Dialog::uac(&invite(""), &no_contact),
-        Err(DialogError::NoContact)
-    ));
-    assert!(matches!(
-        Dialog::uac(&invite(""), &response(180, "", "")),
-        Err(DialogError::NoTag)
-    ));
+    assert!(matches!(Dialog::uac(&invite(""), &no_contact), Err(DialogError::NoContact)));
+    assert!(matches!(Dialog::uac(&invite(""), &response(180, "", "")), Err(DialogError::NoTag)));
     let mut bare = invite("");
     bare.headers.remove(&HeaderName::Contact);
-    assert_eq!(
-        Dialog::uas(&bare, "bob", bobs_contact()).unwrap_err().status(),
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(Dialog::uas(&bare, "bob", bobs_contact()).unwrap_err().status(), StatusCode::BAD_REQUEST);
     assert!(Dialog::uas(&invite(""), "b b", bobs_contact()).is_err());
     let tel = response(200, "bob", "Contact: <tel:+1>");
-    assert!(matches!(
-        Dialog::uac(&invite(""), &tel),
-        Err(DialogError::NoContact)
-    ));
+    assert!(matches!(Dialog::uac(&invite(""), &tel), Err(DialogError::NoContact)));
 }
 
 #[test]

@@ -17,10 +17,7 @@ fn check(ack: Option<u64>, sent: &[u64], gave_up: Option<u64>) {
         let elapsed = u64::try_from((at - start).as_millis()).unwrap();
         if ack.is_some_and(|ack| ack <= elapsed) {
             assert!(wait.on_ack(&from_alice("ACK", 10, "")));
-            assert!(
-                !wait.on_ack(&from_alice("ACK", 10, "")),
-                "a repeated ACK is no news"
-            );
+            assert!(!wait.on_ack(&from_alice("ACK", 10, "")), "a repeated ACK is no news");
             continue;
         }
         match wait.on_deadline(at) {
@@ -38,11 +35,7 @@ fn check(ack: Option<u64>, sent: &[u64], gave_up: Option<u64>) {
 
 #[test]
 fn the_interval_doubles_up_to_t2_and_ends_after_64_t1() {
-    check(
-        None,
-        &[500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500],
-        Some(32000),
-    );
+    check(None, &[500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500], Some(32000));
 }
 
 #[test]
