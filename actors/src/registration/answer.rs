@@ -62,10 +62,12 @@ mod tests {
         let (status, lines) = lines.split_once('|').unwrap_or((lines, ""));
         let lines = lines.replace('|', "\r\n");
         let parsed = |text: String| parse(text.as_bytes()).unwrap();
-        let Message::Response(response) = parsed(format!("SIP/2.0 {status}\r\n{common}{lines}\r\n\r\n")) else {
+        let Message::Response(response) = parsed(format!("SIP/2.0 {status}\r\n{common}{lines}\r\n\r\n"))
+        else {
             panic!("a response")
         };
-        let Message::Request(request) = parsed(format!("REGISTER sip:b SIP/2.0\r\n{common}Expires: 3600\r\n\r\n"))
+        let Message::Request(request) =
+            parsed(format!("REGISTER sip:b SIP/2.0\r\n{common}Expires: 3600\r\n\r\n"))
         else {
             panic!("a request")
         };
@@ -80,7 +82,10 @@ mod tests {
     #[test]
     fn the_time_of_our_own_contact_counts_before_the_header() {
         let granted = |seconds| Answer::Granted(Duration::from_secs(seconds));
-        assert_eq!(answer("200 OK|Contact: <sip:x@h>;expires=7, <sip:me@nat:9>;expires=50|Expires: 60"), granted(50));
+        assert_eq!(
+            answer("200 OK|Contact: <sip:x@h>;expires=7, <sip:me@nat:9>;expires=50|Expires: 60"),
+            granted(50)
+        );
         assert_eq!(answer("200 OK|Contact: <sip:me@h>|Expires: 60"), granted(60));
         assert_eq!(answer("200 OK|Contact: <sip:x@h>;expires=7"), granted(3600));
         assert_eq!(answer("200 OK"), granted(3600));

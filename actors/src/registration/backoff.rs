@@ -88,10 +88,7 @@ mod tests {
     fn a_round_that_took_long_has_waited_enough() {
         let start = Instant::now();
         let timer_f = start + Duration::from_secs(32);
-        assert_eq!(
-            Backoff::default().next(start, timer_f, None, 0.0) - timer_f,
-            Duration::from_millis(500)
-        );
+        assert_eq!(Backoff::default().next(start, timer_f, None, 0.0) - timer_f, Duration::from_millis(500));
     }
 
     #[test]

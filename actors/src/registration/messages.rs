@@ -1,9 +1,9 @@
 //! What may be said to a registration, and what it says.
 use std::time::Duration;
 
-use actix::{Message, WeakRecipient};
+use actix::{Message, Recipient, WeakRecipient};
 
-use crate::sip::Endpoint;
+use crate::sip::{Locate, SendRequest};
 use crate::vocabulary::{Account, Meters};
 
 /// What a registration is told at birth.
@@ -14,8 +14,10 @@ pub struct RegistrationOrder {
     pub contact_user: String,
     /// Expires to ask for.
     pub expires: Duration,
-    /// Sends and receives.
-    pub endpoint: Endpoint,
+    /// The endpoint, asked for the registrar's address.
+    pub locate: Recipient<Locate>,
+    /// The endpoint, told what to send.
+    pub send: Recipient<SendRequest>,
     /// Who hears of it.
     pub owner: WeakRecipient<RegistrationEvent>,
     /// Where it counts.

@@ -19,7 +19,7 @@ use sip::auth::{Client, Secret, Tries};
 use sip::message::{HeaderName, Method, NameAddr, Request, SipUri, random_call_id, random_tag};
 use tracing::{info, warn};
 
-use crate::sip::{AccountUris, Hop, Locate, RequestId, SendRequest, SipEvent, Transport};
+use crate::sip::{Hop, Locate, RequestId, SendRequest, SipEvent, Transport};
 use crate::vocabulary::{Alive, FieldError};
 pub use messages::{RegistrationEvent, RegistrationOrder, Unregister};
 use state::{Action, Event, Machine};
@@ -27,7 +27,9 @@ use state::{Action, Event, Machine};
 /// The actor.
 pub struct Registration {
     order: RegistrationOrder,
-    uris: AccountUris,
+    address: SipUri,
+    next_hop: SipUri,
+    registrar: SipUri,
     machine: Machine,
     client: Client,
     tries: Tries,
@@ -54,15 +56,20 @@ impl Registration {
     /// [`FieldError`] for an account that no URI can be made of.
     pub fn new(order: RegistrationOrder) -> Result<Self, FieldError> {
         let account = &order.account;
-        let uris = AccountUris::of(account)?;
-        let password = Secret::new(account.password.reveal());
-        let client = Client::new(&account.auth_name, password)
-            .map_err(|error| FieldError::new("sipAuthenticationName", error.to_string()))?;
+        let (address, next_hop) = (account.address_of_record()?, account.next_hop()?);
+        // The domain, with its port where requests go there and not to a proxy (RFC 3261 §10.2).
+        let registrar = match &account.outbound_proxy {
+            Some(_) => SipUri::new(address.host().clone()),
+            None => next_hop.clone(),
+        };
+        let client = Client::new(&account.auth_name, Secret::new(account.password.reveal()))?;
         let alive = order.meters.alive("registration");
         let machine = Machine::new(order.expires, random_fraction());
         Ok(Self {
             order,
-            uris,
+            address,
+            next_hop,
+            registrar,
             machine,
             client,
             tries: Tries::default(),
@@ -118,7 +125,7 @@ impl Registration {
     }
 
     fn locate(&mut self, ctx: &mut Context<Self>) {
-        let located = self.order.endpoint.locate.send(Locate { target: self.uris.next_hop.clone().into() });
+        let located = self.order.locate.send(Locate { target: self.next_hop.clone().into() });
         let event = located.into_actor(self).map(|located, registration, ctx| {
             let event = match located {
                 Ok(Ok(hops)) => {
@@ -146,17 +153,17 @@ impl Registration {
         let id = RequestId::fresh();
         self.last = Some((id, request.clone()));
         let owner = ctx.address().downgrade().recipient();
-        self.order.endpoint.send.do_send(SendRequest { id, request, hop, owner }); // one at a time
+        self.order.send.do_send(SendRequest { id, request, hop, owner }); // one at a time
     }
 
     fn request(&mut self, hop: &Hop, expires: u64) -> Request {
         self.cseq += 1;
         let checked = "the account's words were checked when the registration was made";
-        let address = NameAddr::new(self.uris.address_of_record.clone());
+        let address = NameAddr::new(self.address.clone());
         let from = address.clone().with_tag(&self.from_tag).expect("a random tag is a token");
-        let registrar = self.uris.registrar.clone().into();
-        let mut request =
-            Request::new(Method::Register, registrar, from, address, &self.call_id, self.cseq).expect(checked);
+        let registrar = self.registrar.clone().into();
+        let mut request = Request::new(Method::Register, registrar, from, address, &self.call_id, self.cseq)
+            .expect(checked);
         let mut contact = SipUri::new(hop.contact.host.clone())
             .with_user(&self.order.contact_user)
             .expect("the switchboard makes the Contact's user from letters and digits")

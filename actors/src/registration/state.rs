@@ -215,11 +215,9 @@ impl Machine {
             Event::NotLocated(why) if !round.sent => self.retry(&round, Trouble::of(why), now),
             Event::Answer(answer) if round.sent => self.answered(round, answer, now),
             Event::TimedOut if round.sent => self.trouble(round, Trouble::silence(), now),
-            Event::TransportFailed if round.sent => self.trouble(
-                round,
-                Trouble::of("the registrar cannot be reached").elsewhere(),
-                now,
-            ),
+            Event::TransportFailed if round.sent => {
+                self.trouble(round, Trouble::of("the registrar cannot be reached").elsewhere(), now)
+            }
             Event::Timer if round.report_at.is_some_and(|at| now >= at) => {
                 round.report_at = None;
                 self.state = State::Registering(round);
@@ -227,10 +225,7 @@ impl Machine {
             }
             Event::Timer if now >= round.give_up_at => self.trouble(round, Trouble::silence(), now),
             Event::Stop if round.sent => {
-                self.state = State::Unregistering {
-                    own: false,
-                    until: now + UNREGISTER_WITHIN,
-                };
+                self.state = State::Unregistering { own: false, until: now + UNREGISTER_WITHIN };
                 vec![]
             }
             Event::Stop => self.unregister(now),
@@ -247,11 +242,7 @@ impl Machine {
             }
             Answer::Granted(time) => self.granted(time, now),
             Answer::Challenged => self.send(round, true, now),
-            Answer::GivenUp {
-                code,
-                info,
-                for_good: true,
-            } => self.fail(&info, code),
+            Answer::GivenUp { code, info, for_good: true } => self.fail(&info, code),
             Answer::GivenUp { code, info, .. } => self.trouble(round, Trouble::status(code, &info), now),
             Answer::TooBrief(min) if min > self.asked && round.too_brief < MAX_TOO_BRIEF => {
                 round.too_brief += 1;
@@ -259,21 +250,10 @@ impl Machine {
                 self.send(round, false, now)
             }
             Answer::TooBrief(_) => self.trouble(round, Trouble::status(423, "Interval Too Brief"), now),
-            Answer::Refused {
-                code: code @ (403 | 404),
-                phrase,
-                ..
-            } => self.fail(&phrase, code),
-            Answer::Refused {
-                code,
-                phrase,
-                retry_after,
-            } => {
-                let trouble = Trouble {
-                    retry_after,
-                    next_hop: code == 503,
-                    ..Trouble::status(code, &phrase)
-                };
+            Answer::Refused { code: code @ (403 | 404), phrase, .. } => self.fail(&phrase, code),
+            Answer::Refused { code, phrase, retry_after } => {
+                let trouble =
+                    Trouble { retry_after, next_hop: code == 503, ..Trouble::status(code, &phrase) };
                 self.trouble(round, trouble, now)
             }
         }
@@ -290,11 +270,9 @@ impl Machine {
                 }
                 self.unregister_until(until, now)
             }
-            Event::Answer(Answer::Challenged) => vec![Action::Send {
-                hop: self.hop,
-                expires: 0,
-                again: true,
-            }],
+            Event::Answer(Answer::Challenged) => {
+                vec![Action::Send { hop: self.hop, expires: 0, again: true }]
+            }
             Event::TimedOut | Event::TransportFailed if !own => self.unregister_until(until, now),
             Event::Answer(_) | Event::TimedOut | Event::TransportFailed => self.finish(),
             _ => vec![],
@@ -323,24 +301,14 @@ impl Machine {
     }
 
     fn send(&mut self, round: Round, again: bool, now: Instant) -> Vec<Action> {
-        self.state = State::Registering(Round {
-            sent: true,
-            give_up_at: now + GIVE_UP_AFTER,
-            ..round
-        });
-        vec![Action::Send {
-            hop: self.hop,
-            expires: self.asked.as_secs(),
-            again,
-        }]
+        self.state = State::Registering(Round { sent: true, give_up_at: now + GIVE_UP_AFTER, ..round });
+        vec![Action::Send { hop: self.hop, expires: self.asked.as_secs(), again }]
     }
 
     fn granted(&mut self, time: Duration, now: Instant) -> Vec<Action> {
         self.bound_until = Some(now + time);
         self.backoff = Backoff::default();
-        self.state = State::Registered {
-            refresh_at: now + refresh_after(time, self.jitter),
-        };
+        self.state = State::Registered { refresh_at: now + refresh_after(time, self.jitter) };
         match self.told.replace(Told::Registered) {
             Some(Told::Registered) => vec![],
             _ => vec![Action::TellRegistered { expires: time }],
@@ -357,9 +325,7 @@ impl Machine {
     }
 
     fn retry(&mut self, round: &Round, trouble: Trouble, now: Instant) -> Vec<Action> {
-        let at = self
-            .backoff
-            .next(round.started, now, trouble.retry_after, self.jitter);
+        let at = self.backoff.next(round.started, now, trouble.retry_after, self.jitter);
         self.state = State::Retrying { at };
         self.tell_trouble(&trouble)
     }
@@ -369,20 +335,12 @@ impl Machine {
         if self.told.replace(news) == Some(news) {
             return vec![];
         }
-        vec![Action::TellFailed {
-            info: trouble.info.clone(),
-            sip_status: trouble.sip_status,
-            last: false,
-        }]
+        vec![Action::TellFailed { info: trouble.info.clone(), sip_status: trouble.sip_status, last: false }]
     }
 
     fn fail(&mut self, info: &str, code: u16) -> Vec<Action> {
         self.state = State::Failed;
-        vec![Action::TellFailed {
-            info: info.to_owned(),
-            sip_status: Some(code),
-            last: true,
-        }]
+        vec![Action::TellFailed { info: info.to_owned(), sip_status: Some(code), last: true }]
     }
 
     fn unregister(&mut self, now: Instant) -> Vec<Action> {
@@ -394,11 +352,7 @@ impl Machine {
             return self.finish();
         }
         self.state = State::Unregistering { own: true, until };
-        vec![Action::Send {
-            hop: self.hop,
-            expires: 0,
-            again: false,
-        }]
+        vec![Action::Send { hop: self.hop, expires: 0, again: false }]
     }
 
     fn finish(&mut self) -> Vec<Action> {
@@ -409,12 +363,7 @@ impl Machine {
 
 impl Trouble {
     fn of(info: impl Into<String>) -> Self {
-        Self {
-            info: info.into(),
-            sip_status: None,
-            next_hop: false,
-            retry_after: None,
-        }
+        Self { info: info.into(), sip_status: None, next_hop: false, retry_after: None }
     }
 
     fn silence() -> Self {
@@ -422,17 +371,11 @@ impl Trouble {
     }
 
     fn status(code: u16, phrase: &str) -> Self {
-        Self {
-            sip_status: Some(code),
-            ..Self::of(phrase)
-        }
+        Self { sip_status: Some(code), ..Self::of(phrase) }
     }
 
     fn elsewhere(self) -> Self {
-        Self {
-            next_hop: true,
-            ..self
-        }
+        Self { next_hop: true, ..self }
     }
 }
 

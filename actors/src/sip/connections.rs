@@ -29,7 +29,10 @@ impl Connections {
     pub(super) fn add(&mut self, flow: Flow) -> Option<mpsc::Receiver<Bytes>> {
         let ip = flow.remote.ip();
         let of_this = self.by_ip.get(&ip).copied().unwrap_or_default();
-        if self.by_flow.len() >= MAX_CONNECTIONS || of_this >= MAX_PER_ADDRESS || self.by_flow.contains_key(&flow) {
+        if self.by_flow.len() >= MAX_CONNECTIONS
+            || of_this >= MAX_PER_ADDRESS
+            || self.by_flow.contains_key(&flow)
+        {
             return None;
         }
         let (sender, receiver) = mpsc::channel(QUEUE);

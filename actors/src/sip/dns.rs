@@ -36,7 +36,10 @@ impl Dns {
         let mut builder = match TokioResolver::builder_tokio() {
             Ok(builder) if servers.is_empty() => builder,
             // Without a readable resolv.conf only addresses and the hosts file work.
-            _ => TokioResolver::builder_with_config(ResolverConfig::from_name_servers(configs(servers)), provider()),
+            _ => TokioResolver::builder_with_config(
+                ResolverConfig::from_name_servers(configs(servers)),
+                provider(),
+            ),
         };
         let options = builder.options_mut();
         (options.timeout, options.attempts, options.cache_size) = (ONE_TRY, 2, CACHE);

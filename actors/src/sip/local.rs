@@ -36,6 +36,11 @@ impl LocalAddresses {
         Self { listening, advertised, known: HashMap::new() }
     }
 
+    /// Where we listen, as bound.
+    pub(super) fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
     /// How we look from `remote`; `None`: no listener of ours can reach it.
     pub(super) fn seen_from(&mut self, remote: IpAddr, now: Instant) -> Option<Seen> {
         let ip = self.reaches(remote, now)?;
@@ -81,7 +86,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(listening: &[&str], advertised: Option<&str>, remote: &str, listener: Option<&str>, contact: &str) {
+    fn check(
+        listening: &[&str],
+        advertised: Option<&str>,
+        remote: &str,
+        listener: Option<&str>,
+        contact: &str,
+    ) {
         let listening = listening.iter().map(|at| at.parse().unwrap()).collect();
         let mut local = LocalAddresses::new(listening, advertised.map(|ip| ip.parse().unwrap()));
         let seen = local.seen_from(remote.parse().unwrap(), Instant::now());

@@ -86,8 +86,13 @@ pub(super) async fn accept(listener: TcpListener, endpoint: WeakAddr<SipEndpoint
 }
 
 /// Connects to `flow.remote` from `from` (none: the kernel chooses) and tells the endpoint.
-pub(super) async fn connect(flow: Flow, from: Option<IpAddr>, limits: Limits, endpoint: WeakAddr<SipEndpoint>) {
-    let stream = match timeout(limits.connect, open(flow.remote, from)).await {
+pub(super) async fn connect(
+    flow: Flow,
+    from: Option<IpAddr>,
+    within: Duration,
+    endpoint: WeakAddr<SipEndpoint>,
+) {
+    let stream = match timeout(within, open(flow.remote, from)).await {
         Ok(stream) => stream,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     };
@@ -143,8 +148,8 @@ async fn read(
             read = reader.read(&mut buffer) => read,
             () = sleep_until(until) => return,
         };
-        let Ok(length @ 1..) = read else { return };
-        framer.push(now(), &buffer[..length]);
+        let Ok(length @ 1..) = read else { return sleep(limits.half_closed).await };
+        framer.push(&buffer[..length]);
         while let Some(frame) = framer.next_frame(now()) {
             silent_until = now() + limits.idle;
             let (bytes, last) = match frame {

@@ -15,15 +15,8 @@ pub(super) enum Verdict {
 }
 
 /// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
-const METHODS: [Method; 7] = [
-    Method::Invite,
-    Method::Ack,
-    Method::Bye,
-    Method::Cancel,
-    Method::Options,
-    Method::Update,
-    Method::Info,
-];
+const METHODS: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Update, Method::Info];
 /// The same with the registrar's own method.
 const REGISTRAR_METHODS: [Method; 8] = [
     Method::Invite,

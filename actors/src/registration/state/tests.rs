@@ -22,19 +22,12 @@ fn check(script: &[(f64, Event)], state: &str, does: &str) {
         drive.now += Duration::from_secs_f64(*wait);
         last = drive.machine.on(event.clone(), drive.now);
     }
-    assert_eq!(
-        (drive.machine.state_name(), brief(&last).as_str()),
-        (state, does),
-        "{script:?}"
-    );
+    assert_eq!((drive.machine.state_name(), brief(&last).as_str()), (state, does), "{script:?}");
 }
 
 impl Drive {
     fn new() -> Self {
-        Self {
-            machine: Machine::new(Duration::from_secs(HOUR), 0.0),
-            now: Instant::now(),
-        }
+        Self { machine: Machine::new(Duration::from_secs(HOUR), 0.0), now: Instant::now() }
     }
 }
 
@@ -45,15 +38,8 @@ fn brief(actions: &[Action]) -> String {
             format!("{}({hop},{expires})", if *again { "again" } else { "send" })
         }
         Action::TellRegistered { expires } => format!("registered({})", expires.as_secs()),
-        Action::TellFailed {
-            sip_status: Some(code),
-            last: true,
-            ..
-        } => format!("last({code})"),
-        Action::TellFailed {
-            sip_status: Some(code),
-            ..
-        } => format!("failed({code})"),
+        Action::TellFailed { sip_status: Some(code), last: true, .. } => format!("last({code})"),
+        Action::TellFailed { sip_status: Some(code), .. } => format!("failed({code})"),
         Action::TellFailed { .. } => "failed".to_owned(),
         Action::Finish => "finish".to_owned(),
     });
@@ -69,19 +55,11 @@ fn challenged() -> Event {
 }
 
 fn given_up(for_good: bool) -> Event {
-    Event::Answer(Answer::GivenUp {
-        code: 401,
-        info: "no".into(),
-        for_good,
-    })
+    Event::Answer(Answer::GivenUp { code: 401, info: "no".into(), for_good })
 }
 
 fn refused(code: u16) -> Event {
-    Event::Answer(Answer::Refused {
-        code,
-        phrase: "No".into(),
-        retry_after: None,
-    })
+    Event::Answer(Answer::Refused { code, phrase: "No".into(), retry_after: None })
 }
 
 fn too_brief(min: u64) -> Event {
@@ -103,37 +81,21 @@ fn a_challenge_is_answered_and_a_grant_is_told() {
     check(&[(0.0, Event::Start)], "registering", "locate");
     check(&sent(1, &[]), "registering", "send(0,3600)");
     check(&sent(1, &[(0.0, challenged())]), "registering", "again(0,3600)");
-    check(
-        &sent(1, &[(0.0, Event::Answer(Answer::Provisional))]),
-        "registering",
-        "",
-    );
+    check(&sent(1, &[(0.0, Event::Answer(Answer::Provisional))]), "registering", "");
     check(&registered(&[]), "registered", "registered(3600)");
 }
 
 #[test]
 fn a_refused_account_fails_for_good() {
-    check(
-        &sent(1, &[(0.0, challenged()), (0.0, given_up(true))]),
-        "failed",
-        "last(401)",
-    );
+    check(&sent(1, &[(0.0, challenged()), (0.0, given_up(true))]), "failed", "last(401)");
     check(&sent(1, &[(0.0, refused(403))]), "failed", "last(403)");
     check(&sent(1, &[(0.0, refused(404))]), "failed", "last(404)");
-    check(
-        &sent(1, &[(0.0, refused(403)), (9.0, Event::Timer)]),
-        "failed",
-        "",
-    );
+    check(&sent(1, &[(0.0, refused(403)), (9.0, Event::Timer)]), "failed", "");
 }
 
 #[test]
 fn nonces_that_are_always_stale_are_trouble_and_no_verdict_on_the_password() {
-    check(
-        &sent(1, &[(0.0, challenged()), (0.0, given_up(false))]),
-        "retrying",
-        "failed(401)",
-    );
+    check(&sent(1, &[(0.0, challenged()), (0.0, given_up(false))]), "retrying", "failed(401)");
 }
 
 #[test]
@@ -141,68 +103,28 @@ fn a_longer_minimum_is_obeyed_twice() {
     check(&sent(1, &[(0.0, too_brief(7200))]), "registering", "send(0,7200)");
     check(&sent(1, &[(0.0, too_brief(60))]), "retrying", "failed(423)");
     let again = |n: u64| (0.0, too_brief(7200 * n));
-    check(
-        &sent(1, &[again(1), again(2), again(3)]),
-        "retrying",
-        "failed(423)",
-    );
+    check(&sent(1, &[again(1), again(2), again(3)]), "retrying", "failed(423)");
 }
 
 #[test]
 fn silence_is_told_after_four_and_a_half_seconds_while_the_request_runs_on() {
     check(&sent(1, &[(4.4, Event::Timer)]), "registering", "");
     check(&sent(1, &[(4.5, Event::Timer)]), "registering", "failed");
-    check(
-        &sent(1, &[(4.5, Event::Timer), (20.0, granted(60))]),
-        "registered",
-        "registered(60)",
-    );
-    check(
-        &sent(1, &[(4.5, Event::Timer), (27.5, Event::TimedOut)]),
-        "retrying",
-        "",
-    );
-    check(
-        &[(0.0, Event::Start), (4.5, Event::Timer)],
-        "registering",
-        "failed",
-    );
+    check(&sent(1, &[(4.5, Event::Timer), (20.0, granted(60))]), "registered", "registered(60)");
+    check(&sent(1, &[(4.5, Event::Timer), (27.5, Event::TimedOut)]), "retrying", "");
+    check(&[(0.0, Event::Start), (4.5, Event::Timer)], "registering", "failed");
 }
 
 #[test]
 fn trouble_goes_to_the_next_hop_and_then_pauses() {
-    check(
-        &sent(2, &[(0.0, Event::TransportFailed)]),
-        "registering",
-        "send(1,3600)",
-    );
+    check(&sent(2, &[(0.0, Event::TransportFailed)]), "registering", "send(1,3600)");
     check(&sent(2, &[(0.0, refused(503))]), "registering", "send(1,3600)");
     check(&sent(2, &[(0.0, refused(500))]), "retrying", "failed(500)");
-    check(
-        &sent(2, &[(0.0, Event::TransportFailed), (0.0, Event::TransportFailed)]),
-        "retrying",
-        "failed",
-    );
-    check(
-        &[(0.0, Event::Start), (0.0, Event::Located(0))],
-        "retrying",
-        "failed",
-    );
-    check(
-        &[(0.0, Event::Start), (0.0, Event::NotLocated("no".into()))],
-        "retrying",
-        "failed",
-    );
-    check(
-        &sent(1, &[(0.0, refused(500)), (0.9, Event::Timer)]),
-        "retrying",
-        "",
-    );
-    check(
-        &sent(1, &[(0.0, refused(500)), (1.0, Event::Timer)]),
-        "registering",
-        "locate",
-    );
+    check(&sent(2, &[(0.0, Event::TransportFailed), (0.0, Event::TransportFailed)]), "retrying", "failed");
+    check(&[(0.0, Event::Start), (0.0, Event::Located(0))], "retrying", "failed");
+    check(&[(0.0, Event::Start), (0.0, Event::NotLocated("no".into()))], "retrying", "failed");
+    check(&sent(1, &[(0.0, refused(500)), (0.9, Event::Timer)]), "retrying", "");
+    check(&sent(1, &[(0.0, refused(500)), (1.0, Event::Timer)]), "registering", "locate");
 }
 
 #[test]
@@ -213,31 +135,11 @@ fn a_grant_of_no_time_is_trouble() {
 #[test]
 fn the_owner_hears_news_only() {
     let down = [(0.0, refused(500)), (1.0, Event::Timer), (0.0, Event::Located(1))];
-    check(
-        &sent(1, &[&down[..], &[(0.0, refused(500))]].concat()),
-        "retrying",
-        "",
-    );
-    check(
-        &sent(1, &[&down[..], &[(0.0, refused(480))]].concat()),
-        "retrying",
-        "failed(480)",
-    );
-    check(
-        &sent(1, &[&down[..], &[(0.0, granted(60))]].concat()),
-        "registered",
-        "registered(60)",
-    );
-    check(
-        &registered(&[(2880.0, Event::Timer)]),
-        "registering",
-        "send(0,3600)",
-    );
-    check(
-        &registered(&[(2880.0, Event::Timer), (0.0, granted(HOUR))]),
-        "registered",
-        "",
-    );
+    check(&sent(1, &[&down[..], &[(0.0, refused(500))]].concat()), "retrying", "");
+    check(&sent(1, &[&down[..], &[(0.0, refused(480))]].concat()), "retrying", "failed(480)");
+    check(&sent(1, &[&down[..], &[(0.0, granted(60))]].concat()), "registered", "registered(60)");
+    check(&registered(&[(2880.0, Event::Timer)]), "registering", "send(0,3600)");
+    check(&registered(&[(2880.0, Event::Timer), (0.0, granted(HOUR))]), "registered", "");
 }
 
 #[test]
@@ -250,48 +152,16 @@ fn a_lost_event_does_not_stop_the_account() {
 fn the_end_unregisters_a_live_binding_only() {
     check(&[(0.0, Event::Stop)], "gone", "finish");
     check(&[(0.0, Event::Start), (0.0, Event::Stop)], "gone", "finish");
-    check(
-        &sent(1, &[(0.0, refused(500)), (0.0, Event::Stop)]),
-        "gone",
-        "finish",
-    );
-    check(
-        &sent(1, &[(0.0, refused(403)), (0.0, Event::Stop)]),
-        "gone",
-        "finish",
-    );
+    check(&sent(1, &[(0.0, refused(500)), (0.0, Event::Stop)]), "gone", "finish");
+    check(&sent(1, &[(0.0, refused(403)), (0.0, Event::Stop)]), "gone", "finish");
     let stop = (0.0, Event::Stop);
-    check(
-        &registered(std::slice::from_ref(&stop)),
-        "unregistering",
-        "send(0,0)",
-    );
-    check(
-        &registered(&[stop.clone(), (0.0, challenged())]),
-        "unregistering",
-        "again(0,0)",
-    );
+    check(&registered(std::slice::from_ref(&stop)), "unregistering", "send(0,0)");
+    check(&registered(&[stop.clone(), (0.0, challenged())]), "unregistering", "again(0,0)");
     check(&registered(&[stop.clone(), (0.0, granted(0))]), "gone", "finish");
-    check(
-        &registered(&[stop.clone(), (0.0, Event::TimedOut)]),
-        "gone",
-        "finish",
-    );
-    check(
-        &registered(&[stop.clone(), (1.9, Event::Timer)]),
-        "unregistering",
-        "",
-    );
-    check(
-        &registered(&[stop.clone(), (2.0, Event::Timer)]),
-        "gone",
-        "finish",
-    );
-    check(
-        &registered(&[stop.clone(), (0.0, given_up(true))]),
-        "gone",
-        "finish",
-    );
+    check(&registered(&[stop.clone(), (0.0, Event::TimedOut)]), "gone", "finish");
+    check(&registered(&[stop.clone(), (1.9, Event::Timer)]), "unregistering", "");
+    check(&registered(&[stop.clone(), (2.0, Event::Timer)]), "gone", "finish");
+    check(&registered(&[stop.clone(), (0.0, given_up(true))]), "gone", "finish");
     let trouble = [(2880.0, Event::Timer), (0.0, refused(500)), stop];
     check(&registered(&trouble), "unregistering", "send(0,0)");
 }
@@ -300,16 +170,8 @@ fn the_end_unregisters_a_live_binding_only() {
 fn the_end_waits_for_a_register_that_is_out() {
     let stop = (0.0, Event::Stop);
     check(&sent(1, std::slice::from_ref(&stop)), "unregistering", "");
-    check(
-        &sent(1, &[stop.clone(), (0.1, granted(60))]),
-        "unregistering",
-        "send(0,0)",
-    );
-    check(
-        &sent(1, &[stop.clone(), (0.1, granted(60)), (0.1, granted(0))]),
-        "gone",
-        "finish",
-    );
+    check(&sent(1, &[stop.clone(), (0.1, granted(60))]), "unregistering", "send(0,0)");
+    check(&sent(1, &[stop.clone(), (0.1, granted(60)), (0.1, granted(0))]), "gone", "finish");
     check(&sent(1, &[stop.clone(), (0.1, challenged())]), "gone", "finish");
     check(&sent(1, &[stop.clone(), (2.0, Event::Timer)]), "gone", "finish");
     let refresh = [(2880.0, Event::Timer), stop, (0.0, Event::TransportFailed)];
