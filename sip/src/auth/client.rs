@@ -83,7 +83,7 @@ impl Client {
     /// [`InvalidField`] for a user name or password with control characters: it could never be right, and must not reach a header.
     pub fn new(username: &str, password: Secret) -> Result<Self, InvalidField> {
         grammar::check_text("user name", username)?;
-        grammar::check_text("password", password.expose())?;
+        grammar::check_text("password", password.reveal())?;
         let username = username.to_owned();
         Ok(Self { username, password, realm: None, server: None, proxy: None, cnonce: random_cnonce })
     }

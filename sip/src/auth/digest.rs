@@ -112,7 +112,7 @@ impl Input<'_> {
     /// The `response` value (RFC 7616 §3.4.1; without qop RFC 2069).
     pub(super) fn response(&self) -> String {
         let hash = self.algorithm.hash;
-        let secret = self.password.expose().as_bytes();
+        let secret = self.password.reveal().as_bytes();
         let mut first = hash.hex(&[self.username.as_bytes(), self.realm.as_bytes(), secret]);
         if self.algorithm.session {
             first = hash.hex(&[first.as_bytes(), self.nonce.as_bytes(), self.cnonce.as_bytes()]);

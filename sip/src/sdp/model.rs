@@ -98,6 +98,15 @@ impl Session {
         media.connection.as_deref().or(self.connection.as_deref())
     }
 
+    /// Puts an address in the place of a host name in every `c=`, once the name that
+    /// [`OfferAnswerError::HostName`](super::OfferAnswerError) complained of has been resolved.
+    pub fn resolve_host(&mut self, name: &str, address: std::net::IpAddr) {
+        let places = self.media.iter_mut().map(|media| &mut media.connection).chain([&mut self.connection]);
+        for place in places.filter(|place| place.as_deref() == Some(name)) {
+            *place = Some(address.to_string());
+        }
+    }
+
     /// Direction that holds for an m-line: its own, else the session's, else `sendrecv`.
     pub fn direction_of(&self, media: &Media) -> Direction {
         media.direction.or(self.direction).unwrap_or_default()

@@ -71,6 +71,18 @@ fn useless_answers_say_why() {
 }
 
 #[test]
+fn a_host_name_in_c_can_be_resolved_and_tried_again() {
+    let mut ours = OfferAnswer::new(1);
+    ours.make_offer(&local()).unwrap();
+    let mut answer = remote("m=audio_4000_RTP/AVP_0 c=IN_IP4_media.example.com a=rtcp:9_IN_IP4_192.0.2.77");
+    assert!(ours.receive_answer(&answer).is_err());
+    answer.resolve_host("media.example.com", "192.0.2.66".parse().unwrap());
+    let audio = ours.receive_answer(&answer).unwrap().audio.unwrap();
+    let addresses: Vec<String> = audio.addresses().map(|address| address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.66", "192.0.2.77"]);
+}
+
+#[test]
 fn sloppy_answers_are_understood() {
     check("m=audio_4000_RTP/AVPF_0", Ok("0 PCMU/8000 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"));
     check(
