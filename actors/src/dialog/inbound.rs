@@ -39,23 +39,23 @@ impl Dialog {
                 return self.step(Event::AnswerFailed(why), ctx);
             }
         }
-        self.join_as_callee(ctx);
+        self.join_as_callee(key, ctx);
         if let Err(why) = self.bind_media(hop.local_ip, ctx) {
             return self.step(Event::AnswerFailed(why), ctx);
         }
         if !invite.body.is_empty()
-            && let Some(Err((code, why))) = self.signalling.as_mut().map(|signalling| signalling.take_first_offer(&invite.body))
+            && let Some(Err((code, why))) = self.signalling.as_mut().map(|signalling| signalling.take_offer(&invite.body))
         {
             self.step(Event::AnswerFailed(EndReason { sip_code: Some(code.as_u16()), ..why }), ctx);
         }
     }
 
-    fn join_as_callee(&mut self, ctx: &mut Context<Self>) {
+    fn join_as_callee(&mut self, invite: ServerKey, ctx: &mut Context<Self>) {
         let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) else { return };
         let id = dialog.id();
         let dialog = DialogKey { call_id: id.call_id.clone(), local_tag: id.local_tag.clone() };
         let owner = ctx.address().downgrade().recipient();
-        self.sip.endpoint.do_send(JoinDialog { dialog: dialog.clone(), owner });
+        self.sip.endpoint.do_send(JoinDialog { dialog: dialog.clone(), owner, invite: Some(invite) });
         self.key = Some(dialog);
     }
 
@@ -67,7 +67,7 @@ impl Dialog {
         let Some(signalling) = &mut self.signalling else { return };
         match signalling.describe() {
             Ok((sdp, agreed)) => {
-                self.answer = Some(sdp);
+                self.description = Some(sdp);
                 if let Some(agreed) = agreed {
                     self.follow(&agreed);
                 }
@@ -79,7 +79,7 @@ impl Dialog {
 
     /// Sends the 200 to the first INVITE, and again until its ACK comes.
     pub(super) fn accept_invite(&mut self, ctx: &mut Context<Self>) {
-        let (Some(key), Some(sdp), Some(signalling)) = (self.invite_key.take(), self.answer.take(), &mut self.signalling)
+        let (Some(key), Some(sdp), Some(signalling)) = (self.invite_key.take(), self.description.take(), &mut self.signalling)
         else {
             return;
         };

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
-use sip::dialog::{AckStep, AckWait};
+use sip::auth::SentTo;
+use sip::dialog::AckWait;
 use sip::message::{Method, Request, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
@@ -24,12 +25,12 @@ use tracing::{debug, info, warn};
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::rtp::socket::Datagram;
 use crate::sip::{
-    CancelRequest, DialogKey, Hop, JoinDialog, LeaveDialog, Locate, RequestId, Respond, SendAck, SendRequest, SipEvent,
+    CancelRequest, DialogKey, Hop, JoinDialog, LeaveDialog, Locate, RequestId, SendAck, SendRequest, SipEvent,
 };
 use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, EndReason, Packet, Side, Sink};
 use media::{RTCP_INTERVAL, RtpSession};
 pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
-use signalling::{Heard, Signalling, SipDialog};
+use signalling::{Heard, Signalling};
 use state::{Action, Change, Event, State};
 
 /// The actor.
@@ -52,6 +53,8 @@ pub struct Dialog {
     outbox: VecDeque<Outbound>,
     waiting: Vec<(RequestId, Purpose)>,
     invite_key: Option<ServerKey>,
+    /// Our SDP for the 200, made before the answer is decided.
+    description: Option<String>,
     ack_wait: Option<(ServerKey, AckWait)>,
     key: Option<DialogKey>,
     media: Option<RtpSession>,
@@ -113,6 +116,7 @@ impl Dialog {
             outbox: VecDeque::new(),
             waiting: vec![],
             invite_key: None,
+            description: None,
             ack_wait: None,
             key: None,
             media: None,
@@ -210,7 +214,7 @@ impl Dialog {
         let (Some(hop), Some(signalling)) = (self.hops.get(self.hop).cloned(), &mut self.signalling) else { return };
         match signalling.invite(&hop) {
             Ok(request) => {
-                self.join(&request);
+                self.join(&request, ctx);
                 self.send(Purpose::Invite, request, hop, ctx);
             }
             Err(error) => {
@@ -289,13 +293,16 @@ impl Dialog {
     }
 
     /// From now on, requests inside the dialog come to us.
-    fn join(&mut self, request: &Request) {
+    fn join(&mut self, request: &Request, ctx: &mut Context<Self>) {
         if self.key.is_some() {
             return;
         }
         let (Ok(call_id), Ok(from)) = (request.headers.call_id(), request.headers.from()) else { return };
         let local_tag = from.tag().unwrap_or_default().to_owned();
-        self.key = Some(DialogKey { call_id: call_id.to_owned(), local_tag });
+        let dialog = DialogKey { call_id: call_id.to_owned(), local_tag };
+        let owner = ctx.address().downgrade().recipient();
+        self.sip.endpoint.do_send(JoinDialog { dialog: dialog.clone(), owner, invite: None });
+        self.key = Some(dialog);
     }
 
     // --- responses ---
@@ -305,7 +312,11 @@ impl Dialog {
         let Some(signalling) = &mut self.signalling else { return };
         let heard = match purpose {
             Purpose::Invite => signalling.invite_answered(response),
-            Purpose::Reinvite if response.code.is_final() => signalling.reinvite_answered(response),
+            Purpose::Reinvite if response.code.is_final() => {
+                // Only a hop that the account itself named may ask for credentials.
+                let home = self.route.as_ref().is_some_and(|(_, hop)| self.hops.iter().any(|known| known.remote == hop.remote));
+                signalling.reinvite_answered(response, if home { SentTo::Home } else { SentTo::Elsewhere })
+            }
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
             _ => return,
         };
@@ -313,12 +324,15 @@ impl Dialog {
     }
 
     fn hear(&mut self, heard: Heard, ctx: &mut Context<Self>) {
-        let Heard { event, agreed, lost, next_hop } = heard;
+        let Heard { event, agreed, lost, ack_again, next_hop } = heard;
         if let Some(agreed) = agreed {
             self.follow(&agreed);
         }
         if let Some(mut lost) = lost {
             self.say_goodbye_to_fork(&mut lost, ctx);
+        }
+        if let Some(ack) = ack_again {
+            self.send_inside(Outbound::Ack(*ack), ctx);
         }
         match event {
             Some(Event::Rejected(_)) if next_hop && self.try_next_hop(ctx) => {}
@@ -362,11 +376,9 @@ impl Dialog {
     }
 
     /// A fork that answered too late: it is acknowledged and ended (RFC 3261 §13.2.2.4).
-    fn say_goodbye_to_fork(&mut self, fork: &mut SipDialog, ctx: &mut Context<Self>) {
-        let (Some(hop), Some(ack)) = (self.hops.get(self.hop).cloned(), self.signalling.as_mut().and_then(|s| s.ack_of(fork)))
-        else {
-            return;
-        };
+    fn say_goodbye_to_fork(&mut self, fork: &mut sip::dialog::Dialog, ctx: &mut Context<Self>) {
+        let ack = self.signalling.as_mut().and_then(|signalling| signalling.ack_of(fork));
+        let (Some(hop), Some(ack)) = (self.hops.get(self.hop).cloned(), ack) else { return };
         self.sip.endpoint.do_send(SendAck { request: ack, hop: hop.clone() });
         let bye = fork.request(Method::Bye);
         self.send(Purpose::Aside, bye, hop, ctx);
