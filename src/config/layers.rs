@@ -129,6 +129,7 @@ impl Layers {
     }
 
     /// Keys that nobody took.
+    #[cfg(test)]
     pub(super) fn left(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }

@@ -31,6 +31,7 @@ pub(super) fn info(reason: &EndReason) -> &'static str {
         Cause::NotFound
         | Cause::Forbidden
         | Cause::BadDescription
+        | Cause::BadRequest
         | Cause::Unreachable
         | Cause::Refused
         | Cause::Overload

@@ -9,6 +9,6 @@ mod outgoing;
 pub use connection::Connection;
 pub use incoming::{Incoming, Refusal, StreamAsk, decode, name_of};
 pub use outgoing::{
-    CallFrame, available_stream, call_status, data_status, debug_status, fail, failed_call, forgotten_call,
-    ping, pong, refusal, stream_failed, to_page, user_data,
+    CallFrame, available_stream, call_status, data_status, debug_status, fail, failed_call, ping, pong,
+    refusal, stream_failed, to_page, user_data,
 };

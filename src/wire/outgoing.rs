@@ -97,12 +97,6 @@ pub fn available_stream(id: &str) -> String {
     )
 }
 
-/// `finish` for a call that we do not know: the page asked to end it, so it is over.
-pub fn forgotten_call(call_id: &CallId) -> String {
-    let data = json!([{"callId": call_id.as_str(), "status": "FINISH", "info": "Normal call clearing"}]);
-    frame("finish", data)
-}
-
 /// `finish` for a call that could not even begin. A `fail` alone would leave it in PENDING for ever.
 pub fn failed_call(call_id: &CallId, detail: &str) -> String {
     let data = json!([{"callId": call_id.as_str(), "status": "FAILED", "info": "Failed by error", "detail": detail}]);
@@ -124,6 +118,7 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
             }
             vec![frame("fail", json!([data]))]
         }
+        ToPage::Refused { call_id, info } => vec![fail("CallStatusEvent", Some(call_id.as_str()), info)],
         ToPage::RemoteDescription { call_id, sdp } => {
             vec![frame("setRemoteSDP", json!([call_id.as_str(), sdp]))]
         }
