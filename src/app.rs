@@ -66,21 +66,18 @@ impl House {
             counters: Counters::new(),
             stopping: told,
         };
-        let mut house = Self {
-            switch,
-            servers: Vec::new(),
-            stopping,
-            web: Vec::new(),
-            rest: Vec::new(),
-        };
+        let mut house = Self { switch, servers: Vec::new(), stopping, web: Vec::new(), rest: Vec::new() };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for listener in web {
             house.web.extend(listener.local_addr());
-            house.serve(server(listener, front.clone(), http::pages).map_err(Self::unbound("listen.web"))?);
+            house.serve(
+                server(listener, front.clone(), http::pages, cores).map_err(Self::unbound("listen.web"))?,
+            );
         }
         for listener in rest {
             house.rest.extend(listener.local_addr());
             house.serve(
-                server(listener, front.clone(), http::machines).map_err(Self::unbound("listen.rest"))?,
+                server(listener, front.clone(), http::machines, 1).map_err(Self::unbound("listen.rest"))?,
             );
         }
         info!(web = ?house.web, rest = ?house.rest, "tandem {} listens", env!("CARGO_PKG_VERSION"));
@@ -122,11 +119,7 @@ impl House {
     }
 
     fn unbound(setting: &'static str) -> impl Fn((SocketAddr, io::Error)) -> HouseError {
-        move |(address, source)| HouseError::Bind {
-            setting,
-            address,
-            source,
-        }
+        move |(address, source)| HouseError::Bind { setting, address, source }
     }
 }
 
@@ -142,11 +135,7 @@ pub async fn asked_to_stop() -> io::Result<()> {
 
 fn bind_all(setting: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, HouseError> {
     let bind = |address: &SocketAddr| {
-        bind(*address).map_err(|source| HouseError::Bind {
-            setting,
-            address: *address,
-            source,
-        })
+        bind(*address).map_err(|source| HouseError::Bind { setting, address: *address, source })
     };
     addresses.iter().map(bind).collect()
 }
@@ -168,12 +157,12 @@ fn server(
     listener: TcpListener,
     front: Front,
     routes: fn(&mut ServiceConfig),
+    workers: usize,
 ) -> Result<Server, (SocketAddr, io::Error)> {
-    let address = listener
-        .local_addr()
-        .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+    let address = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
     let factory = move || App::new().app_data(Data::new(front.clone())).configure(routes);
     let server = HttpServer::new(factory)
+        .workers(workers)
         .disable_signals()
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(CLOSE_TIMEOUT)

@@ -30,9 +30,8 @@ pub fn serve(file: Option<&Path>) -> Result<()> {
 pub fn demo() -> Result<()> {
     let settings = Settings::demo(environment())?;
     telemetry::start(&settings.log);
-    let accounts: Vec<_> = (1001..=1009)
-        .map(|number| (number.to_string(), format!("demo{number}")))
-        .collect();
+    let accounts: Vec<_> =
+        (1001..=1009).map(|number| (number.to_string(), format!("demo{number}"))).collect();
     let hints = DemoHints {
         domain: DEMO_REGISTRAR.ip().to_string(),
         port: DEMO_REGISTRAR.port(),
@@ -73,14 +72,8 @@ fn services() -> Vec<(String, String)> {
 
 fn welcome(web: &[SocketAddr], accounts: &[(String, String)]) -> String {
     let port = web.first().map_or(8080, SocketAddr::port);
-    let logins: Vec<_> = accounts
-        .iter()
-        .map(|(login, password)| format!("  {login}  {password}"))
-        .collect();
-    let numbers: Vec<_> = services()
-        .iter()
-        .map(|(name, what)| format!("  {name:<9} {what}"))
-        .collect();
+    let logins: Vec<_> = accounts.iter().map(|(login, password)| format!("  {login}  {password}")).collect();
+    let numbers: Vec<_> = services().iter().map(|(name, what)| format!("  {name:<9} {what}")).collect();
     format!(
         "\nOpen  http://localhost:{port}\n\nAccounts and passwords (SIP registrar {DEMO_REGISTRAR}):\n{}\n\nNumbers to call, besides \
          the accounts:\n{}\n\nCtrl-C ends the demo.\n",

@@ -21,18 +21,10 @@ impl Counters {
     /// All at zero.
     pub fn new() -> Self {
         let registry = Registry::new();
-        let sockets = IntGauge::new(
-            "tandem_ws_sockets_active",
-            "Open WebSockets, with or without a session.",
-        );
-        let refused = Opts::new(
-            "tandem_ws_refused_total",
-            "Messages and sockets refused, by reason.",
-        );
-        let closed = Opts::new(
-            "tandem_ws_closed_total",
-            "WebSockets that Tandem closed, by close code.",
-        );
+        let sockets =
+            IntGauge::new("tandem_ws_sockets_active", "Open WebSockets, with or without a session.");
+        let refused = Opts::new("tandem_ws_refused_total", "Messages and sockets refused, by reason.");
+        let closed = Opts::new("tandem_ws_closed_total", "WebSockets that Tandem closed, by close code.");
         let inner = Inner {
             registry,
             sockets: sockets.expect("the name is valid"),
@@ -40,18 +32,9 @@ impl Counters {
             closed: IntCounterVec::new(closed, &["code"]).expect("the name is valid"),
         };
         let own = "each name is registered once";
-        inner
-            .registry
-            .register(Box::new(inner.sockets.clone()))
-            .expect(own);
-        inner
-            .registry
-            .register(Box::new(inner.refused.clone()))
-            .expect(own);
-        inner
-            .registry
-            .register(Box::new(inner.closed.clone()))
-            .expect(own);
+        inner.registry.register(Box::new(inner.sockets.clone())).expect(own);
+        inner.registry.register(Box::new(inner.refused.clone())).expect(own);
+        inner.registry.register(Box::new(inner.closed.clone())).expect(own);
         Self(Arc::new(inner))
     }
 
@@ -102,11 +85,7 @@ mod tests {
         let socket = counters.socket();
         counters.refused("field");
         assert!(counters.text().contains("tandem_ws_sockets_active 1"));
-        assert!(
-            counters
-                .text()
-                .contains("tandem_ws_refused_total{reason=\"field\"} 1")
-        );
+        assert!(counters.text().contains("tandem_ws_refused_total{reason=\"field\"} 1"));
         drop(socket);
         assert!(counters.text().contains("tandem_ws_sockets_active 0"));
     }

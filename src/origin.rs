@@ -73,9 +73,7 @@ fn host_of(origin: &str) -> Option<&str> {
     let (scheme, authority) = origin.split_once("://")?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     let host = without_port(authority);
-    let fits = scheme
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let fits = scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     (fits && !scheme.is_empty() && !host.is_empty() && authority.chars().all(plain)).then_some(host)
 }
 
@@ -84,35 +82,18 @@ mod tests {
     use super::*;
 
     fn check(rules: &[&str], origin: Option<&str>, asked: &str, passes: bool) {
-        let parsed: Vec<_> = rules
-            .iter()
-            .map(|rule| OriginRule::parse(rule).unwrap())
-            .collect();
-        assert_eq!(
-            allowed(&parsed, origin, Some(asked)),
-            passes,
-            "{rules:?} {origin:?} {asked}"
-        );
+        let parsed: Vec<_> = rules.iter().map(|rule| OriginRule::parse(rule).unwrap()).collect();
+        assert_eq!(allowed(&parsed, origin, Some(asked)), passes, "{rules:?} {origin:?} {asked}");
     }
 
     #[test]
     fn a_page_of_the_same_host_or_of_the_own_machine_passes_by_default() {
         let default = &["same-host", "localhost"];
         check(default, Some("https://phone.example"), "phone.example:8443", true);
-        check(
-            default,
-            Some("http://Phone.Example:8081"),
-            "phone.example:8080",
-            true,
-        );
+        check(default, Some("http://Phone.Example:8081"), "phone.example:8080", true);
         check(default, Some("http://localhost:3000"), "127.0.0.1:8080", true);
         check(default, Some("http://127.0.0.1:3000"), "10.0.0.2:8080", true);
-        check(
-            default,
-            Some("http://[2001:db8::1]:3000"),
-            "[2001:db8::1]:8080",
-            true,
-        );
+        check(default, Some("http://[2001:db8::1]:3000"), "[2001:db8::1]:8080", true);
         check(default, None, "phone.example", true);
     }
 
@@ -149,13 +130,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_origin_is_refused() {
-        for entry in [
-            "shop.example",
-            "https://",
-            "https://shop.example/path",
-            "https://a b",
-            "://x",
-        ] {
+        for entry in ["shop.example", "https://", "https://shop.example/path", "https://a b", "://x"] {
             assert!(OriginRule::parse(entry).is_err(), "{entry}");
         }
     }

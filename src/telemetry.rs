@@ -12,15 +12,9 @@ use crate::config::LogSettings;
 /// Starts logging; once per process, a second call changes nothing.
 pub fn start(settings: &LogSettings) {
     let filter = EnvFilter::new(&settings.filter);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(OneLine);
-    let started = if settings.json {
-        builder.json().flatten_event(true).try_init()
-    } else {
-        builder.try_init()
-    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(OneLine);
+    let started =
+        if settings.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
@@ -83,10 +77,7 @@ mod tests {
     fn a_line_stays_one_line() {
         assert_eq!(escaped("plain ä 🙂"), "plain ä 🙂");
         assert_eq!(escaped("a\r\nINFO forged"), "a\\u{d}\\u{a}INFO forged");
-        assert_eq!(
-            escaped("\u{1b}[2J\u{9b}1m\u{0}\u{7f}"),
-            "\\u{1b}[2J\\u{9b}1m\\u{0}\\u{7f}"
-        );
+        assert_eq!(escaped("\u{1b}[2J\u{9b}1m\u{0}\u{7f}"), "\\u{1b}[2J\\u{9b}1m\\u{0}\\u{7f}");
         assert_eq!(escaped("\u{202e}txt"), "\\u{202e}txt");
     }
 }

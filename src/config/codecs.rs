@@ -32,11 +32,7 @@ pub(super) fn audio(reader: &mut Reader) -> Vec<CodecId> {
         }
     }
     if audio.is_empty() {
-        reader.clash(
-            "codecs",
-            "…",
-            "leaves no audio codec for SIP, of opus, alaw and ulaw",
-        );
+        reader.clash("codecs", "…", "leaves no audio codec for SIP, of opus, alaw and ulaw");
     }
     audio
 }

@@ -54,9 +54,7 @@ pub struct ConfigError {
 impl Layers {
     /// The built-in values alone.
     pub(super) fn defaults() -> Self {
-        let table: Table = DEFAULTS
-            .parse()
-            .expect("config/tandem.toml is valid: held by a test");
+        let table: Table = DEFAULTS.parse().expect("config/tandem.toml is valid: held by a test");
         let mut entries = BTreeMap::new();
         flatten("", &table, &mut entries);
         Self { entries }
@@ -65,17 +63,10 @@ impl Layers {
     /// Lays the user's file `name` over what there is.
     pub(super) fn add_file(&mut self, name: &str, text: &str) -> Result<(), Vec<ConfigError>> {
         let table = DeTable::parse(text).map_err(|error| {
-            let origin = Origin::File {
-                name: name.into(),
-                line: line_of(text, error.span().map_or(0, |s| s.start)),
-            };
+            let origin =
+                Origin::File { name: name.into(), line: line_of(text, error.span().map_or(0, |s| s.start)) };
             let (key, value) = (source_line(text, &origin).to_owned(), String::new());
-            vec![ConfigError {
-                origin,
-                key,
-                value,
-                problem: error.message().to_owned(),
-            }]
+            vec![ConfigError { origin, key, value, problem: error.message().to_owned() }]
         })?;
         let mut errors = Vec::new();
         self.add_table("", table.get_ref(), &File { name, text }, &mut errors);
@@ -104,28 +95,19 @@ impl Layers {
                 None => strangers.push(name),
             }
         }
-        if errors.is_empty() {
-            Ok(strangers)
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(strangers) } else { Err(errors) }
     }
 
     /// Sets `key` for the demo.
     pub(super) fn fix_for_demo(&mut self, key: &str, value: impl Into<Value>) {
-        let entry = self
-            .entries
-            .get_mut(key)
-            .expect("the demo names keys that config/tandem.toml has");
+        let entry = self.entries.get_mut(key).expect("the demo names keys that config/tandem.toml has");
         entry.value = value.into();
         entry.origin = Origin::Demo;
     }
 
     /// Takes a setting out, so that what is left in the end is what nobody reads.
     pub(super) fn take(&mut self, key: &str) -> Entry {
-        self.entries
-            .remove(key)
-            .unwrap_or_else(|| panic!("config/tandem.toml has the key {key}, read once"))
+        self.entries.remove(key).unwrap_or_else(|| panic!("config/tandem.toml has the key {key}, read once"))
     }
 
     /// Keys that nobody took.
@@ -137,10 +119,7 @@ impl Layers {
     fn add_table(&mut self, path: &str, table: &DeTable<'_>, file: &File<'_>, errors: &mut Vec<ConfigError>) {
         for (name, value) in table {
             let key = join(path, name.get_ref());
-            let origin = Origin::File {
-                name: file.name.into(),
-                line: line_of(file.text, name.span().start),
-            };
+            let origin = Origin::File { name: file.name.into(), line: line_of(file.text, name.span().start) };
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.value = plain(value);
                 entry.origin = origin;
@@ -172,25 +151,14 @@ fn flatten(path: &str, table: &Table, entries: &mut BTreeMap<String, Entry>) {
             Value::Table(inner) => flatten(&key, inner, entries),
             value => {
                 let (value, default) = (value.clone(), value.clone());
-                entries.insert(
-                    key,
-                    Entry {
-                        value,
-                        default,
-                        origin: Origin::Default,
-                    },
-                );
+                entries.insert(key, Entry { value, default, origin: Origin::Default });
             }
         }
     }
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn unknown(origin: Origin, key: &str, value: &str) -> ConfigError {
@@ -204,14 +172,8 @@ fn unknown(origin: Origin, key: &str, value: &str) -> ConfigError {
 
 /// ` = value`, except for secrets.
 pub(super) fn shown(key: &str, value: &str) -> String {
-    let secret = ["token", "password", "secret"]
-        .iter()
-        .any(|word| key.contains(word));
-    if secret {
-        " = ***".into()
-    } else {
-        format!(" = {value}")
-    }
+    let secret = ["token", "password", "secret"].iter().any(|word| key.contains(word));
+    if secret { " = ***".into() } else { format!(" = {value}") }
 }
 
 /// The text of a variable as the kind of value that the default is; what does not fit stays text, and the reader
@@ -220,17 +182,11 @@ fn from_text(text: &str, default: &Value) -> Value {
     let text = text.trim();
     match default {
         Value::Array(_) if text.is_empty() => Value::Array(Vec::new()),
-        Value::Array(_) => Value::Array(
-            text.split(',')
-                .map(|item| Value::String(item.trim().into()))
-                .collect(),
-        ),
-        Value::Integer(_) => text
-            .parse()
-            .map_or_else(|_| Value::String(text.into()), Value::Integer),
-        Value::Boolean(_) => text
-            .parse()
-            .map_or_else(|_| Value::String(text.into()), Value::Boolean),
+        Value::Array(_) => {
+            Value::Array(text.split(',').map(|item| Value::String(item.trim().into())).collect())
+        }
+        Value::Integer(_) => text.parse().map_or_else(|_| Value::String(text.into()), Value::Integer),
+        Value::Boolean(_) => text.parse().map_or_else(|_| Value::String(text.into()), Value::Boolean),
         _ => Value::String(text.into()),
     }
 }
@@ -250,12 +206,7 @@ fn plain(value: &Spanned<DeValue<'_>>) -> Value {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 fn source_line<'a>(text: &'a str, origin: &Origin) -> &'a str {

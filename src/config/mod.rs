@@ -109,13 +109,9 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let mut layers = Layers::defaults();
         if let Some(file) = file {
-            let text = std::fs::read_to_string(file).map_err(|source| SettingsError::File {
-                file: file.to_owned(),
-                source,
-            })?;
-            layers
-                .add_file(&file.display().to_string(), &text)
-                .map_err(SettingsError::Values)?;
+            let text = std::fs::read_to_string(file)
+                .map_err(|source| SettingsError::File { file: file.to_owned(), source })?;
+            layers.add_file(&file.display().to_string(), &text).map_err(SettingsError::Values)?;
         }
         Self::finish(layers, variables)
     }
@@ -123,13 +119,9 @@ impl Settings {
     /// The settings of `tandem demo`: no file, loopback only; the environment's `variables` still count.
     pub fn demo(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingsError> {
         let mut layers = Layers::defaults();
-        for (key, port) in [
-            ("web", 8080),
-            ("web_tls", 8443),
-            ("rest", 8081),
-            ("sip", 5060),
-            ("sip_tls", 5061),
-        ] {
+        for (key, port) in
+            [("web", 8080), ("web_tls", 8443), ("rest", 8081), ("sip", 5060), ("sip_tls", 5061)]
+        {
             layers.fix_for_demo(&format!("listen.{key}"), format!("127.0.0.1:{port}"));
         }
         layers.fix_for_demo("media.webrtc_addresses", vec!["127.0.0.1"]);

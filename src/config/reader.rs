@@ -16,19 +16,12 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(layers: Layers) -> Self {
-        Self {
-            layers,
-            errors: Vec::new(),
-        }
+        Self { layers, errors: Vec::new() }
     }
 
     /// Everything that was wrong.
     pub(super) fn finish(self) -> Result<(), Vec<ConfigError>> {
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(self.errors)
-        }
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
 
     /// Keys that nobody read.
@@ -55,18 +48,11 @@ impl Reader {
     /// Notes that the values of two or more settings do not go together.
     pub(super) fn clash(&mut self, key: &str, value: impl ToString, problem: impl Into<String>) {
         let (origin, value) = (super::layers::Origin::Together, shown(key, &value.to_string()));
-        self.errors.push(ConfigError {
-            origin,
-            key: key.into(),
-            value,
-            problem: problem.into(),
-        });
+        self.errors.push(ConfigError { origin, key: key.into(), value, problem: problem.into() });
     }
 
     pub(super) fn flag(&mut self, key: &str) -> bool {
-        self.read(key, |value| {
-            value.as_bool().ok_or_else(|| "must be true or false".into())
-        })
+        self.read(key, |value| value.as_bool().ok_or_else(|| "must be true or false".into()))
     }
 
     pub(super) fn number(&mut self, key: &str, range: RangeInclusive<i64>) -> i64 {
@@ -114,12 +100,7 @@ impl Reader {
 
     /// A list of texts, each as `parse` understands it.
     pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        self.read(key, |value| {
-            items(value)?
-                .into_iter()
-                .map(|item| about(item, parse(item)))
-                .collect()
-        })
+        self.read(key, |value| items(value)?.into_iter().map(|item| about(item, parse(item))).collect())
     }
 
     /// An address; empty: none.
@@ -133,8 +114,7 @@ impl Reader {
     /// Addresses with ports to listen on; a text (several by commas) or a list.
     pub(super) fn listeners(&mut self, key: &str) -> Vec<SocketAddr> {
         self.list(key, |item| {
-            item.parse()
-                .map_err(|_| "must be an address with a port, such as 0.0.0.0:8080".into())
+            item.parse().map_err(|_| "must be an address with a port, such as 0.0.0.0:8080".into())
         })
     }
 }
@@ -142,22 +122,14 @@ impl Reader {
 /// The text of a value, for settings that are one line.
 fn line(value: &Value) -> Result<&str, String> {
     let text = value.as_str().ok_or("must be a text in quotes")?;
-    if text.chars().any(char::is_control) {
-        Err("has a control character".into())
-    } else {
-        Ok(text.trim())
-    }
+    if text.chars().any(char::is_control) { Err("has a control character".into()) } else { Ok(text.trim()) }
 }
 
 /// The items of a list, or of a text with commas.
 fn items(value: &Value) -> Result<Vec<&str>, String> {
     match value {
         Value::Array(values) => values.iter().map(line).collect(),
-        value => Ok(line(value)?
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .collect()),
+        value => Ok(line(value)?.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()),
     }
 }
 

@@ -25,8 +25,7 @@ fn sip(reader: &mut Reader) -> SipSettings {
         advertised_address: reader.address("sip.advertised_address"),
         user_agent: reader.text("sip.user_agent"),
         dns_servers: reader.list("sip.dns_servers", |item| {
-            item.parse()
-                .or_else(|_| ip(item).map(|address| SocketAddr::new(address, 53)))
+            item.parse().or_else(|_| ip(item).map(|address| SocketAddr::new(address, 53)))
         }),
         target_policy: target_policy(reader),
         register_expires: reader.duration_s("sip.register_expires_s", 60..=86_400),
@@ -46,34 +45,20 @@ fn target_policy(reader: &mut Reader) -> AddressPolicy {
 
 fn media(reader: &mut Reader) -> MediaSettings {
     let lanes = match reader.number("media.lanes", 0..=64) {
-        0 => std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(64),
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
         lanes => lanes.unsigned_abs() as usize,
     };
     let webrtc_port = reader.port("media.webrtc_port");
     if usize::from(webrtc_port) + lanes > 65_536 {
-        reader.clash(
-            "media.webrtc_port",
-            webrtc_port,
-            format!("leaves no port for each of {lanes} lanes"),
-        );
+        reader.clash("media.webrtc_port", webrtc_port, format!("leaves no port for each of {lanes} lanes"));
     }
-    let rtp_ports = (
-        reader.port("media.rtp_port_from"),
-        reader.port("media.rtp_port_to"),
-    );
+    let rtp_ports = (reader.port("media.rtp_port_from"), reader.port("media.rtp_port_to"));
     if rtp_ports.1 <= rtp_ports.0 {
-        let problem = format!(
-            "must be above media.rtp_port_from = {}: RTP takes ports in pairs",
-            rtp_ports.0
-        );
+        let problem =
+            format!("must be above media.rtp_port_from = {}: RTP takes ports in pairs", rtp_ports.0);
         reader.clash("media.rtp_port_to", rtp_ports.1, problem);
     }
-    let answers: &[_] = &[
-        ("at_once", AnswerTiming::AtOnce),
-        ("on_sip_sdp", AnswerTiming::OnSipSdp),
-    ];
+    let answers: &[_] = &[("at_once", AnswerTiming::AtOnce), ("on_sip_sdp", AnswerTiming::OnSipSdp)];
     reader.word("media.answer_video", answers);
     MediaSettings {
         lanes,
@@ -90,10 +75,7 @@ fn media(reader: &mut Reader) -> MediaSettings {
 }
 
 pub(super) fn web(reader: &mut Reader) -> WebSettings {
-    let files = (
-        reader.file("web.tls_certificate_file"),
-        reader.file("web.tls_key_file"),
-    );
+    let files = (reader.file("web.tls_certificate_file"), reader.file("web.tls_key_file"));
     let certificate = match files {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -130,11 +112,9 @@ pub(super) fn rest(reader: &mut Reader) -> RestSettings {
     RestSettings {
         listen,
         token: (!token.is_empty()).then(|| Secret::new(token)),
-        allowed_hosts: reader.list("rest.allowed_hosts", |host| {
-            match host.contains([':', '/', ' ']) {
-                true => Err("must be a host name without port".into()),
-                false => Ok(host.to_ascii_lowercase()),
-            }
+        allowed_hosts: reader.list("rest.allowed_hosts", |host| match host.contains([':', '/', ' ']) {
+            true => Err("must be a host name without port".into()),
+            false => Ok(host.to_ascii_lowercase()),
         }),
     }
 }
@@ -158,11 +138,9 @@ pub(super) fn later(reader: &mut Reader) {
     reader.duration_ms("rtp_generator_start_timeout", 0..=60_000);
     reader.flag("rtp_activity_detecting");
     reader.flag("sip_use_tls");
-    reader.list("profiles", |item| {
-        match item.len() == 6 && item.chars().all(|c| c.is_ascii_hexdigit()) {
-            true => Ok(()),
-            false => Err("must be six hexadecimal digits, such as 42e01f".into()),
-        }
+    reader.list("profiles", |item| match item.len() == 6 && item.chars().all(|c| c.is_ascii_hexdigit()) {
+        true => Ok(()),
+        false => Err("must be six hexadecimal digits, such as 42e01f".into()),
     });
     reader.flag("proxy_use_h264_packetization_mode_1_only");
     reader.listeners("listen.sip_tls");

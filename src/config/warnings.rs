@@ -8,20 +8,10 @@ const EPHEMERAL_FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
 /// Sentences about `settings` that an operator should read, given this machine's `addresses`.
 pub fn warnings(settings: &Settings, addresses: &[IpAddr]) -> Vec<String> {
-    let mut all = ephemeral(
-        settings,
-        std::fs::read_to_string(EPHEMERAL_FILE)
-            .ok()
-            .as_deref()
-            .and_then(range),
-    );
+    let mut all =
+        ephemeral(settings, std::fs::read_to_string(EPHEMERAL_FILE).ok().as_deref().and_then(range));
     all.extend(private(settings, addresses));
-    all.extend(
-        settings
-            .strange_variables
-            .iter()
-            .map(|name| format!("the variable {name} names no setting")),
-    );
+    all.extend(settings.strange_variables.iter().map(|name| format!("the variable {name} names no setting")));
     all
 }
 
@@ -29,29 +19,14 @@ pub fn warnings(settings: &Settings, addresses: &[IpAddr]) -> Vec<String> {
 fn ephemeral(settings: &Settings, kernel: Option<(u16, u16)>) -> Vec<String> {
     let Some(kernel) = kernel else { return Vec::new() };
     let media = &settings.switch.media;
-    let last_lane = media
-        .webrtc_port
-        .saturating_add(media.lanes.saturating_sub(1) as u16);
+    let last_lane = media.webrtc_port.saturating_add(media.lanes.saturating_sub(1) as u16);
     let mut ours = vec![
         ("media.webrtc_port and its lanes", (media.webrtc_port, last_lane)),
         ("media.rtp_port_from to media.rtp_port_to", media.rtp_ports),
     ];
     let single = |address: &SocketAddr| (address.port(), address.port());
-    ours.extend(
-        settings
-            .switch
-            .sip
-            .listen
-            .iter()
-            .map(|address| ("listen.sip", single(address))),
-    );
-    ours.extend(
-        settings
-            .web
-            .listen
-            .iter()
-            .map(|address| ("listen.web", single(address))),
-    );
+    ours.extend(settings.switch.sip.listen.iter().map(|address| ("listen.sip", single(address))));
+    ours.extend(settings.web.listen.iter().map(|address| ("listen.web", single(address))));
     ours.into_iter()
         .filter(|(_, (from, to))| *from <= kernel.1 && kernel.0 <= *to)
         .map(|(what, (from, to))| {
@@ -76,11 +51,8 @@ fn private(settings: &Settings, addresses: &[IpAddr]) -> Vec<String> {
         })
         .collect();
     let bound = &settings.switch.media.webrtc_addresses;
-    let shown: Vec<_> = if bound.is_empty() {
-        addresses.iter().filter(|ip| !ip.is_loopback()).collect()
-    } else {
-        Vec::new()
-    };
+    let shown: Vec<_> =
+        if bound.is_empty() { addresses.iter().filter(|ip| !ip.is_loopback()).collect() } else { Vec::new() };
     if media.is_none() && !shown.is_empty() && shown.iter().all(|ip| is_private(ip)) {
         all.push(
             "all addresses of this machine are private; pages outside its network hear nothing unless \
@@ -112,9 +84,7 @@ mod tests {
     use super::*;
 
     fn settings(variables: &[(&str, &str)]) -> Settings {
-        let owned = variables
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let owned = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         Settings::load(None, owned).unwrap()
     }
 
@@ -136,32 +106,17 @@ mod tests {
 
     #[test]
     fn a_port_that_the_kernel_may_give_away_is_mentioned() {
-        check(
-            &[("TANDEM_MEDIA__WEBRTC_PORT", "40000")],
-            (32_768, 60_999),
-            &[],
-            &["media.webrtc_port"],
-        );
+        check(&[("TANDEM_MEDIA__WEBRTC_PORT", "40000")], (32_768, 60_999), &[], &["media.webrtc_port"]);
         check(&[], (10_000, 20_000), &[], &["media.rtp_port_from"]);
     }
 
     #[test]
     fn a_private_address_is_mentioned_unless_a_public_one_is_advertised() {
-        check(
-            &[],
-            (32_768, 60_999),
-            &["127.0.0.1", "10.0.0.2"],
-            &["media.advertised_address"],
-        );
+        check(&[], (32_768, 60_999), &["127.0.0.1", "10.0.0.2"], &["media.advertised_address"]);
         check(&[], (32_768, 60_999), &["10.0.0.2", "198.51.100.7"], &[]);
         let public = ("TANDEM_MEDIA__ADVERTISED_ADDRESS", "198.51.100.7");
         check(&[public], (32_768, 60_999), &["10.0.0.2"], &[]);
         let private = ("TANDEM_SIP__ADVERTISED_ADDRESS", "192.168.0.7");
-        check(
-            &[public, private],
-            (32_768, 60_999),
-            &["10.0.0.2"],
-            &["sip.advertised_address"],
-        );
+        check(&[public, private], (32_768, 60_999), &["10.0.0.2"], &["sip.advertised_address"]);
     }
 }

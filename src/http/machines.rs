@@ -29,25 +29,15 @@ async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let front = request
-        .app_data::<web::Data<Front>>()
-        .expect("every listener has the front's data")
-        .clone();
+    let front = request.app_data::<web::Data<Front>>().expect("every listener has the front's data").clone();
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let is_probe = matches!(request.path(), "/livez" | "/readyz");
     let refusal = if !known_host(header(HOST), &front.rest.allowed_hosts) {
         Some(HttpResponse::MisdirectedRequest().body("This host name is not in rest.allowed_hosts.\n"))
     } else if !is_probe
-        && !authorized(
-            header(AUTHORIZATION),
-            front.rest.token.as_ref().map(|token| token.reveal()),
-        )
+        && !authorized(header(AUTHORIZATION), front.rest.token.as_ref().map(|token| token.reveal()))
     {
-        Some(
-            HttpResponse::Unauthorized()
-                .insert_header(("WWW-Authenticate", "Bearer"))
-                .finish(),
-        )
+        Some(HttpResponse::Unauthorized().insert_header(("WWW-Authenticate", "Bearer")).finish())
     } else {
         None
     };
@@ -71,9 +61,7 @@ async fn ready(front: web::Data<Front>) -> HttpResponse {
 
 async fn metrics(front: web::Data<Front>) -> HttpResponse {
     let text = front.switch.metrics() + &front.counters.text();
-    HttpResponse::Ok()
-        .insert_header(("Content-Type", METRICS_TYPE))
-        .body(text)
+    HttpResponse::Ok().insert_header(("Content-Type", METRICS_TYPE)).body(text)
 }
 
 async fn nothing() -> HttpResponse {
@@ -100,10 +88,7 @@ fn authorized(header: Option<&str>, token: Option<&str>) -> bool {
 
 /// Compares without telling by its time how much of `given` was right.
 fn same(given: &str, token: &str) -> bool {
-    let differs = given
-        .bytes()
-        .zip(token.bytes())
-        .fold(0, |all, (a, b)| all | (a ^ b));
+    let differs = given.bytes().zip(token.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
     given.len() == token.len() && differs == 0
 }
 

@@ -10,46 +10,14 @@ use crate::front::Front;
 
 /// Path, type and content of each file.
 const FILES: &[(&str, &str, &str)] = &[
-    (
-        "/",
-        "text/html; charset=utf-8",
-        include_str!("../../static/index.html"),
-    ),
-    (
-        "/phone.css",
-        "text/css; charset=utf-8",
-        include_str!("../../static/phone.css"),
-    ),
-    (
-        "/phone.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../static/phone.js"),
-    ),
-    (
-        "/signal.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../static/signal.js"),
-    ),
-    (
-        "/media.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../static/media.js"),
-    ),
-    (
-        "/view.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../static/view.js"),
-    ),
-    (
-        "/words.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../static/words.js"),
-    ),
-    (
-        "/icon.svg",
-        "image/svg+xml",
-        include_str!("../../static/icon.svg"),
-    ),
+    ("/", "text/html; charset=utf-8", include_str!("../../static/index.html")),
+    ("/phone.css", "text/css; charset=utf-8", include_str!("../../static/phone.css")),
+    ("/phone.js", "text/javascript; charset=utf-8", include_str!("../../static/phone.js")),
+    ("/signal.js", "text/javascript; charset=utf-8", include_str!("../../static/signal.js")),
+    ("/media.js", "text/javascript; charset=utf-8", include_str!("../../static/media.js")),
+    ("/view.js", "text/javascript; charset=utf-8", include_str!("../../static/view.js")),
+    ("/words.js", "text/javascript; charset=utf-8", include_str!("../../static/words.js")),
+    ("/icon.svg", "image/svg+xml", include_str!("../../static/icon.svg")),
 ];
 
 /// What a page may load and do. Sockets may go elsewhere, because the user may type another gateway's URL.
@@ -78,9 +46,7 @@ pub struct DemoHints {
 }
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/settings.json", web::get().to(settings))
-        .default_service(web::to(file));
+    config.route("/settings.json", web::get().to(settings)).default_service(web::to(file));
 }
 
 /// Headers of every answer on this listener.
@@ -91,16 +57,11 @@ pub(super) fn headers() -> DefaultHeaders {
         .add(("X-Frame-Options", "DENY"))
         .add(("Referrer-Policy", "no-referrer"))
         .add(("Cross-Origin-Opener-Policy", "same-origin"))
-        .add((
-            "Permissions-Policy",
-            "microphone=(self), camera=(self), geolocation=()",
-        ))
+        .add(("Permissions-Policy", "microphone=(self), camera=(self), geolocation=()"))
 }
 
 async fn settings(front: web::Data<Front>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(&front.hints)
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(&front.hints)
 }
 
 async fn file(request: HttpRequest) -> HttpResponse {
@@ -159,13 +120,7 @@ mod tests {
         assert!(!page.contains(" onclick=") && !page.contains("<script>"));
         let scripts = FILES.iter().filter(|(path, ..)| path.ends_with(".js"));
         for (path, _, script) in scripts {
-            for word in [
-                "innerHTML",
-                "outerHTML",
-                "insertAdjacentHTML",
-                "document.write",
-                "eval(",
-            ] {
+            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
                 assert!(
                     !script.contains(word),
                     "{path} uses {word}; texts of callers go in by textContent only"

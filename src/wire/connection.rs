@@ -42,14 +42,9 @@ pub struct Connection {
 impl Connection {
     /// Reads the message's object; the error names the field.
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
-        let echo = ECHOED
-            .iter()
-            .filter_map(|key| fields.raw(key).map(|value| ((*key).to_owned(), value.clone())));
-        Ok(Self {
-            auth_token: filled(fields, "authToken")?,
-            account: account(fields)?,
-            echo: echo.collect(),
-        })
+        let echo =
+            ECHOED.iter().filter_map(|key| fields.raw(key).map(|value| ((*key).to_owned(), value.clone())));
+        Ok(Self { auth_token: filled(fields, "authToken")?, account: account(fields)?, echo: echo.collect() })
     }
 }
 
@@ -63,10 +58,7 @@ fn account(fields: &Fields<'_>) -> Result<Option<Account>, FieldError> {
     // No page was seen that uses `sipProxy`; where it is, it can only mean the next hop.
     let proxy = filled(fields, "sipProxy")?;
     let port = fields.port("sipPort")?;
-    if [&login, &auth_name, &password, &domain, &outbound_proxy, &proxy]
-        .iter()
-        .all(|field| field.is_none())
-    {
+    if [&login, &auth_name, &password, &domain, &outbound_proxy, &proxy].iter().all(|field| field.is_none()) {
         return Ok(None);
     }
     let login = login.unwrap_or_default();
@@ -105,22 +97,14 @@ mod tests {
             read(json!({"sipLogin": "1001", "sipDomain": "pbx", "sipPassword": "pw", "sipPort": ""}))
                 .unwrap();
         let account = connection.account.unwrap();
-        assert_eq!(
-            (account.auth_name.as_str(), account.outbound_proxy, account.port),
-            ("1001", None, None)
-        );
+        assert_eq!((account.auth_name.as_str(), account.outbound_proxy, account.port), ("1001", None, None));
         assert!(account.register);
         assert_eq!(account.password.reveal(), "pw");
     }
 
     #[test]
     fn a_page_without_sip_fields_has_no_account() {
-        assert_eq!(
-            read(json!({"appKey": "defaultApp", "sipLogin": ""}))
-                .unwrap()
-                .account,
-            None
-        );
+        assert_eq!(read(json!({"appKey": "defaultApp", "sipLogin": ""})).unwrap().account, None);
         assert_eq!(read(json!(null)).unwrap().account, None);
     }
 
@@ -129,10 +113,7 @@ mod tests {
         let value =
             json!({"sipLogin": 1001, "sipDomain": "pbx", "sipPort": 5062, "sipRegisterRequired": "false"});
         let account = read(value).unwrap().account.unwrap();
-        assert_eq!(
-            (account.login.as_str(), account.port, account.register),
-            ("1001", Some(5062), false)
-        );
+        assert_eq!((account.login.as_str(), account.port, account.register), ("1001", Some(5062), false));
     }
 
     #[test]
@@ -140,26 +121,14 @@ mod tests {
         let check = |value: Value, field| assert_eq!(read(value).unwrap_err().field, field);
         check(json!({"sipLogin": "10 01", "sipDomain": "pbx"}), "sipLogin");
         check(json!({"sipLogin": "<1001>", "sipDomain": "pbx"}), "sipLogin");
-        check(
-            json!({"sipLogin": "1001\r\nX: y", "sipDomain": "pbx"}),
-            "sipLogin",
-        );
+        check(json!({"sipLogin": "1001\r\nX: y", "sipDomain": "pbx"}), "sipLogin");
         check(json!({"sipLogin": "1001"}), "sipDomain");
         check(json!({"sipDomain": "pbx"}), "sipLogin");
         check(json!({"sipLogin": "1001", "sipDomain": "p b x"}), "sipDomain");
-        check(
-            json!({"sipLogin": "1001", "sipDomain": "pbx", "sipPort": "99999"}),
-            "sipPort",
-        );
-        check(
-            json!({"sipLogin": "1001", "sipDomain": "pbx", "sipPassword": "a\nb"}),
-            "sipPassword",
-        );
+        check(json!({"sipLogin": "1001", "sipDomain": "pbx", "sipPort": "99999"}), "sipPort");
+        check(json!({"sipLogin": "1001", "sipDomain": "pbx", "sipPassword": "a\nb"}), "sipPassword");
         check(json!({"sipLogin": {}, "sipDomain": "pbx"}), "sipLogin");
-        check(
-            json!({"sipLogin": "x".repeat(300), "sipDomain": "pbx"}),
-            "sipLogin",
-        );
+        check(json!({"sipLogin": "x".repeat(300), "sipDomain": "pbx"}), "sipLogin");
     }
 
     #[test]

@@ -31,14 +31,8 @@ impl<'a> Fields<'a> {
 
     /// Like [`Self::line`], and neither missing nor empty.
     pub(super) fn needed_line(&self, field: &'static str, max: usize) -> Result<String, FieldError> {
-        let text = self
-            .line(field, max)?
-            .ok_or_else(|| FieldError::new(field, "is missing"))?;
-        if text.is_empty() {
-            Err(FieldError::new(field, "is empty"))
-        } else {
-            Ok(text)
-        }
+        let text = self.line(field, max)?.ok_or_else(|| FieldError::new(field, "is missing"))?;
+        if text.is_empty() { Err(FieldError::new(field, "is empty")) } else { Ok(text) }
     }
 
     /// A text of several lines.
@@ -146,11 +140,7 @@ mod tests {
         assert!(!too_deep(&format!("{}1{}", "[".repeat(32), "]".repeat(32))));
         assert!(too_deep(&"[".repeat(33)));
         assert!(too_deep(&"{\"a\":".repeat(100_000)));
-        assert!(!too_deep(&format!(
-            "{{\"a\":\"{}\\\"{}\"}}",
-            "[".repeat(40),
-            "{".repeat(40)
-        )));
+        assert!(!too_deep(&format!("{{\"a\":\"{}\\\"{}\"}}", "[".repeat(40), "{".repeat(40))));
         assert!(!too_deep(&"[]".repeat(1000)));
     }
 }

@@ -114,19 +114,13 @@ fn read(message: &str, fields: &Fields<'_>, payload: Option<&Value>) -> Result<I
         "call" => Incoming::Ask(FromPage::Call(PlaceCall {
             call_id: fields.call_id()?,
             callee: fields.needed_line("callee", MAX_NAME)?,
-            visible_name: fields
-                .line("visibleName", MAX_NAME)?
-                .filter(|name| !name.is_empty()),
+            visible_name: fields.line("visibleName", MAX_NAME)?.filter(|name| !name.is_empty()),
             sdp: sdp(fields)?,
             sip_sdp: sip_sdp(fields)?,
         })),
         "answer" => {
             let (call_id, sdp, sip_sdp) = (fields.call_id()?, sdp(fields)?, sip_sdp(fields)?);
-            Incoming::Ask(FromPage::Answer {
-                call_id,
-                sdp,
-                sip_sdp,
-            })
+            Incoming::Ask(FromPage::Answer { call_id, sdp, sip_sdp })
         }
         "hangup" => Incoming::Ask(FromPage::HangUp(fields.call_id()?)),
         "hold" => Incoming::Ask(FromPage::Hold(fields.call_id()?)),
@@ -148,11 +142,7 @@ fn read(message: &str, fields: &Fields<'_>, payload: Option<&Value>) -> Result<I
 
 fn sdp(fields: &Fields<'_>) -> Result<String, FieldError> {
     let sdp = fields.text("sdp", MAX_SDP)?.unwrap_or_default();
-    if sdp.is_empty() {
-        Err(FieldError::new("sdp", "is missing"))
-    } else {
-        Ok(sdp)
-    }
+    if sdp.is_empty() { Err(FieldError::new("sdp", "is missing")) } else { Ok(sdp) }
 }
 
 fn stream_id(fields: &Fields<'_>) -> Result<String, FieldError> {
@@ -189,10 +179,7 @@ fn sip_sdp(fields: &Fields<'_>) -> Result<Vec<String>, FieldError> {
 /// One digit or several, as text or number.
 fn digits(fields: &Fields<'_>) -> Result<Digits, FieldError> {
     let digits = fields.needed_line("dtmf", MAX_DIGITS)?.to_ascii_uppercase();
-    if let Some(bad) = digits
-        .chars()
-        .find(|c| !matches!(c, '0'..='9' | '*' | '#' | 'A'..='D'))
-    {
+    if let Some(bad) = digits.chars().find(|c| !matches!(c, '0'..='9' | '*' | '#' | 'A'..='D')) {
         return Err(FieldError::new("dtmf", format!("has {bad:?}, which is no digit")));
     }
     let method = match fields.line("type", 16)?.as_deref() {
@@ -207,11 +194,7 @@ fn digits(fields: &Fields<'_>) -> Result<Digits, FieldError> {
 impl Refusal {
     /// `message` cannot be used because of `info`.
     pub fn of(message: impl Into<String>, info: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            info: info.into(),
-            call_id: None,
-        }
+        Self { message: message.into(), info: info.into(), call_id: None }
     }
 
     /// The event that WCS names for what the page wanted.

@@ -60,27 +60,17 @@ pub fn fail(api_method: &str, what: Option<&str>, info: &str) -> String {
 
 /// `fail` for a message that cannot be used.
 pub fn refusal(refusal: &Refusal) -> String {
-    fail(
-        refusal.api_method(),
-        refusal.call_id.as_ref().map(CallId::as_str),
-        &refusal.info,
-    )
+    fail(refusal.api_method(), refusal.call_id.as_ref().map(CallId::as_str), &refusal.info)
 }
 
 /// `DataStatusEvent`: without it the page's `sendData` promise never settles.
 pub fn data_status(operation_id: &Value) -> String {
-    frame(
-        "DataStatusEvent",
-        json!([{"operationId": operation_id, "status": "ACCEPTED"}]),
-    )
+    frame("DataStatusEvent", json!([{"operationId": operation_id, "status": "ACCEPTED"}]))
 }
 
 /// `notifySessionDebugEvent`.
 pub fn debug_status(started: bool) -> String {
-    frame(
-        "notifySessionDebugEvent",
-        json!([{"status": if started { "STARTED" } else { "STOPPED" }}]),
-    )
+    frame("notifySessionDebugEvent", json!([{"status": if started { "STARTED" } else { "STOPPED" }}]))
 }
 
 /// A stream that was asked for and will not come.
@@ -91,10 +81,7 @@ pub fn stream_failed(id: &str) -> String {
 
 /// A stream that was looked for and is not there.
 pub fn available_stream(id: &str) -> String {
-    frame(
-        "availableStream",
-        json!([{"id": id, "status": "false", "info": "Stream not found"}]),
-    )
+    frame("availableStream", json!([{"id": id, "status": "false", "info": "Stream not found"}]))
 }
 
 /// `finish` for a call that could not even begin. A `fail` alone would leave it in PENDING for ever.
@@ -107,11 +94,7 @@ pub fn failed_call(call_id: &CallId, detail: &str) -> String {
 pub fn to_page(told: &ToPage) -> Vec<String> {
     match told {
         ToPage::Registered => vec![frame("registered", json!([{"status": "REGISTERED"}]))],
-        ToPage::RegistrationFailed {
-            info,
-            sip_status,
-            last: _,
-        } => {
+        ToPage::RegistrationFailed { info, sip_status, last: _ } => {
             let mut data = json!({"apiMethod": "RegistrationStatusEvent", "status": "FAILED", "info": info});
             if let Some(status) = sip_status {
                 data["sipStatus"] = (*status).into();
@@ -129,10 +112,7 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
 
 /// The frames for a call's status: one, or `busy` and `finish`.
 pub fn call_status(view: &CallView, status: &CallStatus) -> Vec<String> {
-    let CallFrame {
-        message,
-        status: word,
-    } = CallFrame::of(status);
+    let CallFrame { message, status: word } = CallFrame::of(status);
     let mut data = object(view, word);
     let mut frames = Vec::new();
     if let CallStatus::Finish(reason) | CallStatus::Failed(reason) = status {
@@ -202,10 +182,8 @@ mod tests {
 
     /// The frames of `told`, as `name status`.
     fn check(told: &ToPage, wanted: &[&str]) -> Vec<Value> {
-        let frames: Vec<Value> = to_page(told)
-            .iter()
-            .map(|text| serde_json::from_str(text).unwrap())
-            .collect();
+        let frames: Vec<Value> =
+            to_page(told).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
         let line = |frame: &Value| {
             assert!(frame["data"].is_array());
             format!(
@@ -241,22 +219,13 @@ mod tests {
         assert_eq!(frames[1]["data"][0]["sipStatus"], 486);
         assert_eq!(frames[1]["data"][0]["reason"], "busy");
         assert_eq!(frames[1]["data"][0]["detail"], "Busy Here");
-        let incoming = CallView {
-            incoming: true,
-            ..view()
-        };
-        check(
-            &ToPage::CallStatus(incoming, CallStatus::Finish(busy)),
-            &["finish FINISH"],
-        );
+        let incoming = CallView { incoming: true, ..view() };
+        check(&ToPage::CallStatus(incoming, CallStatus::Finish(busy)), &["finish FINISH"]);
     }
 
     #[test]
     fn an_incoming_call_always_has_a_visible_name() {
-        let incoming = CallView {
-            incoming: true,
-            ..view()
-        };
+        let incoming = CallView { incoming: true, ..view() };
         let frames = check(&ToPage::IncomingCall(incoming), &["notifyIncomingCall RING"]);
         assert_eq!(frames[0]["data"][0]["visibleName"], "1001");
         assert_eq!(frames[0]["data"][0]["incoming"], true);
@@ -264,20 +233,11 @@ mod tests {
 
     #[test]
     fn sdp_and_registration_have_the_arguments_that_the_sdk_reads() {
-        let sdp = ToPage::RemoteDescription {
-            call_id: CallId::parse("c1").unwrap(),
-            sdp: "v=0\r\n".into(),
-        };
-        assert_eq!(
-            check(&sdp, &["setRemoteSDP -"])[0]["data"],
-            json!(["c1", "v=0\r\n"])
-        );
+        let sdp = ToPage::RemoteDescription { call_id: CallId::parse("c1").unwrap(), sdp: "v=0\r\n".into() };
+        assert_eq!(check(&sdp, &["setRemoteSDP -"])[0]["data"], json!(["c1", "v=0\r\n"]));
         check(&ToPage::Registered, &["registered REGISTERED"]);
-        let failed = ToPage::RegistrationFailed {
-            info: "Forbidden".into(),
-            sip_status: Some(403),
-            last: true,
-        };
+        let failed =
+            ToPage::RegistrationFailed { info: "Forbidden".into(), sip_status: Some(403), last: true };
         let data = check(&failed, &["fail FAILED"])[0]["data"][0].clone();
         assert_eq!(
             (&data["apiMethod"], &data["sipStatus"]),

@@ -25,10 +25,7 @@ impl Assembler {
     pub(super) fn add(&mut self, item: Item) -> Result<Option<String>, BadMessage> {
         let (bytes, last) = match item {
             Item::FirstText(bytes) => {
-                *self = Self {
-                    bytes: Vec::new(),
-                    text: true,
-                };
+                *self = Self { bytes: Vec::new(), text: true };
                 (bytes, false)
             }
             Item::FirstBinary(bytes) => {
@@ -46,13 +43,7 @@ impl Assembler {
             return Ok(None);
         }
         let Self { bytes, text } = std::mem::take(self);
-        if text {
-            String::from_utf8(bytes)
-                .map(Some)
-                .map_err(|_| BadMessage::NotText)
-        } else {
-            Ok(None)
-        }
+        if text { String::from_utf8(bytes).map(Some).map_err(|_| BadMessage::NotText) } else { Ok(None) }
     }
 }
 
@@ -63,14 +54,8 @@ mod tests {
     #[test]
     fn fragments_become_one_text() {
         let mut assembler = Assembler::default();
-        assert_eq!(
-            assembler.add(Item::FirstText("a\u{e4}".as_bytes()[..2].to_vec().into())),
-            Ok(None)
-        );
-        assert_eq!(
-            assembler.add(Item::Continue("\u{e4}".as_bytes()[1..].to_vec().into())),
-            Ok(None)
-        );
+        assert_eq!(assembler.add(Item::FirstText("a\u{e4}".as_bytes()[..2].to_vec().into())), Ok(None));
+        assert_eq!(assembler.add(Item::Continue("\u{e4}".as_bytes()[1..].to_vec().into())), Ok(None));
         assert_eq!(assembler.add(Item::Last("b".into())), Ok(Some("a\u{e4}b".into())));
     }
 
@@ -81,12 +66,7 @@ mod tests {
         assert_eq!(assembler.add(Item::Last("b".into())), Err(BadMessage::NotText));
         assembler.add(Item::FirstBinary("x".into())).unwrap();
         assert_eq!(assembler.add(Item::Last("b".into())), Ok(None));
-        assembler
-            .add(Item::FirstText(vec![b'x'; MAX_READ].into()))
-            .unwrap();
-        assert_eq!(
-            assembler.add(Item::Continue("x".into())),
-            Err(BadMessage::TooLarge)
-        );
+        assembler.add(Item::FirstText(vec![b'x'; MAX_READ].into())).unwrap();
+        assert_eq!(assembler.add(Item::Continue("x".into())), Err(BadMessage::TooLarge));
     }
 }

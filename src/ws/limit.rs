@@ -15,17 +15,12 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn new() -> Self {
-        Self {
-            tokens: BURST,
-            at: None,
-        }
+        Self { tokens: BURST, at: None }
     }
 
     /// Whether one more may pass at `now`.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        let passed = self
-            .at
-            .map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64());
+        let passed = self.at.map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64());
         self.at = Some(now);
         self.tokens = (self.tokens + passed * PER_SECOND).min(BURST);
         let passes = self.tokens >= 1.0;

@@ -52,11 +52,7 @@ impl Link {
     fn to(stream: &actix_web::rt::net::TcpStream) -> Self {
         let ends = || -> std::io::Result<Ends> {
             let socket = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
-            Ok(Ends {
-                peer: stream.peer_addr()?,
-                local: stream.local_addr()?,
-                socket,
-            })
+            Ok(Ends { peer: stream.peer_addr()?, local: stream.local_addr()?, socket })
         };
         Self(ends().ok().map(Arc::new))
     }

@@ -34,12 +34,8 @@ pub async fn upgrade(
     body: web::Payload,
     front: web::Data<Front>,
 ) -> actix_web::Result<HttpResponse> {
-    let header = |name: HeaderName| {
-        request
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap_or("(not ASCII)"))
-    };
+    let header =
+        |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("(not ASCII)"));
     let page = header(ORIGIN);
     if !origin::allowed(&front.web.allowed_origins, page, header(HOST)) {
         front.counters.refused("origin");

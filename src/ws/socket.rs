@@ -9,7 +9,7 @@ use actors::handle::{SessionError, SessionHandle, ToPage};
 use futures_util::Sink;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
-use tracing::{Instrument, debug, debug_span, info};
+use tracing::{Instrument, debug, info, info_span};
 
 use super::assembler::{Assembler, BadMessage};
 use super::link::Link;
@@ -27,7 +27,7 @@ const EVENTS: usize = 256;
 /// Serves one socket until it is closed. Dropping the session handle in the end ends the page's calls.
 pub(super) async fn run(front: web::Data<Front>, link: Link, out: Session, frames: MessageStream) {
     let _counted = front.counters.socket();
-    let span = debug_span!("socket", link = link.name());
+    let span = info_span!("socket", link = link.name());
     let task = Task {
         state: Socket::new(front.web.ping_probes),
         out,
@@ -80,15 +80,12 @@ impl Task {
         drop(self.session.take()); // ends the calls before the goodbye, which may take its time
         if let Some(farewell) = farewell {
             self.front.counters.closed(farewell.code());
-            info!(
-                link = self.link.name(),
-                code = farewell.code(),
-                "socket closed by us"
-            );
+            info!(code = farewell.code(), "socket closed by us");
             let (code, out) = (CloseCode::from(farewell.code()), self.out);
             let _ = timeout(GOODBYE, say_goodbye(out, self.outbox, code)).await;
-            let _ = timeout(GOODBYE, drain(self.frames)).await;
         }
+        // The last frame is on its way; a page that does not take it is cut off.
+        let _ = timeout(GOODBYE, drain(self.frames)).await;
         self.link.cut();
     }
 
@@ -122,7 +119,10 @@ impl Task {
                     continue;
                 }
                 Happened::Frame(Message::Close(reason)) => {
-                    debug!(?reason, "closed by the page");
+                    info!(
+                        code = reason.as_ref().map(|reason| u16::from(reason.code)),
+                        "socket closed by the page"
+                    );
                     let _ = timeout(GOODBYE, self.out.clone().close(reason)).await;
                     return None;
                 }
@@ -169,10 +169,7 @@ impl Task {
                     }
                 }
                 Action::Tell(ask) => {
-                    let heard = self
-                        .session
-                        .as_ref()
-                        .is_some_and(|(session, _)| session.tell(ask));
+                    let heard = self.session.as_ref().is_some_and(|(session, _)| session.tell(ask));
                     if !heard {
                         return Some(Farewell::TryAgainLater);
                     }
@@ -194,7 +191,7 @@ impl Task {
         let address = account.as_ref().map(actors::handle::Account::address);
         match self.front.switch.open_session(account, events).await {
             Ok(session) => {
-                info!(session = %session.id(), link = self.link.name(), account = address, "page connected");
+                info!(session = %session.id(), account = address, "page connected");
                 let session_id = format!("{}-{}", self.link.name(), crate::front::uuid());
                 let actions = self.state.opened(session.token(), &session_id);
                 self.session = Some((session, told));
@@ -240,12 +237,7 @@ async fn say_goodbye(mut out: Session, mut outbox: Outbox, code: CloseCode) {
             return;
         }
     }
-    let _ = out
-        .close(Some(CloseReason {
-            code,
-            description: None,
-        }))
-        .await; // closed meanwhile: as wished
+    let _ = out.close(Some(CloseReason { code, description: None })).await; // closed meanwhile: as wished
 }
 
 /// Reads on until the page has closed its side.
@@ -261,11 +253,7 @@ async fn drain(mut frames: MessageStream) {
 fn fault(error: &ProtocolError) -> Option<Farewell> {
     match error {
         ProtocolError::Overflow => Some(Farewell::TooLarge),
-        ProtocolError::Io(io)
-            if io
-                .get_ref()
-                .is_some_and(|inner| inner.is::<std::str::Utf8Error>()) =>
-        {
+        ProtocolError::Io(io) if io.get_ref().is_some_and(|inner| inner.is::<std::str::Utf8Error>()) => {
             Some(Farewell::NotText)
         }
         ProtocolError::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Some(Farewell::Protocol),

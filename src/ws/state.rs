@@ -92,13 +92,7 @@ pub(super) enum Farewell {
 impl Socket {
     /// A fresh socket whose page may leave `probes` pings unanswered.
     pub(super) fn new(probes: u32) -> Self {
-        Self {
-            phase: Phase::Waiting,
-            probes,
-            unanswered: 0,
-            logs: Limit::new(),
-            calls: HashMap::new(),
-        }
+        Self { phase: Phase::Waiting, probes, unanswered: 0, logs: Limit::new(), calls: HashMap::new() }
     }
 
     /// Whether the page has still to introduce itself.
@@ -143,8 +137,7 @@ impl Socket {
                 self.calls.remove(&view.call_id);
             }
             ToPage::CallStatus(view, status) => {
-                self.calls
-                    .insert(view.call_id.clone(), (view.clone(), status.clone()));
+                self.calls.insert(view.call_id.clone(), (view.clone(), status.clone()));
             }
             _ => {}
         }
@@ -162,11 +155,7 @@ impl Socket {
 
     /// Ten seconds since the socket opened.
     pub(super) fn waited_long_enough(&mut self) -> Vec<Action> {
-        if self.is_waiting() {
-            self.end(Farewell::Policy)
-        } else {
-            Vec::new()
-        }
+        if self.is_waiting() { self.end(Farewell::Policy) } else { Vec::new() }
     }
 
     /// It is time for a ping.
@@ -230,11 +219,7 @@ impl Socket {
             Some(_) => "transfer is not available yet",
             None => "callId: there is no such call",
         };
-        let mut actions = vec![Action::Send(wire::fail(
-            "TransferStatusEvent",
-            Some(call_id.as_str()),
-            info,
-        ))];
+        let mut actions = vec![Action::Send(wire::fail("TransferStatusEvent", Some(call_id.as_str()), info))];
         if let Some((view, status @ (CallStatus::Established | CallStatus::Hold))) = self.calls.get(call_id) {
             actions.extend(wire::call_status(view, status).into_iter().map(Action::Send));
         }
@@ -275,11 +260,7 @@ fn too_large(text: &str) -> Option<Refusal> {
         return None;
     }
     let name = wire::name_of(text).unwrap_or_default();
-    let limit = if matches!(name.as_str(), "pushLogs" | "submitBugReport") {
-        MAX_LOGS
-    } else {
-        MAX_MESSAGE
-    };
+    let limit = if matches!(name.as_str(), "pushLogs" | "submitBugReport") { MAX_LOGS } else { MAX_MESSAGE };
     (text.len() > limit)
         .then(|| Refusal::of(name, format!("the message is larger than {} KiB", limit / 1024)))
 }

@@ -16,10 +16,7 @@ fn captured() -> Vec<(String, Value)> {
             if path.is_dir() {
                 continue;
             }
-            let (name, value) = (
-                path.file_stem().unwrap().to_string_lossy().into_owned(),
-                read(&path),
-            );
+            let (name, value) = (path.file_stem().unwrap().to_string_lossy().into_owned(), read(&path));
             match value.get("frames").and_then(Value::as_array) {
                 None => all.push((name, value)),
                 Some(frames) => all.extend(
@@ -78,11 +75,9 @@ fn every_captured_frame_is_understood() {
 
 #[test]
 fn data_may_be_missing_null_or_no_list() {
-    for text in [
-        r#"{"message":"ping"}"#,
-        r#"{"message":"ping","data":null}"#,
-        r#"{"message":"ping","data":[]}"#,
-    ] {
+    for text in
+        [r#"{"message":"ping"}"#, r#"{"message":"ping","data":null}"#, r#"{"message":"ping","data":[]}"#]
+    {
         assert!(matches!(decode(text), Ok(Incoming::Ping)), "{text}");
     }
     let bare = r#"{"message":"hangup","data":{"callId":"c1"}}"#;
@@ -91,16 +86,9 @@ fn data_may_be_missing_null_or_no_list() {
 
 #[test]
 fn what_is_no_message_is_refused() {
-    for text in [
-        "",
-        "null",
-        "[]",
-        "{",
-        "{\"data\":[]}",
-        r#"{"message":5}"#,
-        "\u{0}",
-        "{\"message\":\"ping\"}x",
-    ] {
+    for text in
+        ["", "null", "[]", "{", "{\"data\":[]}", r#"{"message":5}"#, "\u{0}", "{\"message\":\"ping\"}x"]
+    {
         assert!(decode(text).is_err(), "{text}");
     }
     assert!(decode(&"[".repeat(100_000)).unwrap_err().info.contains("nested"));
@@ -116,41 +104,19 @@ fn an_unknown_message_is_no_error() {
 #[test]
 fn digits_come_as_text_or_number_and_in_either_case() {
     let check = |payload: Value, wanted: &str, method| match ask("sendDtmf", payload) {
-        FromPage::SendDigits(_, digits) => assert_eq!(
-            digits,
-            Digits {
-                digits: wanted.into(),
-                method
-            }
-        ),
+        FromPage::SendDigits(_, digits) => assert_eq!(digits, Digits { digits: wanted.into(), method }),
         other => panic!("{other:?}"),
     };
-    check(
-        json!({"callId": "c", "type": "RFC2833", "dtmf": "5"}),
-        "5",
-        DigitMethod::Rfc2833,
-    );
-    check(
-        json!({"callId": "c", "type": "INFO", "dtmf": 7}),
-        "7",
-        DigitMethod::Info,
-    );
-    check(
-        json!({"callId": "c", "type": "INFO_RELAY", "dtmf": "12#a"}),
-        "12#A",
-        DigitMethod::InfoRelay,
-    );
+    check(json!({"callId": "c", "type": "RFC2833", "dtmf": "5"}), "5", DigitMethod::Rfc2833);
+    check(json!({"callId": "c", "type": "INFO", "dtmf": 7}), "7", DigitMethod::Info);
+    check(json!({"callId": "c", "type": "INFO_RELAY", "dtmf": "12#a"}), "12#A", DigitMethod::InfoRelay);
     check(json!({"callId": "c", "dtmf": 0}), "0", DigitMethod::Rfc2833);
     refused("sendDtmf", json!({"callId": "c", "dtmf": "5e"}), "dtmf");
     refused("sendDtmf", json!({"callId": "c", "dtmf": "5\r\n"}), "dtmf");
     refused("sendDtmf", json!({"callId": "c", "dtmf": "1".repeat(65)}), "dtmf");
     refused("sendDtmf", json!({"callId": "c", "dtmf": ""}), "dtmf");
     refused("sendDtmf", json!({"callId": "c", "dtmf": -1}), "dtmf");
-    refused(
-        "sendDtmf",
-        json!({"callId": "c", "dtmf": "1", "type": "SMOKE"}),
-        "type",
-    );
+    refused("sendDtmf", json!({"callId": "c", "dtmf": "1", "type": "SMOKE"}), "type");
 }
 
 #[test]
@@ -184,11 +150,7 @@ fn a_value_that_would_reach_sip_is_refused_by_field() {
 
 #[test]
 fn a_refusal_knows_its_call() {
-    let refusal = decode(&frame(
-        "call",
-        json!({"callId": "c9", "callee": "", "sdp": "v=0"}),
-    ))
-    .unwrap_err();
+    let refusal = decode(&frame("call", json!({"callId": "c9", "callee": "", "sdp": "v=0"}))).unwrap_err();
     assert_eq!(refusal.call_id.unwrap().as_str(), "c9");
 }
 

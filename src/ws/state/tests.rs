@@ -15,9 +15,7 @@ fn short(actions: &[Action]) -> Vec<String> {
             Action::Send(text) => {
                 let frame: Value = serde_json::from_str(text).unwrap();
                 let status = frame["data"][0]["status"].as_str().unwrap_or_default();
-                format!("{} {status}", frame["message"].as_str().unwrap())
-                    .trim()
-                    .to_owned()
+                format!("{} {status}", frame["message"].as_str().unwrap()).trim().to_owned()
             }
             Action::Open(account) => {
                 format!("open {}", account.as_ref().map_or("-", |account| &account.login))
@@ -33,11 +31,7 @@ fn short(actions: &[Action]) -> Vec<String> {
 /// `socket` gets `message` and does `wanted`.
 fn check(socket: &mut Socket, message: &str, payload: Value, wanted: &[&str]) {
     let text = json!({"message": message, "data": [payload]}).to_string();
-    assert_eq!(
-        short(&socket.text(&text, Instant::now())),
-        wanted,
-        "{message} {payload}"
-    );
+    assert_eq!(short(&socket.text(&text, Instant::now())), wanted, "{message} {payload}");
 }
 
 fn account() -> Value {
@@ -102,10 +96,7 @@ fn an_account_that_cannot_work_and_an_unknown_token_are_told_and_closed() {
     );
     let mut socket = Socket::new(3);
     check(&mut socket, "connection", account(), &["open 1001"]);
-    assert_eq!(
-        short(&socket.refused("full", Farewell::TryAgainLater)),
-        ["fail FAILED", "close 1013"]
-    );
+    assert_eq!(short(&socket.refused("full", Farewell::TryAgainLater)), ["fail FAILED", "close 1013"]);
 }
 
 #[test]
@@ -122,12 +113,7 @@ fn before_connection_only_pings_are_served() {
 fn a_second_connection_is_refused_and_harms_nothing() {
     let mut socket = open();
     check(&mut socket, "connection", account(), &["fail FAILED"]);
-    check(
-        &mut socket,
-        "connection",
-        json!({"sipLogin": "a b"}),
-        &["fail FAILED"],
-    );
+    check(&mut socket, "connection", json!({"sipLogin": "a b"}), &["fail FAILED"]);
     check(&mut socket, "call", call("c1"), &["tell"]);
 }
 
@@ -135,33 +121,18 @@ fn a_second_connection_is_refused_and_harms_nothing() {
 fn what_a_page_asks_goes_to_the_switch() {
     let mut socket = open();
     check(&mut socket, "call", call("c1"), &["tell"]);
-    check(
-        &mut socket,
-        "answer",
-        json!({"callId": "c1", "sdp": "v=0"}),
-        &["tell"],
-    );
+    check(&mut socket, "answer", json!({"callId": "c1", "sdp": "v=0"}), &["tell"]);
     for message in ["hangup", "hold", "unhold"] {
         check(&mut socket, message, json!({"callId": "c1"}), &["tell"]);
     }
-    check(
-        &mut socket,
-        "sendDtmf",
-        json!({"callId": "c1", "dtmf": 7}),
-        &["tell"],
-    );
+    check(&mut socket, "sendDtmf", json!({"callId": "c1", "dtmf": 7}), &["tell"]);
 }
 
 #[test]
 fn a_call_that_cannot_begin_fails_but_never_ends_another_of_its_name() {
     let mut socket = open();
     let bad = json!({"callId": "c1", "callee": "a\r\nb", "sdp": "v=0"});
-    check(
-        &mut socket,
-        "call",
-        bad.clone(),
-        &["fail FAILED", "finish FAILED"],
-    );
+    check(&mut socket, "call", bad.clone(), &["fail FAILED", "finish FAILED"]);
     socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Established));
     check(&mut socket, "call", bad, &["fail FAILED"]);
     check(&mut socket, "hold", json!({"callId": ""}), &["fail FAILED"]);
@@ -183,24 +154,9 @@ fn a_large_message_is_dropped_with_a_word_and_logs_may_be_larger() {
     let mut large = call("c1");
     large["custom"] = "x".repeat(MAX_MESSAGE).into();
     check(&mut socket, "call", large, &["fail FAILED"]);
-    check(
-        &mut socket,
-        "pushLogs",
-        json!({"logs": "x".repeat(MAX_MESSAGE)}),
-        &["note"],
-    );
-    check(
-        &mut socket,
-        "pushLogs",
-        json!({"logs": "x".repeat(MAX_LOGS)}),
-        &["fail FAILED"],
-    );
-    check(
-        &mut socket,
-        "submitBugReport",
-        json!({"text": "x".repeat(MAX_MESSAGE)}),
-        &["note"],
-    );
+    check(&mut socket, "pushLogs", json!({"logs": "x".repeat(MAX_MESSAGE)}), &["note"]);
+    check(&mut socket, "pushLogs", json!({"logs": "x".repeat(MAX_LOGS)}), &["fail FAILED"]);
+    check(&mut socket, "submitBugReport", json!({"text": "x".repeat(MAX_MESSAGE)}), &["note"]);
 }
 
 #[test]
@@ -212,14 +168,9 @@ fn logs_are_shortened_and_limited() {
         [Action::Note(note)] => assert!(note.len() <= MAX_NOTE),
         other => panic!("{other:?}"),
     }
-    let notes = (0..1000)
-        .filter(|_| matches!(socket.text(&text, now)[..], [Action::Note(_)]))
-        .count();
+    let notes = (0..1000).filter(|_| matches!(socket.text(&text, now)[..], [Action::Note(_)])).count();
     assert!(notes < 1000);
-    assert!(matches!(
-        socket.text(&text, now + Duration::from_secs(1))[..],
-        [Action::Note(_)]
-    ));
+    assert!(matches!(socket.text(&text, now + Duration::from_secs(1))[..], [Action::Note(_)]));
 }
 
 #[test]
@@ -231,24 +182,9 @@ fn questions_that_a_page_waits_for_are_answered() {
         json!({"operationId": "o1", "payload": {}}),
         &["DataStatusEvent ACCEPTED"],
     );
-    check(
-        &mut socket,
-        "sessionDebug",
-        json!({"command": "start"}),
-        &["notifySessionDebugEvent STARTED"],
-    );
-    check(
-        &mut socket,
-        "publishStream",
-        json!({"mediaSessionId": "s1"}),
-        &["notifyStreamStatusEvent FAILED"],
-    );
-    check(
-        &mut socket,
-        "availableStream",
-        json!({"mediaSessionId": "s1"}),
-        &["availableStream false"],
-    );
+    check(&mut socket, "sessionDebug", json!({"command": "start"}), &["notifySessionDebugEvent STARTED"]);
+    check(&mut socket, "publishStream", json!({"mediaSessionId": "s1"}), &["notifyStreamStatusEvent FAILED"]);
+    check(&mut socket, "availableStream", json!({"mediaSessionId": "s1"}), &["availableStream false"]);
 }
 
 #[test]
@@ -257,19 +193,9 @@ fn a_transfer_is_not_available_yet_and_leaves_no_dead_button() {
     let transfer = json!({"callId": "c1", "target": "1003"});
     check(&mut socket, "transfer", transfer.clone(), &["fail FAILED"]);
     socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Established));
-    check(
-        &mut socket,
-        "transfer",
-        transfer.clone(),
-        &["fail FAILED", "talk ESTABLISHED"],
-    );
+    check(&mut socket, "transfer", transfer.clone(), &["fail FAILED", "talk ESTABLISHED"]);
     socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Hold));
-    check(
-        &mut socket,
-        "transfer",
-        transfer.clone(),
-        &["fail FAILED", "hold HOLD"],
-    );
+    check(&mut socket, "transfer", transfer.clone(), &["fail FAILED", "hold HOLD"]);
     let ended = EndReason::new(Some(Side::Callee), Cause::HangUp);
     assert_eq!(
         short(&socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Finish(ended)))),
@@ -280,18 +206,11 @@ fn a_transfer_is_not_available_yet_and_leaves_no_dead_button() {
 
 #[test]
 fn refused_credentials_close_the_socket_and_an_outage_does_not() {
-    let failed = |last| ToPage::RegistrationFailed {
-        info: "Forbidden".into(),
-        sip_status: Some(403),
-        last,
-    };
+    let failed = |last| ToPage::RegistrationFailed { info: "Forbidden".into(), sip_status: Some(403), last };
     assert_eq!(short(&open().told(&failed(true))), ["fail FAILED", "close 1000"]);
     let mut socket = open();
     assert_eq!(short(&socket.told(&failed(false))), ["fail FAILED"]);
-    assert_eq!(
-        short(&socket.told(&ToPage::Registered)),
-        ["registered REGISTERED"]
-    );
+    assert_eq!(short(&socket.told(&ToPage::Registered)), ["registered REGISTERED"]);
 }
 
 #[test]
