@@ -17,7 +17,11 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/media.js", "text/javascript; charset=utf-8", include_str!("../../static/media.js")),
     ("/view.js", "text/javascript; charset=utf-8", include_str!("../../static/view.js")),
     ("/words.js", "text/javascript; charset=utf-8", include_str!("../../static/words.js")),
+    ("/sounds.js", "text/javascript; charset=utf-8", include_str!("../../static/sounds.js")),
     ("/icon.svg", "image/svg+xml", include_str!("../../static/icon.svg")),
+    ("/handset.svg", "image/svg+xml", include_str!("../../static/handset.svg")),
+    ("/mic.svg", "image/svg+xml", include_str!("../../static/mic.svg")),
+    ("/pause.svg", "image/svg+xml", include_str!("../../static/pause.svg")),
 ];
 
 /// What a page may load and do. Sockets may go elsewhere, because the user may type another gateway's URL.
