@@ -1,3 +1,4 @@
 //! Demo.
-pub mod bindings;
+mod bindings;
 pub mod machine;
+pub mod registrar;
