@@ -57,10 +57,7 @@ impl Chain {
     pub fn new(from: CodecId, to: CodecId, ptime_ms: u32, settings: &Settings) -> Result<Self, CodecError> {
         let (from, to) = (from.spec(), to.spec());
         if !to.ptimes_ms.contains(&ptime_ms) {
-            return Err(CodecError::Ptime {
-                codec: to.name,
-                ptime_ms,
-            });
+            return Err(CodecError::Ptime { codec: to.name, ptime_ms });
         }
         let (rate_in, rate_out) = rates(from, to);
         let resampler = if rate_in == rate_out {
@@ -116,22 +113,16 @@ impl Chain {
             return Ok(());
         }
         let lost = self.last_in.saturating_mul(loss.packets as usize);
-        let hole = loss
-            .next
-            .map(|(_, timestamp)| self.samples(timestamp.wrapping_sub(expected).cast_signed()));
+        let hole =
+            loss.next.map(|(_, timestamp)| self.samples(timestamp.wrapping_sub(expected).cast_signed()));
         // Sequence numbers may be missing where no sound is (telephone-events): the timestamps know better.
         let missing = hole.map_or(lost, |hole| hole.min(lost));
         let steps = self.decoder.rate() / 400; // libopus conceals in steps of 2.5 ms
         let most = (self.decoder.rate() / 1000 * MAX_CONCEALED_MS) as usize;
         let filled = missing.min(most) / steps as usize * steps as usize;
-        let copy = loss
-            .next
-            .filter(|_| hole == Some(filled) && filled >= self.last_in);
-        let (made_up, copied) = if copy.is_some() {
-            (filled - self.last_in, self.last_in)
-        } else {
-            (filled, 0)
-        };
+        let copy = loss.next.filter(|_| hole == Some(filled) && filled >= self.last_in);
+        let (made_up, copied) =
+            if copy.is_some() { (filled - self.last_in, self.last_in) } else { (filled, 0) };
         self.expected = Some(expected.wrapping_add(self.ticks(filled)));
         self.make_up(made_up, out)?;
         if let Some((next, _)) = copy {
@@ -172,11 +163,7 @@ impl Chain {
         }
         let rate_out = u64::from(self.encoder.rate());
         let gap = (u64::from(ahead.unsigned_abs()) * rate_out / u64::from(self.from.clock_rate)) as usize;
-        let padding = if self.filled == 0 {
-            0
-        } else {
-            gap.min(self.packet - self.filled)
-        };
+        let padding = if self.filled == 0 { 0 } else { gap.min(self.packet - self.filled) };
         self.pcm[self.filled..self.filled + padding].fill(0);
         self.filled += padding;
         self.send(out)?;
@@ -226,17 +213,10 @@ impl Chain {
         let mut sent = 0;
         let mut result = Ok(());
         while self.filled - sent >= self.packet {
-            match self
-                .encoder
-                .encode(&self.pcm[sent..sent + self.packet], &mut self.payload)
-            {
+            match self.encoder.encode(&self.pcm[sent..sent + self.packet], &mut self.payload) {
                 Ok(length) => {
                     let payload = &self.payload[..length];
-                    out(Frame {
-                        payload,
-                        timestamp: self.timestamp,
-                        marker: self.marker,
-                    });
+                    out(Frame { payload, timestamp: self.timestamp, marker: self.marker });
                     self.marker = false;
                 }
                 Err(error) => result = Err(error),
@@ -286,10 +266,7 @@ fn rates(from: &CodecSpec, to: &CodecSpec) -> (u32, u32) {
     let shared = |rate: &&u32| **rate >= band && to.sample_rates.contains(rate);
     match from.sample_rates.iter().find(shared) {
         Some(rate) => (*rate, *rate),
-        None => (
-            lowest(from).unwrap_or(from.full_rate()),
-            lowest(to).unwrap_or(to.full_rate()),
-        ),
+        None => (lowest(from).unwrap_or(from.full_rate()), lowest(to).unwrap_or(to.full_rate())),
     }
 }
 

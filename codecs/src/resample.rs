@@ -15,10 +15,7 @@ pub struct Resampler {
 impl Resampler {
     /// From `from` Hz to `to` Hz. Delays the sound by 12 samples of the lower rate.
     pub fn new(from: u32, to: u32) -> Result<Self, CodecError> {
-        let refused = |_| CodecError::SampleRate {
-            codec: "resampler",
-            rate: from,
-        };
+        let refused = |_| CodecError::SampleRate { codec: "resampler", rate: from };
         let inner = BoxedResampler::new(from as usize, to as usize).map_err(refused)?;
         Ok(Self { inner, from, to })
     }
@@ -31,9 +28,7 @@ impl Resampler {
     /// Resamples all of `pcm` into `out`, returns how many samples were written.
     pub fn resample(&mut self, pcm: &[i16], out: &mut [i16]) -> Result<usize, CodecError> {
         let (have, need) = (out.len(), self.room_for(pcm.len()));
-        self.inner
-            .resample_into(pcm, out)
-            .map_err(|_| CodecError::BufferTooSmall { have, need })
+        self.inner.resample_into(pcm, out).map_err(|_| CodecError::BufferTooSmall { have, need })
     }
 
     /// Rate that goes in, in Hz.

@@ -9,7 +9,6 @@
 //! Receiver: a digit is told at the first packet of it that arrives, be it the first, a middle or an end packet; all
 //! others have the same timestamp and say nothing new.
 
-use codecs::CodecError;
 use codecs::payload::telephone_event::{self, TelephoneEvent};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -62,24 +61,14 @@ impl DigitSender {
     /// For a stream of this clock (8,000, 16,000 or 48,000 Hz) and packet duration.
     pub fn new(now: Instant, clock_rate: u32, ptime: Duration) -> Self {
         let ptime = ptime.max(MIN_PTIME);
-        Self {
-            clock_rate,
-            ptime,
-            queue: VecDeque::new(),
-            ready_at: now,
-            sending: None,
-        }
+        Self { clock_rate, ptime, queue: VecDeque::new(), ready_at: now, sending: None }
     }
 
     /// Puts digits at the end of the queue, all or none. A length is cut to 40–1,000 ms; none means 160 ms.
     pub fn queue(&mut self, digits: &str, length: Option<Duration>) -> Result<(), DigitError> {
         let length = length.unwrap_or(DEFAULT_LENGTH).clamp(MIN_LENGTH, MAX_LENGTH);
         let event = |digit| telephone_event::event(digit).ok_or(DigitError::NotADigit(digit));
-        let events = digits
-            .chars()
-            .take(MAX_QUEUED + 1)
-            .map(event)
-            .collect::<Result<Vec<_>, _>>()?;
+        let events = digits.chars().take(MAX_QUEUED + 1).map(event).collect::<Result<Vec<_>, _>>()?;
         if self.queue.len() + events.len() > MAX_QUEUED {
             return Err(DigitError::QueueFull);
         }
@@ -104,11 +93,8 @@ impl DigitSender {
             volume: VOLUME,
             duration: self.ticks(if end { digit.length } else { so_far }),
         };
-        let packet = DigitPacket {
-            payload: event.encode(),
-            timestamp: digit.timestamp,
-            marker: digit.sent == 0,
-        };
+        let packet =
+            DigitPacket { payload: event.encode(), timestamp: digit.timestamp, marker: digit.sent == 0 };
         digit.sent += 1;
         let done = digit.sent == digit.last + END_PACKETS;
         if done {
@@ -140,14 +126,7 @@ impl DigitSender {
         let (event, length) = self.queue.pop_front()?;
         let packets = length.as_nanos().div_ceil(self.ptime.as_nanos());
         let last = u32::try_from(packets).unwrap_or(1).saturating_sub(1);
-        Some(Sending {
-            event,
-            length,
-            started: now,
-            timestamp,
-            sent: 0,
-            last,
-        })
+        Some(Sending { event, length, started: now, timestamp, sent: 0, last })
     }
 
     fn ticks(&self, duration: Duration) -> u16 {
@@ -169,6 +148,7 @@ struct Event {
     code: u8,
     duration: u16,
     ended: bool,
+    heard_at: Instant,
 }
 
 impl DigitReceiver {
@@ -177,53 +157,30 @@ impl DigitReceiver {
         Self::default()
     }
 
-    /// The digit, if this packet is the first one of it. Events that are no digits are passed over.
-    pub fn on_packet(
-        &mut self,
-        payload: &[u8],
-        timestamp: u32,
-        marker: bool,
-    ) -> Result<Option<char>, CodecError> {
-        let packet = TelephoneEvent::decode(payload)?;
+    /// The digit, if this packet is the first one of it. What is no telephone-event, or an event that is no digit, is
+    /// passed over.
+    pub fn on_packet(&mut self, now: Instant, timestamp: u32, payload: &[u8]) -> Option<char> {
+        let packet = TelephoneEvent::decode(payload).ok()?;
+        self.recent.retain(|event| now.saturating_duration_since(event.heard_at) < MEMORY);
         let same = |event: &&mut Event| event.timestamp == timestamp && event.code == packet.event;
         if let Some(event) = self.recent.iter_mut().find(same) {
             event.duration = event.duration.max(packet.duration);
             event.ended |= packet.end;
-            return Ok(None);
+            event.heard_at = now;
+            return None;
         }
-        let goes_on = !marker
-            && self
-                .recent
-                .back()
-                .is_some_and(|event| event.goes_on(packet.event, timestamp));
-        if self.is_forgotten(timestamp) {
-            return Ok(None);
-        }
+        let goes_on = self.recent.back().is_some_and(|event| event.goes_on(packet.event, timestamp));
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
         }
-        let (code, duration, ended) = (packet.event, packet.duration, packet.end);
-        self.recent.push_back(Event {
-            timestamp,
-            code,
-            duration,
-            ended,
-        });
-        Ok(telephone_event::digit(code).filter(|_| !goes_on))
+        let TelephoneEvent { event: code, end: ended, duration, .. } = packet;
+        self.recent.push_back(Event { timestamp, code, duration, ended, heard_at: now });
+        telephone_event::digit(code).filter(|_| !goes_on)
     }
 
     /// The far end began anew (another SSRC): its timestamps say nothing about the old ones.
     pub fn reset(&mut self) {
         self.recent.clear();
-    }
-
-    /// Older than all that we remember: a straggler of a digit that was told.
-    fn is_forgotten(&self, timestamp: u32) -> bool {
-        let older = |event: &Event| {
-            let behind = event.timestamp.wrapping_sub(timestamp).cast_signed();
-            (1..MAX_BEHIND).contains(&behind)
-        };
-        self.recent.len() == MAX_RECENT && self.recent.iter().all(older)
     }
 }
 
@@ -249,10 +206,10 @@ const MIN_PTIME: Duration = Duration::from_millis(10);
 const END_PACKETS: u32 = 3;
 /// -10 dBm0.
 const VOLUME: u8 = 10;
-/// About two seconds of fast dialling.
-const MAX_RECENT: usize = 8;
-/// Stragglers are not older than this: 10 s at 48 kHz.
-const MAX_BEHIND: i32 = 480_000;
+/// More than fit into [`MEMORY`] at 40 ms and a pause of 40 ms, so that no straggler finds its digit forgotten.
+const MAX_RECENT: usize = 64;
+/// No straggler is older; a timestamp that comes again after it is another digit's.
+const MEMORY: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {
@@ -278,10 +235,7 @@ mod tests {
                 packets.push(((now - start).as_millis(), event, packet));
             }
         }
-        assert_eq!(
-            (sender.queued(), sender.is_sending(), sender.deadline()),
-            (0, false, None)
-        );
+        assert_eq!((sender.queued(), sender.is_sending(), sender.deadline()), (0, false, None));
         packets
     }
 
@@ -294,15 +248,10 @@ mod tests {
                 .iter()
                 .map(|(ms, event, packet)| (*ms, u32::from(event.duration) / step, event.end, packet.marker))
                 .collect();
-            let expected: Vec<_> = (0..10u32)
-                .map(|n| (u128::from(n) * 20, (n + 1).min(8), n >= 7, n == 0))
-                .collect();
+            let expected: Vec<_> =
+                (0..10u32).map(|n| (u128::from(n) * 20, (n + 1).min(8), n >= 7, n == 0)).collect();
             assert_eq!(brief, expected);
-            assert!(
-                packets
-                    .iter()
-                    .all(|(_, event, packet)| packet.timestamp == 1000 && event.event == 5)
-            );
+            assert!(packets.iter().all(|(_, event, packet)| packet.timestamp == 1000 && event.event == 5));
         }
     }
 
@@ -313,10 +262,7 @@ mod tests {
             .filter(|(_, _, packet)| packet.marker)
             .map(|(ms, event, packet)| (ms, event.event, packet.timestamp))
             .collect();
-        assert_eq!(
-            starts,
-            [(0, 1, 1000), (240, 11, 1000 + 240 * 8), (480, 15, 1000 + 480 * 8)]
-        );
+        assert_eq!(starts, [(0, 1, 1000), (240, 11, 1000 + 240 * 8), (480, 15, 1000 + 480 * 8)]);
     }
 
     #[test]
@@ -356,21 +302,17 @@ mod tests {
         assert_eq!(sender.queue("1", None), Err(DigitError::QueueFull));
     }
 
-    /// Event, E bit, duration, timestamp, marker.
-    type Row = (u8, bool, u16, u32, bool);
+    /// Event, E bit, duration, timestamp.
+    type Row = (u8, bool, u16, u32);
 
     fn told(rows: &[Row]) -> String {
         let mut receiver = DigitReceiver::new();
         let mut digits = String::new();
-        for (event, end, duration, timestamp, marker) in rows {
-            let payload = TelephoneEvent {
-                event: *event,
-                end: *end,
-                volume: 10,
-                duration: *duration,
-            }
-            .encode();
-            digits.extend(receiver.on_packet(&payload, *timestamp, *marker).unwrap());
+        let now = Instant::now();
+        for (event, end, duration, timestamp) in rows {
+            let payload =
+                TelephoneEvent { event: *event, end: *end, volume: 10, duration: *duration }.encode();
+            digits.extend(receiver.on_packet(now, *timestamp, &payload));
         }
         digits
     }
@@ -378,49 +320,21 @@ mod tests {
     #[test]
     fn whatever_packet_of_a_digit_comes_first_tells_it() {
         let check = |rows: &[Row], expected| assert_eq!(told(rows), expected, "{rows:?}");
-        check(
-            &[
-                (1, false, 160, 0, true),
-                (1, false, 320, 0, false),
-                (1, true, 480, 0, false),
-            ],
-            "1",
-        );
-        check(&[(1, false, 320, 0, false)], "1"); // the first is lost
-        check(&[(1, true, 480, 0, false), (1, true, 480, 0, false)], "1"); // only the end came
-        check(&[(1, false, 160, 0, true), (1, false, 160, 4000, true)], "11"); // the end is lost, the same key again
-        check(&[(1, false, 160, 0, true), (1, true, 480, 4000, false)], "11"); // and the second's start too
-        check(&[(1, false, 160, 0, false), (2, false, 160, 0, false)], "12"); // one timestamp for two keys
-        check(
-            &[
-                (1, true, 480, 0, false),
-                (2, false, 160, 4000, true),
-                (1, true, 480, 0, false),
-            ],
-            "12",
-        ); // late double
-        check(&[(16, false, 160, 0, true)], ""); // hook flash
+        check(&[(1, false, 160, 0), (1, false, 320, 0), (1, true, 480, 0)], "1");
+        check(&[(1, false, 320, 0)], "1"); // the first is lost
+        check(&[(1, true, 480, 0), (1, true, 480, 0)], "1"); // only the end came
+        check(&[(1, false, 160, 0), (1, false, 160, 4000)], "11"); // the end is lost, the same key again
+        check(&[(1, false, 160, 0), (1, true, 480, 4000)], "11"); // and the second's start too
+        check(&[(1, false, 160, 0), (2, false, 160, 0)], "12"); // one timestamp for two keys
+        check(&[(1, true, 480, 0), (2, false, 160, 4000), (1, true, 480, 0)], "12"); // late double
+        check(&[(16, false, 160, 0)], ""); // hook flash
     }
 
     #[test]
     fn segments_and_running_timestamps_are_one_digit() {
         let check = |rows: &[Row], expected| assert_eq!(told(rows), expected, "{rows:?}");
-        check(
-            &[
-                (1, false, 65_535, 0, true),
-                (1, false, 160, 65_535, false),
-                (1, true, 320, 65_535, false),
-            ],
-            "1",
-        );
-        check(
-            &[
-                (1, false, 160, 0, true),
-                (1, false, 320, 160, false),
-                (1, true, 480, 320, false),
-            ],
-            "1",
-        );
+        check(&[(1, false, 65_535, 0), (1, false, 160, 65_535), (1, true, 320, 65_535)], "1");
+        check(&[(1, false, 160, 0), (1, false, 320, 160), (1, true, 480, 320)], "1");
     }
 
     proptest! {
@@ -433,21 +347,22 @@ mod tests {
             }
             let mut receiver = DigitReceiver::new();
             let mut told = String::new();
-            let mut arrived = 0;
-            for (place, (_, _, packet)) in packets.iter().enumerate() {
+            let start = Instant::now();
+            for (place, (ms, _, packet)) in packets.iter().enumerate() {
                 if lost[place % 160] && place % 4 != 2 { continue; }
-                arrived += 1;
-                told.extend(receiver.on_packet(&packet.payload, packet.timestamp, packet.marker).unwrap());
+                let now = start + Duration::from_millis(u64::try_from(*ms).unwrap());
+                told.extend(receiver.on_packet(now, packet.timestamp, &packet.payload));
             }
-            prop_assert!(arrived > 0);
             prop_assert_eq!(told, digits);
         }
 
         #[test]
-        fn any_payload_is_taken_or_refused(payloads in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..8), any::<u32>(), any::<bool>()), 0..50)) {
-            let mut receiver = DigitReceiver::new();
-            for (payload, timestamp, marker) in payloads {
-                let _ = receiver.on_packet(&payload, timestamp, marker);
+        fn any_payload_is_told_or_passed_over(
+            payloads in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..8), any::<u32>()), 0..200),
+        ) {
+            let (mut receiver, now) = (DigitReceiver::new(), Instant::now());
+            for (payload, timestamp) in payloads {
+                receiver.on_packet(now, timestamp, &payload);
                 prop_assert!(receiver.recent.len() <= MAX_RECENT);
             }
         }

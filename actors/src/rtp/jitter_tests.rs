@@ -6,14 +6,7 @@ use proptest::prelude::*;
 fn packet(ssrc: u32, sequence: u16) -> RtpPacket {
     let timestamp = u32::from(sequence) * 160;
     let payload = Bytes::copy_from_slice(&sequence.to_be_bytes());
-    RtpPacket {
-        marker: false,
-        payload_type: 0,
-        sequence,
-        timestamp,
-        ssrc,
-        payload,
-    }
+    RtpPacket { marker: false, payload_type: 0, sequence, timestamp, ssrc, payload }
 }
 
 /// A buffer, its clock, and what it said so far: numbers, `-3` for three lost, `R` for a restart.
@@ -25,11 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self {
-            buffer: JitterBuffer::new(),
-            start: Instant::now(),
-            said: Vec::new(),
-        }
+        Self { buffer: JitterBuffer::new(), start: Instant::now(), said: Vec::new() }
     }
 
     /// Lets the clock run to `ms`, waking up when the buffer asked for it; what was said goes to `said`.
@@ -52,8 +41,7 @@ impl Bench {
     }
 
     fn push(&mut self, ms: u64, ssrc: u32, sequence: u16) {
-        self.buffer
-            .push(self.start + Duration::from_millis(ms), packet(ssrc, sequence));
+        self.buffer.push(self.start + Duration::from_millis(ms), packet(ssrc, sequence));
     }
 }
 
@@ -75,10 +63,7 @@ fn check(packets: &[(u64, u16)], expected: &str) -> JitterCounts {
 
 #[test]
 fn packets_in_order_pass_at_once() {
-    let counts = check(
-        &[(0, 65_534), (20, 65_535), (35, 0), (60, 1)],
-        "65534@0 65535@20 0@35 1@60",
-    );
+    let counts = check(&[(0, 65_534), (20, 65_535), (35, 0), (60, 1)], "65534@0 65535@20 0@35 1@60");
     assert_eq!(counts, JitterCounts::default());
 }
 
@@ -91,46 +76,23 @@ fn a_swapped_pair_is_put_right() {
 #[test]
 fn a_lost_packet_is_told_after_the_shortest_wait_and_not_before() {
     let counts = check(&[(0, 1), (40, 3), (60, 4)], "1@0 -1@50 3@50 4@60");
-    assert_eq!(
-        counts,
-        JitterCounts {
-            lost: 1,
-            ..JitterCounts::default()
-        }
-    );
+    assert_eq!(counts, JitterCounts { lost: 1, ..JitterCounts::default() });
 }
 
 #[test]
 fn several_holes_are_told_each_in_its_turn() {
-    check(
-        &[(0, 1), (40, 4), (41, 6), (42, 7)],
-        "1@0 -2@50 4@50 -1@51 6@51 7@51",
-    );
+    check(&[(0, 1), (40, 4), (41, 6), (42, 7)], "1@0 -2@50 4@50 -1@51 6@51 7@51");
 }
 
 #[test]
 fn a_long_blackout_is_one_loss_and_no_restart() {
-    check(
-        &[(0, 1), (5000, 251), (5020, 252)],
-        "1@0 -249@5010 251@5010 252@5020",
-    );
+    check(&[(0, 1), (5000, 251), (5020, 252)], "1@0 -249@5010 251@5010 252@5020");
 }
 
 #[test]
 fn late_and_double_packets_are_dropped_and_counted() {
-    let counts = check(
-        &[(0, 1), (20, 1), (40, 3), (60, 2), (61, 3), (62, 4)],
-        "1@0 -1@50 3@50 4@62",
-    );
-    assert_eq!(
-        counts,
-        JitterCounts {
-            lost: 1,
-            late: 1,
-            duplicate: 2,
-            ..JitterCounts::default()
-        }
-    );
+    let counts = check(&[(0, 1), (20, 1), (40, 3), (60, 2), (61, 3), (62, 4)], "1@0 -1@50 3@50 4@62");
+    assert_eq!(counts, JitterCounts { lost: 1, late: 1, duplicate: 2, ..JitterCounts::default() });
 }
 
 #[test]
@@ -172,10 +134,7 @@ fn a_loss_shows_the_packet_behind_it_for_its_copy() {
     buffer.push(now, packet(1, 12));
     assert_eq!(buffer.pop(now), Next::Wait(Some(now + MIN_WAIT)));
     let behind = packet(1, 12);
-    let lost = Next::Lost {
-        count: 1,
-        next: Some((behind.payload.clone(), behind.timestamp)),
-    };
+    let lost = Next::Lost { count: 1, next: Some((behind.payload.clone(), behind.timestamp)) };
     assert_eq!(buffer.pop(now + MIN_WAIT), lost);
     assert_eq!(buffer.pop(now + MIN_WAIT), Next::Packet(behind));
     assert_eq!(buffer.pop(now + MIN_WAIT), Next::Wait(None));
@@ -187,9 +146,7 @@ fn numbers_taken_out_by_others_are_no_loss() {
     bench.push(0, 1, 1);
     bench.drain(0);
     for (ms, number) in [(20, 2), (40, 3)] {
-        bench
-            .buffer
-            .skip(bench.start + Duration::from_millis(ms), 1, number);
+        bench.buffer.skip(bench.start + Duration::from_millis(ms), 1, number);
         bench.drain(ms);
     }
     bench.push(60, 1, 4);
@@ -207,10 +164,7 @@ fn another_stream_or_a_jump_begins_anew_when_a_second_packet_confirms_it() {
         }
         assert_eq!(bench.said.join(" "), expected, "{packets:?}");
     };
-    check(
-        &[(1, 10), (2, 500), (2, 501), (2, 502)],
-        "10@0 R@2 500@2 501@2 502@3",
-    );
+    check(&[(1, 10), (2, 500), (2, 501), (2, 502)], "10@0 R@2 500@2 501@2 502@3");
     check(&[(1, 10), (1, 9000), (1, 9001)], "10@0 R@2 9000@2 9001@2");
     check(&[(1, 9000), (1, 10), (1, 11)], "9000@0 R@2 10@2 11@2");
     check(&[(1, 10), (2, 500), (1, 11), (2, 501), (1, 12)], "10@0 11@2 12@4"); // stragglers of an old stream

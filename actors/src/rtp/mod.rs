@@ -1,4 +1,4 @@
-//! RTP (RFC 3550) as the SIP leg speaks it. Pure: packets and `now` in, packets and verdicts out.
+//! RTP (RFC 3550) as the SIP leg speaks it. Pure but for the last two: packets and `now` in, packets and verdicts out.
 //!
 //! - [`packet`]: parse and write
 //! - [`sequencer`]: the outgoing stream, unbroken whatever is plugged in
@@ -7,11 +7,14 @@
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
 //! - [`jitter`]: order and loss before a decoder
+//! - [`ports`], [`socket`]: the ports of a call, and what comes in on them
 
 pub mod digits;
 pub mod jitter;
 pub mod latch;
 pub mod packet;
+pub mod ports;
 pub mod rtcp;
 pub mod sequencer;
+pub mod socket;
 pub mod stats;
