@@ -88,7 +88,7 @@ impl Chain {
         &mut self,
         payload: &[u8],
         timestamp: u32,
-        out: &mut impl FnMut(Frame<'_>),
+        out: &mut dyn FnMut(Frame<'_>),
     ) -> Result<(), CodecError> {
         self.keep_time(timestamp, out)?;
         let decoded = self.take_in(out, |decoder, pcm| decoder.decode(payload, pcm));
@@ -105,7 +105,7 @@ impl Chain {
 
     /// Fills the hole of lost packets: by their copy in the next one where there is one, else by concealment, for
     /// at most [`MAX_CONCEALED_MS`]; what is longer becomes a gap.
-    pub fn conceal(&mut self, loss: Loss<'_>, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    pub fn conceal(&mut self, loss: Loss<'_>, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let Some(expected) = self.expected else {
             return Ok(());
         };
@@ -148,7 +148,7 @@ impl Chain {
     }
 
     /// Compares the timestamp with the one expected; a step forward becomes the same step in the output.
-    fn keep_time(&mut self, timestamp: u32, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    fn keep_time(&mut self, timestamp: u32, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let Some(expected) = self.expected else {
             return Ok(());
         };
@@ -157,8 +157,8 @@ impl Chain {
         if ahead.abs() < jitter {
             return Ok(()); // a sender with a rough clock: samples count, not its timestamps
         }
-        self.marker = true;
         if ahead < 0 {
+            self.marker = true;
             return Ok(()); // went back: nothing to catch up with
         }
         let rate_out = u64::from(self.encoder.rate());
@@ -173,7 +173,7 @@ impl Chain {
     }
 
     /// Conceals `samples` at the decoder's rate.
-    fn make_up(&mut self, samples: usize, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    fn make_up(&mut self, samples: usize, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let mut left = samples;
         while left > 0 {
             // A packet's length at a time, as libopus wants it.
@@ -187,7 +187,7 @@ impl Chain {
     /// Lets the decoder write behind what waits (through the resampler if there is one) and sends full packets.
     fn take_in(
         &mut self,
-        out: &mut impl FnMut(Frame<'_>),
+        out: &mut dyn FnMut(Frame<'_>),
         decode: impl FnOnce(&mut dyn Decoder, &mut [i16]) -> Result<usize, CodecError>,
     ) -> Result<usize, CodecError> {
         let room = &mut self.pcm[self.filled..];
@@ -208,7 +208,7 @@ impl Chain {
     }
 
     /// Encodes what makes full packets; the rest moves to the front.
-    fn send(&mut self, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    fn send(&mut self, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let step = self.timestamp_step();
         let mut sent = 0;
         let mut result = Ok(());

@@ -41,3 +41,37 @@ impl Resampler {
         self.to
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe;
+    use crate::tone::Tone;
+
+    #[test]
+    fn a_tone_keeps_frequency_and_level_and_frames_keep_their_length() {
+        for (from, to) in [(8_000, 16_000), (16_000, 8_000), (48_000, 8_000), (8_000, 48_000)] {
+            let mut resampler = Resampler::new(from, to).unwrap();
+            let mut tone = Tone::new(from, 1000.0, -12.0);
+            let (mut frame, mut heard) = (vec![0; from as usize / 50], Vec::new());
+            for _ in 0..50 {
+                tone.fill(&mut frame);
+                let mut out = vec![0; resampler.room_for(frame.len())];
+                let samples = resampler.resample(&frame, &mut out).unwrap();
+                assert_eq!(samples, to as usize / 50, "{from} to {to}");
+                heard.extend_from_slice(&out[..samples]);
+            }
+            let heard = &heard[to as usize / 10..];
+            assert!((probe::tone_dbfs(heard, to, 1000.0) + 12.0).abs() < 0.5, "{from} to {to}");
+            assert!(probe::snr_db(heard, to, 1000.0) > 40.0, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn rates_and_buffers_that_cannot_be_are_refused() {
+        assert!(Resampler::new(0, 8_000).is_err());
+        let mut resampler = Resampler::new(8_000, 48_000).unwrap();
+        let short = resampler.resample(&[0; 160], &mut [0; 100]);
+        assert_eq!(short, Err(CodecError::BufferTooSmall { have: 100, need: 960 }));
+    }
+}
