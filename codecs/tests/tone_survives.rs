@@ -48,11 +48,8 @@ fn a_tone_keeps_its_frequency_level_and_purity_through_every_pair() {
             assert!((level - LEVEL).abs() < 1.0, "{from} to {to}, {hz} Hz: level {level}");
             assert!(snr > 20.0, "{from} to {to}, {hz} Hz: SNR {snr}");
             assert!(step < 1.5, "{from} to {to}, {hz} Hz: a click, {step} times the tone's own step");
-            assert_eq!(
-                probe::longest_quiet_ms(&pcm, rate, LEVEL - 3.0),
-                0,
-                "{from} to {to}, {hz} Hz: a hole"
-            );
+            let quiet = probe::longest_quiet_ms(&pcm, rate, LEVEL - 6.0);
+            assert_eq!(quiet, 0, "{from} to {to}, {hz} Hz: a hole");
         }
     }
 }
@@ -65,13 +62,15 @@ fn one_packet_in_ten_lost_is_concealed_without_a_click_or_a_hole() {
             let pcm = through(from, to, Source::tone(from, hz, 20), |place| place % 10 == 5, true);
             let snr = probe::snr_db(&pcm, rate, hz);
             let step = f64::from(probe::largest_step(&pcm)) / f64::from(probe::step_of_tone(rate, hz, LEVEL));
-            let quiet = probe::longest_quiet_ms(&pcm, rate, LEVEL - 15.0);
+            let quiet = probe::longest_quiet_ms(&pcm, rate, LEVEL - 12.0);
             println!("{from} to {to}, {hz} Hz: SNR {snr:.1} dB, step {step:.2}, quiet {quiet} ms");
-            // libopus takes a lasting tone for noise: no copy of it is sent, and its concealment is 6 to 9 dB low.
-            let (least_snr, most_step) = if from == CodecId::Opus { (4.0, 2.0) } else { (20.0, 1.3) };
+            // libopus takes a lasting tone for noise: it sends no copy of it, and what it makes up is low. A voice it
+            // treats better: see the next test.
+            let opus = from == CodecId::Opus;
+            let (least_snr, most_step, most_quiet) = if opus { (4.0, 2.0, 40) } else { (20.0, 1.3, 0) };
             assert!(snr > least_snr, "{from} to {to}, {hz} Hz: SNR {snr}");
             assert!(step < most_step, "{from} to {to}, {hz} Hz: a click, {step} times the tone's own step");
-            assert!(quiet <= 20, "{from} to {to}, {hz} Hz: a hole of {quiet} ms");
+            assert!(quiet <= most_quiet, "{from} to {to}, {hz} Hz: a hole of {quiet} ms");
         }
     }
 }
