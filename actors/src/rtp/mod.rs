@@ -1,4 +1,4 @@
-//! RTP (RFC 3550) as the SIP leg speaks it. Pure but for the last two: packets and `now` in, packets and verdicts out.
+//! RTP (RFC 3550) as the SIP leg speaks it. Pure but for the sockets: packets and `now` in, packets and verdicts out.
 //!
 //! - [`packet`]: parse and write
 //! - [`sequencer`]: the outgoing stream, unbroken whatever is plugged in
@@ -7,7 +7,7 @@
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
 //! - [`jitter`]: order and loss before a decoder
-//! - [`ports`], [`socket`]: the ports of a call, and what comes in on them
+//! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
 pub mod digits;
 pub mod jitter;

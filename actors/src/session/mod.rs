@@ -4,7 +4,7 @@
 //! and that a page which does not read is gone.
 use std::collections::HashMap;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
 

@@ -1,11 +1,6 @@
 //! A user's SIP account as the page names it, checked at the door.
-use std::fmt;
-
+use sip::auth::Secret;
 use sip::message::{HostPort, InvalidField, SipUri};
-
-/// A text that no log, error or debug print may show.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
 
 /// The SIP account that a page brings: who the user is at which PBX.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,24 +29,6 @@ pub struct FieldError {
     pub field: &'static str,
     /// What is wrong, for a person.
     pub problem: String,
-}
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl FieldError {

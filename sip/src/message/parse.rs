@@ -74,10 +74,7 @@ impl ParseError {
 
 /// Reads one message: a datagram, or what stream framing cut out. Bytes behind the body are ignored (RFC 3261 18.3).
 pub fn parse(bytes: &[u8]) -> Result<Message, ParseFailure> {
-    let start = bytes
-        .iter()
-        .position(|b| !b"\r\n".contains(b))
-        .unwrap_or(bytes.len());
+    let start = bytes.iter().position(|b| !b"\r\n".contains(b)).unwrap_or(bytes.len());
     let bytes = &bytes[start..];
     let (head, body) = match head_end(bytes) {
         Some(end) => (&bytes[..end], Some(&bytes[end + 4..])),
@@ -95,10 +92,7 @@ pub fn parse(bytes: &[u8]) -> Result<Message, ParseFailure> {
     };
     outcome.map_err(|error| {
         let code = error.code().filter(|_| is_answerable_request(line));
-        ParseFailure {
-            response: code.and_then(|code| reject(&headers, code, &error)).map(Box::new),
-            error,
-        }
+        ParseFailure { response: code.and_then(|code| reject(&headers, code, &error)).map(Box::new), error }
     })
 }
 
@@ -120,12 +114,8 @@ impl StartLine {
             let (version, rest) = line.split_once(' ').ok_or(bad("status line"))?;
             version_is_2(version)?;
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-            let code = Some(code)
-                .filter(|c| c.len() == 3)
-                .and_then(|c| c.parse::<u16>().ok());
-            let code = code
-                .and_then(|code| StatusCode::try_from(code).ok())
-                .ok_or(bad("status code"))?;
+            let code = Some(code).filter(|c| c.len() == 3).and_then(|c| c.parse::<u16>().ok());
+            let code = code.and_then(|code| StatusCode::try_from(code).ok()).ok_or(bad("status code"))?;
             if reason.contains(['\r', '\n']) {
                 return Err(bad("reason phrase"));
             }
@@ -153,8 +143,7 @@ impl StartLine {
 }
 
 fn starts_with_sip(text: &str) -> bool {
-    text.get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
 }
 
 fn version_is_2(version: &str) -> Result<(), ParseError> {
@@ -230,13 +219,7 @@ fn finish(
     headers.remove(&HeaderName::ContentLength);
     let body = Bytes::copy_from_slice(body);
     Ok(match start {
-        StartLine::Request(method, uri) => Request {
-            method,
-            uri,
-            headers,
-            body,
-        }
-        .into(),
+        StartLine::Request(method, uri) => Request { method, uri, headers, body }.into(),
         StartLine::Response(code, reason) => Response::from_wire(code, &reason, headers, body).into(),
     })
 }

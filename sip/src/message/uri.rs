@@ -77,16 +77,8 @@ impl FromStr for Uri {
             "sip" => SipUri::parse(rest, false).map(Uri::Sip),
             "sips" => SipUri::parse(rest, true).map(Uri::Sip),
             "tel" => rest.parse().map(Uri::Tel),
-            _ if !rest
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b)) =>
-            {
-                Err(URI)
-            }
-            scheme => Ok(Uri::Other {
-                scheme: scheme.into(),
-                rest: rest.into(),
-            }),
+            _ if !rest.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b)) => Err(URI),
+            scheme => Ok(Uri::Other { scheme: scheme.into(), rest: rest.into() }),
         }
     }
 }
@@ -108,7 +100,7 @@ impl From<SipUri> for Uri {
 }
 
 /// A SIP or SIPS URI. User and password are kept escaped as written; `%41` and `A` are told apart only by the accessors.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SipUri {
     /// `sips:` — every hop must be encrypted.
     pub secure: bool,
@@ -139,10 +131,7 @@ impl SipUri {
     pub fn with_user(mut self, user: &str) -> Result<Self, InvalidField> {
         grammar::check_text("user", user)?;
         if user.is_empty() {
-            return Err(InvalidField {
-                field: "user",
-                problem: "is empty",
-            });
+            return Err(InvalidField { field: "user", problem: "is empty" });
         }
         self.user = Some(escape::encode(user, b"&=+$").into());
         Ok(self)
@@ -157,9 +146,7 @@ impl SipUri {
     /// Sets the `transport` parameter.
     pub fn with_transport(mut self, transport: Transport) -> Self {
         let name = transport.as_str().to_ascii_lowercase();
-        self.params
-            .set("transport", &name)
-            .expect("the name of a transport is a token");
+        self.params.set("transport", &name).expect("the name of a transport is a token");
         self
     }
 
@@ -200,11 +187,7 @@ impl SipUri {
 
     /// One header of the header part, decoded once; for example `Replaces` in a Refer-To (RFC 3891).
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let fields = self
-            .headers
-            .as_deref()?
-            .split('&')
-            .filter_map(|field| field.split_once('='));
+        let fields = self.headers.as_deref()?.split('&').filter_map(|field| field.split_once('='));
         fields
             .into_iter()
             .find(|(known, _)| escape::decode(known).eq_ignore_ascii_case(name))
@@ -239,13 +222,11 @@ impl SipUri {
         if user == Some("") {
             return Err(Malformed("user part"));
         }
-        let (place, headers) = place
-            .split_once('?')
-            .map_or((place, None), |(place, headers)| (place, Some(headers)));
+        let (place, headers) =
+            place.split_once('?').map_or((place, None), |(place, headers)| (place, Some(headers)));
         escape::check(headers.unwrap_or_default(), b"[]/?:+$=&", "URI headers")?;
-        let (host_port, params) = place
-            .split_once(';')
-            .map_or((place, None), |(host, params)| (host, Some(params)));
+        let (host_port, params) =
+            place.split_once(';').map_or((place, None), |(host, params)| (host, Some(params)));
         Ok(Self {
             secure,
             user: user.map(Into::into),
@@ -260,20 +241,15 @@ impl SipUri {
     /// match if either side has them, other parameters only if both have them.
     fn is_equivalent(&self, other: &SipUri) -> bool {
         let decoded = |text: &Option<Box<str>>| text.as_deref().map(|t| escape::decode(t).into_owned());
-        let value = |uri: &SipUri, name: &str| {
-            uri.params
-                .get(name)
-                .map(|v| escape::decode(v).to_ascii_lowercase())
-        };
+        let value =
+            |uri: &SipUri, name: &str| uri.params.get(name).map(|v| escape::decode(v).to_ascii_lowercase());
         let agree = |name: &str| value(self, name) == value(other, name);
         let both = |name: &str| self.params.has(name) && other.params.has(name);
         self.secure == other.secure
             && decoded(&self.user) == decoded(&other.user)
             && decoded(&self.password) == decoded(&other.password)
             && self.host_port == other.host_port
-            && ["user", "ttl", "method", "maddr", "transport"]
-                .into_iter()
-                .all(agree)
+            && ["user", "ttl", "method", "maddr", "transport"].into_iter().all(agree)
             && self.params.iter().all(|(name, _)| !both(name) || agree(name))
             && self.headers == other.headers
     }
@@ -284,15 +260,19 @@ impl fmt::Display for SipUri {
         write!(f, "{}:", self.scheme())?;
         if let Some(user) = &self.user {
             f.write_str(user)?;
-            self.password
-                .as_ref()
-                .map_or(Ok(()), |password| write!(f, ":{password}"))?;
+            self.password.as_ref().map_or(Ok(()), |password| write!(f, ":{password}"))?;
             f.write_str("@")?;
         }
         write!(f, "{}{}", self.host_port, self.params)?;
-        self.headers
-            .as_ref()
-            .map_or(Ok(()), |headers| write!(f, "?{headers}"))
+        self.headers.as_ref().map_or(Ok(()), |headers| write!(f, "?{headers}"))
+    }
+}
+
+/// As it prints, without the password.
+impl fmt::Debug for SipUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = self.password.as_ref().map(|_| "***".into());
+        fmt::Display::fmt(&SipUri { password, ..self.clone() }, f)
     }
 }
 
@@ -315,9 +295,8 @@ impl FromStr for TelUri {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (subscriber, params) = text
-            .split_once(';')
-            .map_or((text, None), |(number, params)| (number, Some(params)));
+        let (subscriber, params) =
+            text.split_once(';').map_or((text, None), |(number, params)| (number, Some(params)));
         let legal = |b: u8| b.is_ascii_hexdigit() || b"-.()*#+".contains(&b);
         if !subscriber.bytes().all(legal)
             || subscriber.rfind('+').is_some_and(|at| at > 0)
@@ -339,3 +318,99 @@ impl fmt::Display for TelUri {
 }
 
 const URI: Malformed = Malformed("URI");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn what_is_legal_prints_as_it_was_read() {
+        for text in [
+            "sip:a:secret@example.com:5070;transport=tcp;lr?Replaces=x%3Bto&a=",
+            "sips:%61+b;x=1?y@[2001:db8::1]",
+            "sip:*72#@example.com",
+            "tel:+1-201-555-0123;phone-context=example.com",
+            "urn:service:sos",
+        ] {
+            assert_eq!(uri(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for text in [
+            "",
+            "sip:",
+            "sip",
+            "sip:@b",
+            "sip:a b@c",
+            "sip:a@b@c",
+            "sip:a@b;",
+            "sip:a@b;;x",
+            "sip:%4@b",
+            "sip:a@b:x",
+            "<sip:a@b>",
+            "1sip:a",
+            "tel:abcx",
+            "tel:1+2",
+            "urn:a b",
+            "urn:a>b",
+            "sip:a@b;x=\"y\"",
+            "sip:a\r\nVia@b",
+        ] {
+            assert!(text.parse::<Uri>().is_err(), "{text}");
+        }
+        let many = format!("sip:a@b{}", ";x".repeat(65));
+        assert!(many.parse::<Uri>().is_err());
+    }
+
+    /// The examples of RFC 3261 19.1.4.
+    #[test]
+    fn equivalence_follows_the_examples_of_the_rfc() {
+        for (one, two, same) in [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5", true),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off", false),
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp", false),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting", false),
+            ("sip:a@b", "sips:a@b", false),
+            ("tel:+1-201", "tel:+1.201", true),
+        ] {
+            assert_eq!(
+                (uri(one).is_equivalent(&uri(two)), uri(two).is_equivalent(&uri(one))),
+                (same, same),
+                "{one} {two}"
+            );
+        }
+    }
+
+    #[test]
+    fn plain_text_becomes_a_user_part_and_nothing_else() {
+        let host = || SipUri::new("example.com".parse().unwrap());
+        for user in ["anna", "a@evil.example;lr", "50%", "Zoë", "a?Route=b", "+1#2", "a:b"] {
+            let built = host().with_user(user).unwrap();
+            assert_eq!(uri(&built.to_string()).user().unwrap(), user);
+        }
+        assert_eq!(host().with_user("a\r\nVia: b").unwrap_err().field, "user");
+        assert!(host().with_user("").is_err());
+    }
+
+    #[test]
+    fn a_header_of_a_uri_is_found_by_name_and_decoded_once() {
+        let Uri::Sip(refer) = uri("sip:a@b?Replaces=c%40d%3Bto-tag%3D1&subject=x") else { panic!("sip") };
+        assert_eq!(refer.header("replaces").unwrap(), "c@d;to-tag=1");
+        assert_eq!(refer.without_headers().to_string(), "sip:a@b");
+    }
+
+    #[test]
+    fn a_password_is_masked_in_debug_output() {
+        assert_eq!(format!("{:?}", uri("sip:a:secret@b").as_sip().unwrap()), "sip:a:***@b");
+    }
+}

@@ -1,0 +1,3 @@
+//! Demo.
+pub mod bindings;
+pub mod machine;
