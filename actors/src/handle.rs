@@ -5,7 +5,6 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use tokio::sync::mpsc;
 
-pub use crate::demo::DEMO_SERVICES;
 use crate::browser::Certificate;
 use crate::dialog::SipSide;
 use crate::lanes::Lanes;

@@ -5,8 +5,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use sip::message::{Capabilities, Message, Method, Request, Response, check, parse};
+use sip::transport::{BODY_DEADLINE, Frame, Framer};
 
 /// A telephone, not a registrar.
 const PHONE: Capabilities<'_> = Capabilities {
@@ -19,6 +21,7 @@ const PHONE: Capabilities<'_> = Capabilities {
 /// One row of the index.
 struct Case {
     file: String,
+    wire: String,
     strict: Vec<String>,
     tolerated: Vec<String>,
 }
@@ -85,6 +88,36 @@ fn an_answer_echoes_every_via_in_order() {
     let vias = response.headers.vias().unwrap();
     let names: Vec<_> = vias.iter().map(|via| via.transport_name()).collect();
     assert_eq!(names, ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"]);
+}
+
+#[test]
+fn what_comes_by_stream_is_one_frame_each() {
+    for case in index().iter().filter(|case| case.wire == "tcp") {
+        let bytes = read(&case.file);
+        let mut framer = Framer::new();
+        framer.push(&bytes);
+        assert_eq!(framer.next_frame(Instant::now()), Some(Frame::Message(bytes.into())), "{}", case.file);
+    }
+}
+
+#[test]
+fn over_a_stream_a_length_in_doubt_is_answered_and_ends_the_connection() {
+    for file in ["invalid/ncl.dat", "other/mcl01.dat"] {
+        let mut framer = Framer::new();
+        framer.push(&read(file));
+        let Some(Frame::Broken(head)) = framer.next_frame(Instant::now()) else {
+            panic!("{file} was not broken")
+        };
+        assert_eq!(judge(&head), "400", "{file}");
+    }
+}
+
+#[test]
+fn over_a_stream_a_promised_body_is_waited_for_until_the_deadline() {
+    let (mut framer, now) = (Framer::new(), Instant::now());
+    framer.push(&read("invalid/clerr.dat"));
+    assert_eq!(framer.next_frame(now), None);
+    assert_eq!(framer.deadline(), Some(now + BODY_DEADLINE));
 }
 
 #[test]
@@ -168,7 +201,12 @@ fn index() -> Vec<Case> {
     let rows = text.lines().filter(|line| line.starts_with("| 4475 |"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split(" | ").collect();
-        Case { file: cells[2].to_owned(), strict: list(cells[5]), tolerated: list(cells[6]) }
+        Case {
+            file: cells[2].to_owned(),
+            wire: cells[4].to_owned(),
+            strict: list(cells[5]),
+            tolerated: list(cells[6]),
+        }
     })
     .collect()
 }

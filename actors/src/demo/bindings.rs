@@ -42,7 +42,12 @@ const MAX_CONTACTS: usize = 10;
 
 impl Bindings {
     /// Carries out a REGISTER of `account`: all of it or nothing.
-    pub(crate) fn register(&mut self, account: &str, request: &Headers, now: Instant) -> Result<(), BindError> {
+    pub(crate) fn register(
+        &mut self,
+        account: &str,
+        request: &Headers,
+        now: Instant,
+    ) -> Result<(), BindError> {
         let malformed = |_| BindError::Malformed("Bad Request");
         let call_id = request.call_id().map_err(malformed)?;
         let cseq = request.cseq().map_err(malformed)?.number;
@@ -171,7 +176,11 @@ mod tests {
         let first = "Contact: <sip:a@h>;expires=60\r\n";
         check(&[first, first], Ok(()), "<sip:a@h>;expires=60");
         check(&[first, "Contact: <sip:a@h>;expires=0\r\n"], Ok(()), "");
-        check(&[first, "Contact: <sip:b@h>;expires=60\r\n"], Ok(()), "<sip:a@h>;expires=59 <sip:b@h>;expires=60");
+        check(
+            &[first, "Contact: <sip:b@h>;expires=60\r\n"],
+            Ok(()),
+            "<sip:a@h>;expires=59 <sip:b@h>;expires=60",
+        );
         check(&[first, "Contact: *\r\nExpires: 0\r\n"], Ok(()), "");
         let stays = "<sip:a@h>;expires=59";
         check(&[first, "Contact: *\r\n"], Err(BindError::Malformed("Contact * Needs Expires 0")), stays);

@@ -15,8 +15,9 @@ use crate::rtp::packet::{RtpPacket, is_rtcp};
 use crate::rtp::ports::PortPool;
 use crate::rtp::rtcp::{self, NtpClock, Report, Rtcp, SenderInfo};
 use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
-use crate::rtp::socket::{self, Datagram, Port, RtpSockets};
+use crate::rtp::socket::{self, Port, RtpSockets};
 use crate::rtp::stats::ReceiveStats;
+use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Meters, Packet, Payload, random_hex};
 
 /// The RTP session.
@@ -118,8 +119,8 @@ impl RtpSession {
     }
 
     /// Looks at a datagram. RTCP ends here; RTP of the call's source comes back.
-    pub fn receive(&mut self, datagram: &Datagram) -> Option<Heard> {
-        if datagram.port == Port::Rtcp || is_rtcp(&datagram.bytes) {
+    pub fn receive(&mut self, port: Port, datagram: &Datagram) -> Option<Heard> {
+        if port == Port::Rtcp || is_rtcp(&datagram.bytes) {
             self.receive_rtcp(datagram);
             return None;
         }

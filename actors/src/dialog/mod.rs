@@ -23,10 +23,11 @@ use sip::transaction::ServerKey;
 use tracing::{debug, info, warn};
 
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::rtp::socket::Datagram;
+use crate::rtp::socket::Port;
 use crate::sip::{
     CancelRequest, DialogKey, Hop, JoinDialog, LeaveDialog, Locate, RequestId, SendAck, SendRequest, SipEvent,
 };
+use crate::udp::Datagram;
 use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, EndReason, Packet, Side, Sink};
 use media::{RTCP_INTERVAL, RtpSession};
 pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
@@ -543,9 +544,9 @@ impl Handler<Packet> for Dialog {
     }
 }
 
-impl StreamHandler<Datagram> for Dialog {
-    fn handle(&mut self, datagram: Datagram, _: &mut Self::Context) {
-        let Some(heard) = self.media.as_mut().and_then(|media| media.receive(&datagram)) else { return };
+impl StreamHandler<(Port, Datagram)> for Dialog {
+    fn handle(&mut self, (port, datagram): (Port, Datagram), _: &mut Self::Context) {
+        let Some(heard) = self.media.as_mut().and_then(|media| media.receive(port, &datagram)) else { return };
         if let Some(digit) = heard.digit {
             debug!(call_id = %self.call_id, "digit received");
             self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "in"]).inc();

@@ -65,6 +65,13 @@ impl Account {
         Ok(SipUri::new(named.host).with_port(named.port.or(self.port)))
     }
 
+    /// The Route of requests that must pass an outbound proxy other than the domain itself.
+    pub fn route(&self) -> Result<Option<SipUri>, FieldError> {
+        let next_hop = self.next_hop()?;
+        let at_home = next_hop.host() == self.address_of_record()?.host();
+        Ok((!at_home).then_some(next_hop))
+    }
+
     /// `login@domain`, the address of record, for logs and comparisons.
     pub fn address(&self) -> String {
         format!("{}@{}", self.login, self.domain.to_ascii_lowercase())

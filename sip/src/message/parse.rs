@@ -85,15 +85,19 @@ pub fn parse(bytes: &[u8]) -> Result<Message, ParseFailure> {
     let start = StartLine::read(line);
     let (headers, fault) = read_headers(rest);
 
-    let outcome = if bytes.len() > MAX_MESSAGE {
+    let checked = if bytes.len() > MAX_MESSAGE {
         Err(ParseError::TooLarge)
     } else {
-        finish(start, &headers, fault, body)
+        start.and_then(|start| Ok((start, body_of(&headers, fault, body)?)))
     };
-    outcome.map_err(|error| {
-        let code = error.code().filter(|_| is_answerable_request(line));
-        ParseFailure { response: code.and_then(|code| reject(&headers, code, &error)).map(Box::new), error }
-    })
+    match checked {
+        Ok((start, body)) => Ok(build(start, headers, Bytes::copy_from_slice(body))),
+        Err(error) => {
+            let code = error.code().filter(|_| is_answerable_request(line));
+            let response = code.and_then(|code| reject(&headers, code, &error)).map(Box::new);
+            Err(ParseFailure { error, response })
+        }
+    }
 }
 
 /// Where the header section ends; the empty line follows there.
@@ -197,31 +201,31 @@ fn read_header(line: &str) -> Option<Header> {
     (!value.contains(['\r', '\n'])).then(|| Header::from_wire(name, value.trim_matches([' ', '\t'])))
 }
 
-fn finish(
-    start: Result<StartLine, ParseError>,
+/// Checks what every message must have, and cuts the body.
+fn body_of<'a>(
     headers: &Headers,
     fault: Option<ParseError>,
-    body: Option<&[u8]>,
-) -> Result<Message, ParseError> {
-    let start = start?;
+    behind: Option<&'a [u8]>,
+) -> Result<&'a [u8], ParseError> {
     fault.map_or(Ok(()), Err)?;
     headers.vias()?;
     headers.from()?;
     headers.to()?;
     headers.call_id()?;
     headers.cseq()?;
-    let body = body.ok_or(ParseError::Unfinished)?;
-    let body = match content_length(headers)? {
-        Some(length) => body.get(..length).ok_or(ParseError::ContentLength)?,
-        None => body,
-    };
-    let mut headers = headers.clone();
+    let behind = behind.ok_or(ParseError::Unfinished)?;
+    match content_length(headers)? {
+        Some(length) => behind.get(..length).ok_or(ParseError::ContentLength),
+        None => Ok(behind),
+    }
+}
+
+fn build(start: StartLine, mut headers: Headers, body: Bytes) -> Message {
     headers.remove(&HeaderName::ContentLength);
-    let body = Bytes::copy_from_slice(body);
-    Ok(match start {
+    match start {
         StartLine::Request(method, uri) => Request { method, uri, headers, body }.into(),
         StartLine::Response(code, reason) => Response::from_wire(code, &reason, headers, body).into(),
-    })
+    }
 }
 
 /// The length of the body that a header section declares, for framing: by the same reading that [`parse`] will make of it.
