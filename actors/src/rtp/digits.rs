@@ -9,6 +9,7 @@
 //! Receiver: a digit is told at the first packet of it that arrives, be it the first, a middle or an end packet; all
 //! others have the same timestamp and say nothing new.
 
+use codecs::CodecError;
 use codecs::payload::telephone_event::{self, TelephoneEvent};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -148,7 +149,6 @@ struct Event {
     code: u8,
     duration: u16,
     ended: bool,
-    heard_at: Instant,
 }
 
 impl DigitReceiver {
@@ -157,25 +157,28 @@ impl DigitReceiver {
         Self::default()
     }
 
-    /// The digit, if this packet is the first one of it. What is no telephone-event, or an event that is no digit, is
-    /// passed over.
-    pub fn on_packet(&mut self, now: Instant, timestamp: u32, payload: &[u8]) -> Option<char> {
-        let packet = TelephoneEvent::decode(payload).ok()?;
-        self.recent.retain(|event| now.saturating_duration_since(event.heard_at) < MEMORY);
+    /// The digit, if this packet is the first one of it. Events that are no digits are passed over.
+    pub fn on_packet(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        marker: bool,
+    ) -> Result<Option<char>, CodecError> {
+        let packet = TelephoneEvent::decode(payload)?;
         let same = |event: &&mut Event| event.timestamp == timestamp && event.code == packet.event;
         if let Some(event) = self.recent.iter_mut().find(same) {
             event.duration = event.duration.max(packet.duration);
             event.ended |= packet.end;
-            event.heard_at = now;
-            return None;
+            return Ok(None);
         }
-        let goes_on = self.recent.back().is_some_and(|event| event.goes_on(packet.event, timestamp));
+        let last = self.recent.back().filter(|_| !marker);
+        let goes_on = last.is_some_and(|event| event.goes_on(packet.event, timestamp));
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
         }
         let TelephoneEvent { event: code, end: ended, duration, .. } = packet;
-        self.recent.push_back(Event { timestamp, code, duration, ended, heard_at: now });
-        telephone_event::digit(code).filter(|_| !goes_on)
+        self.recent.push_back(Event { timestamp, code, duration, ended });
+        Ok(telephone_event::digit(code).filter(|_| !goes_on))
     }
 
     /// The far end began anew (another SSRC): its timestamps say nothing about the old ones.
@@ -206,10 +209,8 @@ const MIN_PTIME: Duration = Duration::from_millis(10);
 const END_PACKETS: u32 = 3;
 /// -10 dBm0.
 const VOLUME: u8 = 10;
-/// More than fit into [`MEMORY`] at 40 ms and a pause of 40 ms, so that no straggler finds its digit forgotten.
+/// Events that are remembered: five seconds of the fastest dialling, and no straggler is older.
 const MAX_RECENT: usize = 64;
-/// No straggler is older; a timestamp that comes again after it is another digit's.
-const MEMORY: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {
@@ -302,17 +303,16 @@ mod tests {
         assert_eq!(sender.queue("1", None), Err(DigitError::QueueFull));
     }
 
-    /// Event, E bit, duration, timestamp.
-    type Row = (u8, bool, u16, u32);
+    /// Event, E bit, duration, timestamp, marker.
+    type Row = (u8, bool, u16, u32, bool);
 
     fn told(rows: &[Row]) -> String {
         let mut receiver = DigitReceiver::new();
         let mut digits = String::new();
-        let now = Instant::now();
-        for (event, end, duration, timestamp) in rows {
+        for (event, end, duration, timestamp, marker) in rows {
             let payload =
                 TelephoneEvent { event: *event, end: *end, volume: 10, duration: *duration }.encode();
-            digits.extend(receiver.on_packet(now, *timestamp, &payload));
+            digits.extend(receiver.on_packet(&payload, *timestamp, *marker).unwrap());
         }
         digits
     }
@@ -320,21 +320,28 @@ mod tests {
     #[test]
     fn whatever_packet_of_a_digit_comes_first_tells_it() {
         let check = |rows: &[Row], expected| assert_eq!(told(rows), expected, "{rows:?}");
-        check(&[(1, false, 160, 0), (1, false, 320, 0), (1, true, 480, 0)], "1");
-        check(&[(1, false, 320, 0)], "1"); // the first is lost
-        check(&[(1, true, 480, 0), (1, true, 480, 0)], "1"); // only the end came
-        check(&[(1, false, 160, 0), (1, false, 160, 4000)], "11"); // the end is lost, the same key again
-        check(&[(1, false, 160, 0), (1, true, 480, 4000)], "11"); // and the second's start too
-        check(&[(1, false, 160, 0), (2, false, 160, 0)], "12"); // one timestamp for two keys
-        check(&[(1, true, 480, 0), (2, false, 160, 4000), (1, true, 480, 0)], "12"); // late double
-        check(&[(16, false, 160, 0)], ""); // hook flash
+        let (start, middle, end) =
+            ((1, false, 160, 0, true), (1, false, 320, 0, false), (1, true, 480, 0, false));
+        check(&[start, middle, end, end, end], "1");
+        check(&[middle, end], "1"); // the first is lost
+        check(&[end, end], "1"); // only the end came
+        check(&[end, middle, start], "1"); // swapped
+        check(&[start, (1, false, 160, 4000, true)], "11"); // the end is lost, the same key again
+        check(&[start, (1, true, 480, 4000, false)], "11"); // and the second's start too
+        check(&[start, (1, false, 160, 160, true)], "11"); // no pause: the marker tells
+        check(&[middle, (2, false, 160, 0, false)], "12"); // one timestamp for two keys
+        check(&[end, (2, false, 160, 4000, true), end], "12"); // late double
+        check(&[(16, false, 160, 0, true)], ""); // hook flash
     }
 
     #[test]
     fn segments_and_running_timestamps_are_one_digit() {
         let check = |rows: &[Row], expected| assert_eq!(told(rows), expected, "{rows:?}");
-        check(&[(1, false, 65_535, 0), (1, false, 160, 65_535), (1, true, 320, 65_535)], "1");
-        check(&[(1, false, 160, 0), (1, false, 320, 160), (1, true, 480, 320)], "1");
+        check(
+            &[(1, false, 65_535, 0, true), (1, false, 160, 65_535, false), (1, true, 320, 65_535, false)],
+            "1",
+        );
+        check(&[(1, false, 160, 0, true), (1, false, 320, 160, false), (1, true, 480, 320, false)], "1");
     }
 
     proptest! {
@@ -347,22 +354,20 @@ mod tests {
             }
             let mut receiver = DigitReceiver::new();
             let mut told = String::new();
-            let start = Instant::now();
-            for (place, (ms, _, packet)) in packets.iter().enumerate() {
+            for (place, (_, _, packet)) in packets.iter().enumerate() {
                 if lost[place % 160] && place % 4 != 2 { continue; }
-                let now = start + Duration::from_millis(u64::try_from(*ms).unwrap());
-                told.extend(receiver.on_packet(now, packet.timestamp, &packet.payload));
+                told.extend(receiver.on_packet(&packet.payload, packet.timestamp, packet.marker).unwrap());
             }
             prop_assert_eq!(told, digits);
         }
 
         #[test]
-        fn any_payload_is_told_or_passed_over(
-            payloads in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..8), any::<u32>()), 0..200),
+        fn any_payload_is_taken_or_refused(
+            packets in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..8), any::<u32>(), any::<bool>()), 0..200),
         ) {
-            let (mut receiver, now) = (DigitReceiver::new(), Instant::now());
-            for (payload, timestamp) in payloads {
-                receiver.on_packet(now, timestamp, &payload);
+            let mut receiver = DigitReceiver::new();
+            for (payload, timestamp, marker) in packets {
+                prop_assert_eq!(receiver.on_packet(&payload, timestamp, marker).is_err(), payload.len() < 4);
                 prop_assert!(receiver.recent.len() <= MAX_RECENT);
             }
         }

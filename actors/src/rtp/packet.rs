@@ -89,6 +89,11 @@ impl RtpPacket {
     }
 }
 
+/// True for RTCP on a port that carries both (RFC 5761 §4): packet types 192–223 where RTP has marker and payload type.
+pub fn is_rtcp(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|second| (192..=223).contains(second))
+}
+
 /// Where the payload starts, by the lengths in the header (RFC 3550 §5.1, §5.3.1).
 fn payload_start(datagram: &[u8]) -> Result<usize, RtpError> {
     let short = RtpError::Short(datagram.len());
@@ -169,6 +174,15 @@ mod tests {
         check(&[&with(0xa0, &[])[..], &[0]].concat(), RtpError::Padding);
         check(&[&with(0xa0, &[])[..], &[4]].concat(), RtpError::Padding); // more than the payload
         check(&[0x80; 3000], RtpError::Long(3000));
+    }
+
+    #[test]
+    fn rtcp_is_told_from_rtp_by_its_second_byte() {
+        assert!(is_rtcp(&[0x80, 200]));
+        assert!(is_rtcp(&[0x81, 206]));
+        assert!(!is_rtcp(&[0x80, 0x80]));
+        assert!(!is_rtcp(&[0x80, 0x80 | 111]));
+        assert!(!is_rtcp(&[0x80]));
     }
 
     proptest! {

@@ -113,11 +113,6 @@ pub enum RtcpError {
     Version(u8),
 }
 
-/// True for RTCP on a port that carries both (RFC 5761 §4): packet types 192–223 where RTP has marker and payload type.
-pub fn is_rtcp(datagram: &[u8]) -> bool {
-    datagram.get(1).is_some_and(|second| (192..=223).contains(second))
-}
-
 /// Reads a compound. Packets of unknown or broken content are left out.
 pub fn parse(datagram: &Bytes) -> Result<Vec<Rtcp>, RtcpError> {
     let mut read = Vec::new();

@@ -31,15 +31,6 @@ fn a_report_reads_as_it_was_built() {
 }
 
 #[test]
-fn rtcp_is_told_from_rtp_by_its_second_byte() {
-    assert!(is_rtcp(&[0x80, 200]));
-    assert!(is_rtcp(&[0x81, 206]));
-    assert!(!is_rtcp(&[0x80, 0x80]));
-    assert!(!is_rtcp(&[0x80, 0x80 | 111]));
-    assert!(!is_rtcp(&[0x80]));
-}
-
-#[test]
 fn a_compound_starts_with_a_report_and_names_its_source() {
     let bytes = report(None, None, false).build();
     assert_eq!(bytes[..8], [0x80, 201, 0, 1, 0, 0, 0, 1]);
