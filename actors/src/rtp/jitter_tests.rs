@@ -184,6 +184,50 @@ fn a_flood_behind_a_hole_is_bounded_and_ends_the_wait() {
     assert_eq!(bench.buffer.counts().discarded, 198 - CAPACITY as u64);
 }
 
+/// RQ09's network for a minute, then a calm one: 5 % loss, each packet 0 to 40 ms on its way, a seeded draw.
+#[test]
+fn a_bad_network_is_smoothed_with_little_delay_and_forgotten_when_it_is_over() {
+    let mut seed = 7u32;
+    let mut draw = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u64::from((seed >> 16) % below)
+    };
+    let (bad, calm) = (3000u16, 250u16);
+    let mut arrivals: Vec<(u64, u16)> = Vec::new();
+    for number in 0..bad + calm {
+        let sent = u64::from(number) * 20;
+        match number < bad {
+            true if draw(100) < 5 => {}
+            true => arrivals.push((sent + draw(41), number)),
+            false => arrivals.push((sent, number)),
+        }
+    }
+    arrivals.sort();
+    let mut bench = Bench::new();
+    let (mut clock, mut delays) = (0, Vec::new());
+    for (ms, number) in &arrivals {
+        bench.run_to(clock, ms.saturating_sub(1));
+        bench.push(*ms, 1, *number);
+        clock = *ms;
+    }
+    bench.run_to(clock, clock + 100);
+    let arrived: std::collections::HashMap<u16, u64> =
+        arrivals.iter().map(|(ms, number)| (*number, *ms)).collect();
+    for word in bench.said.iter().filter(|word| !word.starts_with('-')) {
+        let (number, ms) = word.split_once('@').unwrap();
+        delays.push((number.parse::<u16>().unwrap(), ms.parse::<u64>().unwrap()));
+    }
+    delays.iter_mut().for_each(|(number, ms)| *ms -= arrived[number]);
+    let mean = delays.iter().map(|(_, delay)| *delay as f64).sum::<f64>() / delays.len() as f64;
+    let worst = delays.iter().map(|(_, delay)| *delay).max().unwrap();
+    let late = bench.buffer.counts().late;
+    println!("mean {mean:.1} ms, worst {worst} ms, {late} of {} late", arrivals.len());
+    assert!(mean < 15.0 && worst <= 60, "mean {mean} ms, worst {worst} ms");
+    assert!(late * 200 < arrivals.len() as u64, "{late} of {} late", arrivals.len());
+    assert!(delays.iter().filter(|(number, _)| *number >= bad + 50).all(|(_, delay)| *delay == 0));
+    assert!(bench.buffer.wait() < Duration::from_millis(15));
+}
+
 proptest! {
     /// Whatever comes: numbers go out in order, memory is bounded, and nothing waits longer than the cap.
     #[test]
