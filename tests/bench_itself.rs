@@ -156,11 +156,6 @@ fn a_scripted_phone_holds_as_in_rfc_2543() {
 }
 
 #[test]
-fn a_scripted_phone_refreshes_its_session() {
-    a_phone_calls("uas_refresh", false, 4);
-}
-
-#[test]
 fn a_scripted_phone_asks_for_an_offer_in_the_call() {
     a_phone_calls("uas_reinvite_without_offer", false, 3);
 }

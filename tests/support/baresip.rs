@@ -46,7 +46,7 @@ pub struct Plan<'a> {
     auto_answer: bool,
     codecs: &'a str,
     transport: &'a str,
-    namespace: Option<(&'a Namespace, &'a str, &'a str)>,
+    namespace: Option<(&'a Namespace, &'a str)>,
 }
 
 impl<'a> Plan<'a> {
@@ -73,9 +73,9 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Runs inside `namespace`, on the card `interface` with `address`.
-    pub fn inside(mut self, namespace: &'a Namespace, interface: &'a str, address: &'a str) -> Self {
-        self.namespace = Some((namespace, interface, address));
+    /// Runs inside `namespace` with `address`.
+    pub fn inside(mut self, namespace: &'a Namespace, address: &'a str) -> Self {
+        self.namespace = Some((namespace, address));
         self
     }
 
@@ -84,19 +84,20 @@ impl<'a> Plan<'a> {
     pub fn start(self, bench: &Bench, pbx: &Kamailio) -> Baresip {
         let (user, folder) = (self.user, bench.subfolder(&format!("baresip-{}", self.user)));
         let (port, control_port, rtp) = (bench.port(), bench.port(), bench.rtp_ports());
-        let (namespace, interface, address) = match self.namespace {
-            Some((namespace, interface, address)) => (Some(namespace), interface, address),
-            None => (None, "lo", "127.0.0.1"),
+        let (namespace, address) = match self.namespace {
+            Some((namespace, address)) => (Some(namespace), address),
+            None => (None, "127.0.0.1"),
         };
+        // It keeps no more than 128 characters of a path for its recordings: they go to the working directory.
         // Longer than any call of the tests: at the end of the file it would fall silent.
         self.says.write(&folder.join("says.wav"), 8000, 300.0);
         let place = folder.display();
         let config = format!(
-            "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {interface}\ncall_local_timeout 3600\ncall_max_calls 4\n\
+            "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\
              audio_path {place}\naudio_player aubridge,nowhere\naudio_source aufile,{place}/says.wav\naudio_alert aubridge,nowhere\n\
              audio_level no\nrtp_ports {}-{}\nrtcp_mux no\njitter_buffer_delay 1-8\nmodule_path {}\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp account.so\n\
-             module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {address}:{control_port}\nsnd_path {place}\n\
+             module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {address}:{control_port}\nsnd_path .\n\
              statmode_default off\nringback_disabled yes\n",
             rtp.0, rtp.1, MODULES
         );
@@ -114,6 +115,7 @@ impl<'a> Plan<'a> {
         let mut process =
             Start::new("baresip", "baresip", &bench.path(&format!("baresip-{user}.log")), namespace)
                 .args(["-f", &folder.to_string_lossy(), "-v"])
+                .directory(&folder)
                 .spawn();
         process.wait_for_log("binding]", secs(10));
         let control =
@@ -222,10 +224,9 @@ fn listen(mut reader: TcpStream, events: &Mutex<Vec<Event>>) {
     while let Ok(count @ 1..) = reader.read(&mut part) {
         waiting.extend(&part[..count]);
         while let Some((body, rest)) = netstring(&waiting) {
-            if let Ok(body) = serde_json::from_slice::<Value>(body) {
-                if let Some(name) = body["type"].as_str() {
-                    events.lock().unwrap().push(Event { at: now_ms(), name: name.to_owned(), body });
-                }
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            if let Some(name) = body["type"].as_str().map(str::to_owned) {
+                events.lock().unwrap().push(Event { at: now_ms(), name, body });
             }
             waiting.drain(..waiting.len() - rest);
         }
