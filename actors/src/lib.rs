@@ -11,7 +11,7 @@
 //! | 3 | [`browser`], [`dialog`]: legs · [`registration`] · [`call`]: joins two legs and does not know what they are |
 //! | 2 | [`leg`]: the contract between call and legs · [`page`]: the words of a page · [`transcoder`] |
 //! | 1 | [`rtp`]: packets, buffers, ports · [`sip`]: the endpoint · [`lanes`]: threads and their WebRTC sockets |
-//! | 0 | [`vocabulary`]: ids, packets, reasons, settings, counters |
+//! | 0 | [`udp`]: a socket as a stream · [`vocabulary`]: ids, packets, reasons, settings, counters |
 //!
 //! An actor is a shell: it receives, asks its pure `state.rs`, and carries out the answer. Asks go down, events go up and
 //! never wait. A parent holds its children strongly; everyone else holds weak addresses.
@@ -31,4 +31,5 @@ pub mod session;
 pub mod sip;
 pub mod switchboard;
 pub mod transcoder;
+pub mod udp;
 pub mod vocabulary;

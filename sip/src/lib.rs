@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod auth;
+pub mod dialog;
 pub mod message;
 pub mod resolve;
 pub mod sdp;

@@ -1,21 +1,18 @@
 //! The torture messages of RFC 4475 and the IPv6 cases of RFC 5118: parser and stateless checks say what the index expects.
 //!
 //! What needs a transaction or a socket (responses to nobody, framing) is tested where those live.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use sip::message::{Capabilities, Message, Method, Request, Response, check, parse};
+use sip::transport::{BODY_DEADLINE, Frame, Framer};
 
 /// A telephone, not a registrar.
 const PHONE: Capabilities<'_> = Capabilities {
-    methods: &[
-        Method::Invite,
-        Method::Ack,
-        Method::Bye,
-        Method::Cancel,
-        Method::Options,
-    ],
+    methods: &[Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options],
     extensions: &[],
     schemes: &["sip", "sips", "tel"],
     bodies: &[(Method::Invite, &["application/sdp"])],
@@ -24,6 +21,7 @@ const PHONE: Capabilities<'_> = Capabilities {
 /// One row of the index.
 struct Case {
     file: String,
+    wire: String,
     strict: Vec<String>,
     tolerated: Vec<String>,
 }
@@ -41,18 +39,11 @@ fn every_torture_message_is_judged_as_the_index_says() {
         if fits(&case.strict) {
             strict += 1;
         } else if !fits(&case.tolerated) {
-            wrong.push(format!(
-                "{}: {got}, wanted {:?} or {:?}",
-                case.file, case.strict, case.tolerated
-            ));
+            wrong.push(format!("{}: {got}, wanted {:?} or {:?}", case.file, case.strict, case.tolerated));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(
-        (cases.len(), strict),
-        (49, 49),
-        "rows of the index, and how many of them are met strictly"
-    );
+    assert_eq!((cases.len(), strict), (49, 49), "rows of the index, and how many of them are met strictly");
 }
 
 #[test]
@@ -100,6 +91,36 @@ fn an_answer_echoes_every_via_in_order() {
 }
 
 #[test]
+fn what_comes_by_stream_is_one_frame_each() {
+    for case in index().iter().filter(|case| case.wire == "tcp") {
+        let bytes = read(&case.file);
+        let mut framer = Framer::new();
+        framer.push(&bytes);
+        assert_eq!(framer.next_frame(Instant::now()), Some(Frame::Message(bytes.into())), "{}", case.file);
+    }
+}
+
+#[test]
+fn over_a_stream_a_length_in_doubt_is_answered_and_ends_the_connection() {
+    for file in ["invalid/ncl.dat", "other/mcl01.dat"] {
+        let mut framer = Framer::new();
+        framer.push(&read(file));
+        let Some(Frame::Broken(head)) = framer.next_frame(Instant::now()) else {
+            panic!("{file} was not broken")
+        };
+        assert_eq!(judge(&head), "400", "{file}");
+    }
+}
+
+#[test]
+fn over_a_stream_a_promised_body_is_waited_for_until_the_deadline() {
+    let (mut framer, now) = (Framer::new(), Instant::now());
+    framer.push(&read("invalid/clerr.dat"));
+    assert_eq!(framer.next_frame(now), None);
+    assert_eq!(framer.deadline(), Some(now + BODY_DEADLINE));
+}
+
+#[test]
 fn ipv6_is_read_where_rfc_5118_says() {
     const GOOD: &str = "REGISTER sip:[2001:db8::10] SIP/2.0";
     const VIA: &str = "SIP/2.0/UDP [2001:db8::9:1];branch=z9hG4bKas3-111";
@@ -108,52 +129,23 @@ fn ipv6_is_read_where_rfc_5118_says() {
         ("4.2", "REGISTER sip:2001:db8::10 SIP/2.0", VIA, "400"),
         ("4.3", "REGISTER sip:[2001:db8::10:5070] SIP/2.0", VIA, "405"),
         ("4.4", "REGISTER sip:[2001:db8::10]:5070 SIP/2.0", VIA, "405"),
-        (
-            "4.5",
-            GOOD,
-            "SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3",
-            "405",
-        ),
-        (
-            "4.5",
-            GOOD,
-            "SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKas3",
-            "405",
-        ),
+        ("4.5", GOOD, "SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3", "405"),
+        ("4.5", GOOD, "SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKas3", "405"),
         (
             "4.7",
             GOOD,
             "SIP/2.0/UDP [2001:db8::9:1];branch=z9hG4bKa, SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKb",
             "405",
         ),
-        (
-            "4.9",
-            GOOD,
-            "SIP/2.0/UDP [::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19",
-            "405",
-        ),
-        (
-            "4.10",
-            GOOD,
-            "SIP/2.0/UDP [2001:db8:::192.0.2.1];branch=z9hG4bKas3",
-            "405",
-        ),
-        (
-            "4.10",
-            GOOD,
-            "SIP/2.0/UDP [2001:db8::192.0.2.1];branch=z9hG4bKas3",
-            "405",
-        ),
+        ("4.9", GOOD, "SIP/2.0/UDP [::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19", "405"),
+        ("4.10", GOOD, "SIP/2.0/UDP [2001:db8:::192.0.2.1];branch=z9hG4bKas3", "405"),
+        ("4.10", GOOD, "SIP/2.0/UDP [2001:db8::192.0.2.1];branch=z9hG4bKas3", "405"),
     ] {
         let text = format!(
             "{start}\r\nVia: {via}\r\nTo: <sip:user@example.com>\r\nFrom: <sip:user@example.com>;tag=81x2\r\n\
              Call-ID: x@[2001:db8::1]\r\nMax-Forwards: 70\r\nCSeq: 98176 REGISTER\r\nContact: <sip:[2001:db8::1]>\r\n\r\n"
         );
-        assert_eq!(
-            judge(text.as_bytes()),
-            verdict,
-            "section {section}: {start}, {via}"
-        );
+        assert_eq!(judge(text.as_bytes()), verdict, "section {section}: {start}, {via}");
     }
 }
 
@@ -204,17 +196,14 @@ fn root() -> PathBuf {
 
 fn index() -> Vec<Case> {
     let text = fs::read_to_string(root().join("INDEX.md")).expect("the index stands beside the set");
-    let list = |cell: &str| {
-        cell.split('/')
-            .map(|item| item.trim().to_owned())
-            .filter(|item| item != "-")
-            .collect()
-    };
+    let list =
+        |cell: &str| cell.split('/').map(|item| item.trim().to_owned()).filter(|item| item != "-").collect();
     let rows = text.lines().filter(|line| line.starts_with("| 4475 |"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split(" | ").collect();
         Case {
             file: cells[2].to_owned(),
+            wire: cells[4].to_owned(),
             strict: list(cells[5]),
             tolerated: list(cells[6]),
         }

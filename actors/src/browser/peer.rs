@@ -5,16 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use crate::lanes::LocalAddress;
 use crate::vocabulary::{Packet, Payload};
-
-/// An address where a page can reach us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocalAddress {
-    /// Where our socket is bound. Never leaves the machine.
-    pub bound: SocketAddr,
-    /// What stands in our descriptions: the same, or the outside of a 1:1 NAT.
-    pub advertised: SocketAddr,
-}
 
 /// What a peer wants done or known.
 #[derive(Debug)]
@@ -49,6 +41,8 @@ pub enum Output {
 pub struct Outgoing {
     /// What it carries; must have been agreed.
     pub kind: Payload,
+    /// Counts from the stream's start and never wraps; holes are losses upstream.
+    pub sequence: u64,
     /// RTP timestamp in the clock of `kind`.
     pub timestamp: u32,
     /// The marker bit: first packet after a silence.

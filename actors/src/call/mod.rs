@@ -40,6 +40,8 @@ pub struct Call {
     state: State,
     wiring: Wiring,
     legs: Option<Begin>,
+    /// Reports that overtook [`Begin`]: legs start on their own.
+    early: Vec<LegReport>,
     transcoders: Transcoders,
     limit: Option<SpawnHandle>,
     begun: Instant,
@@ -55,6 +57,9 @@ struct Transcoders {
     deaths: u32,
 }
 
+/// What legs can have to say before the call has begun: a description, a failure.
+const MAX_EARLY: usize = 8;
+
 /// A transcoder that died is started anew once; a second death ends the call.
 const MAX_TRANSCODER_DEATHS: u32 = 1;
 
@@ -68,6 +73,7 @@ impl Call {
             state: State::default(),
             wiring: Wiring::default(),
             legs: None,
+            early: vec![],
             transcoders: Transcoders::default(),
             limit: None,
             begun: Instant::now(),
@@ -83,6 +89,27 @@ impl Call {
         if std::mem::discriminant(&self.state) != before {
             info!(call_id = %self.order.call_id, state = ?self.state, "call");
         }
+    }
+
+    fn hear(&mut self, LegReport { side, event }: LegReport, ctx: &mut Context<Self>) {
+        let event = match event {
+            LegEvent::Rang => Event::Rang,
+            LegEvent::MediaAgreed(format) => {
+                if !self.wiring.agree(side, format) {
+                    return;
+                }
+                Event::MediaAgreed(side, format)
+            }
+            LegEvent::Answered => Event::Answered,
+            LegEvent::HoldAsked => Event::HoldAsked(side),
+            LegEvent::ResumeAsked => Event::ResumeAsked(side),
+            LegEvent::Held => Event::Held,
+            LegEvent::Resumed => Event::Resumed,
+            LegEvent::Refused => Event::Refused,
+            LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
+            LegEvent::Ended(why) => Event::LegEnded(why),
+        };
+        self.step(event, ctx);
     }
 
     fn perform(&mut self, action: Action, ctx: &mut Context<Self>) {
@@ -206,33 +233,22 @@ impl Handler<Begin> for Call {
     fn handle(&mut self, legs: Begin, ctx: &mut Self::Context) {
         self.legs = Some(legs);
         self.step(Event::Begun, ctx);
+        for report in std::mem::take(&mut self.early) {
+            self.hear(report, ctx);
+        }
     }
 }
 
 impl Handler<LegReport> for Call {
     type Result = ();
-    fn handle(&mut self, LegReport { side, event }: LegReport, ctx: &mut Self::Context) {
-        let event = match event {
-            LegEvent::Rang => Event::Rang,
-            LegEvent::MediaAgreed(format) => {
-                if !self.wiring.agree(side, format) {
-                    return;
-                }
-                Event::MediaAgreed(side, format)
-            }
-            LegEvent::Answered => Event::Answered,
-            LegEvent::HoldAsked => Event::HoldAsked(side),
-            LegEvent::ResumeAsked => Event::ResumeAsked(side),
-            LegEvent::Held => Event::Held,
-            LegEvent::Resumed => Event::Resumed,
-            LegEvent::Refused => Event::Refused,
-            LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
-            LegEvent::Ended(why) => Event::LegEnded(why),
-        };
-        self.step(event, ctx);
+    fn handle(&mut self, report: LegReport, ctx: &mut Self::Context) {
+        if self.legs.is_some() {
+            self.hear(report, ctx);
+        } else if self.early.len() < MAX_EARLY {
+            self.early.push(report);
+        }
     }
 }
-
 impl Handler<HangUp> for Call {
     type Result = ();
     fn handle(&mut self, HangUp(why): HangUp, ctx: &mut Self::Context) {

@@ -11,12 +11,13 @@ use tracing::debug;
 use crate::leg::DigitMethod;
 use crate::rtp::digits::{DigitError, DigitReceiver, DigitSender};
 use crate::rtp::latch::{Latch, Seen, Verdict};
-use crate::rtp::packet::RtpPacket;
+use crate::rtp::packet::{RtpPacket, is_rtcp};
 use crate::rtp::ports::PortPool;
 use crate::rtp::rtcp::{self, NtpClock, Report, Rtcp, SenderInfo};
 use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
-use crate::rtp::socket::{self, Datagram, Port, RtpSockets};
+use crate::rtp::socket::{self, Port, RtpSockets};
 use crate::rtp::stats::ReceiveStats;
+use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Meters, Packet, Payload, random_hex};
 
 /// The RTP session.
@@ -118,8 +119,8 @@ impl RtpSession {
     }
 
     /// Looks at a datagram. RTCP ends here; RTP of the call's source comes back.
-    pub fn receive(&mut self, datagram: &Datagram) -> Option<Heard> {
-        if datagram.port == Port::Rtcp || rtcp::is_rtcp(&datagram.bytes) {
+    pub fn receive(&mut self, port: Port, datagram: &Datagram) -> Option<Heard> {
+        if port == Port::Rtcp || is_rtcp(&datagram.bytes) {
             self.receive_rtcp(datagram);
             return None;
         }
@@ -146,7 +147,7 @@ impl RtpSession {
         self.received.on_packet(now, rtp.ssrc, rtp.sequence, rtp.timestamp);
         self.meters.rtp_packets_total.with_label_values(&["sip", "in"]).inc();
         let digit = match kind {
-            Payload::TelephoneEvent(clock) => self.heard.on_packet(now, clock, rtp.timestamp, &rtp.payload),
+            Payload::TelephoneEvent(_) => self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten(),
             Payload::Audio(_) => None,
         };
         let RtpPacket { marker, sequence, timestamp, ssrc, payload, .. } = rtp;

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use sip::auth::{Client, SentTo, Tries};
-use sip::dialog::{self, Dialog, ForkEvent, Forks, Ids, InviteParams, Profile, dialog_response};
+use sip::dialog::{Dialog, ForkEvent, Forks, Ids, InviteParams, Profile, dialog_response};
 use sip::message::{
-    HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode, Transport, random_tag,
+    Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode, Transport, random_tag,
 };
 use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, Session};
 
@@ -15,8 +15,11 @@ use crate::sip::Hop;
 use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side};
 
 /// The methods that a dialog of ours answers.
-pub const METHODS: [Method; 6] =
+const METHODS: [Method; 6] =
     [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update];
+
+const CAPABILITIES: Capabilities<'static> =
+    Capabilities { methods: &METHODS, extensions: &[], schemes: &["sip", "sips", "tel"], bodies: &[] };
 
 /// The memory of one dialog.
 pub struct Signalling {
@@ -50,6 +53,8 @@ pub struct Heard {
     pub agreed: Option<Agreed>,
     /// A dialog that lost the race of forks: ACK and BYE for it.
     pub lost: Option<Box<Dialog>>,
+    /// A 2xx that came again: its ACK, to go out again.
+    pub ack_again: Option<Box<Request>>,
     /// The same hop will not do; the next one may.
     pub next_hop: bool,
 }
@@ -60,7 +65,7 @@ impl Heard {
     }
 
     fn nothing() -> Self {
-        Self { event: None, agreed: None, lost: None, next_hop: false }
+        Self { event: None, agreed: None, lost: None, ack_again: None, next_hop: false }
     }
 }
 
@@ -190,8 +195,20 @@ impl Signalling {
 
     /// The ACK for the 2xx that came last.
     pub fn ack(&mut self) -> Option<Request> {
-        let invite = self.invite.as_ref()?;
-        Some(self.dialog.as_mut()?.ack(invite, None))
+        let (invite, dialog) = (self.invite.as_ref()?, self.dialog.as_mut()?);
+        let ack = dialog.ack(invite, None);
+        if let Role::Caller { forks: Some(forks), .. } = &mut self.role {
+            forks.acknowledged(dialog, ack.clone());
+        }
+        Some(ack)
+    }
+
+    /// The ACK for a fork that answered too late.
+    pub fn ack_of(&mut self, fork: &mut Dialog) -> Option<Request> {
+        let Role::Caller { forks: Some(forks), .. } = &mut self.role else { return None };
+        let ack = fork.ack(forks.invite(), None);
+        forks.acknowledged(fork, ack.clone());
+        Some(ack)
     }
 
     /// A response to our first INVITE.
@@ -200,7 +217,7 @@ impl Signalling {
         if code.is_provisional() || code.is_success() {
             return self.invite_goes_on(response);
         }
-        if let Some(again) = self.challenged(&Method::Invite, response) {
+        if let Some(again) = self.challenged(SentTo::Home, response) {
             return again;
         }
         let why = EndReason::from_sip(self.far, code.as_u16(), response.reason());
@@ -221,8 +238,7 @@ impl Signalling {
                 self.accepted(response)
             }
             Ok(ForkEvent::Lost(dialog)) => Heard { lost: Some(dialog), ..Heard::nothing() },
-            // The state machine acknowledges a repeated 2xx.
-            Ok(ForkEvent::AckAgain(_)) => Heard::event(Event::Accepted),
+            Ok(ForkEvent::AckAgain(ack)) => Heard { ack_again: Some(ack), ..Heard::nothing() },
             Ok(_) => Heard::nothing(),
             Err(_) if response.code.is_success() => Heard::event(Event::AcceptedBadly(self.bad("a 200 without Contact"))),
             Err(_) => Heard::nothing(),
@@ -230,7 +246,9 @@ impl Signalling {
     }
 
     /// A final response to our re-INVITE.
-    pub fn reinvite_answered(&mut self, response: &Response) -> Heard {
+    ///
+    /// `sent_to`: a phone that is reached past the account's servers gets no credentials.
+    pub fn reinvite_answered(&mut self, response: &Response, sent_to: SentTo) -> Heard {
         if let Some(dialog) = &mut self.dialog {
             // A Contact that cannot be read leaves the old target in place.
             let _ = dialog.concluded(&Method::Invite, Some(response));
@@ -239,7 +257,7 @@ impl Signalling {
         if code.is_success() {
             return self.accepted(response);
         }
-        if let Some(again) = self.challenged(&Method::Invite, response) {
+        if let Some(again) = self.challenged(sent_to, response) {
             return again;
         }
         self.negotiation.drop_offer();
@@ -272,12 +290,12 @@ impl Signalling {
     }
 
     /// A 401 or 407 that we may answer: then the request goes out again.
-    fn challenged(&mut self, method: &Method, response: &Response) -> Option<Heard> {
-        let credentials = self.credentials.as_mut()?;
+    fn challenged(&mut self, sent_to: SentTo, response: &Response) -> Option<Heard> {
+        let (credentials, invite) = (self.credentials.as_mut()?, self.invite.as_ref()?);
         if !matches!(response.code, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
             return None;
         }
-        credentials.challenged(&mut self.tries, method, SentTo::Home, response).ok()?;
+        credentials.challenged(&mut self.tries, invite, response, sent_to).ok()?;
         self.again = true;
         Some(Heard::event(Event::TryAgain))
     }
@@ -349,9 +367,11 @@ impl Signalling {
                 None => Ok(request.response(code)),
             },
         };
-        let response = made.unwrap_or_else(|_| request.response(code));
-        let server = response.clone().with_allow(&METHODS);
-        server.unwrap_or(response)
+        let mut response = made.unwrap_or_else(|_| request.response(code));
+        if code.is_success() || code == StatusCode::METHOD_NOT_ALLOWED {
+            CAPABILITIES.advertise(&mut response.headers);
+        }
+        response
     }
 
     /// A 200 with SDP.
@@ -380,6 +400,3 @@ fn contact(user: &str, hop: &Hop) -> Result<NameAddr, InvalidField> {
     let uri = if hop.transport == Transport::Udp { uri } else { uri.with_transport(hop.transport) };
     Ok(NameAddr::new(uri))
 }
-
-/// The dialog rules' words for whoever needs the type's name.
-pub type SipDialog = dialog::Dialog;

@@ -1,16 +1,17 @@
 //! The switchboard: who is here, who calls whom, and the one function that wires a call.
 mod book;
-mod target;
+mod incoming;
 
 use std::sync::Arc;
 
-use ::sip::message::StatusCode;
+use ::sip::dialog::callee_uri;
+use ::sip::message::{HostPort, StatusCode};
 use ::sip::sdp::ExtraLine;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::mpsc;
 use tracing::info;
 
-use crate::browser::{BrowserLeg, BrowserOrder, PeerConfig};
+use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PeerConfig};
 use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use crate::lanes::Lanes;
@@ -67,7 +68,7 @@ pub struct Switchboard {
     settings: Arc<SwitchSettings>,
     lanes: Lanes,
     sip: SipSide,
-    peers: PeerConfig,
+    certificate: Certificate,
     book: Book<Addr<Session>, Addr<Call>>,
     stopping: bool,
     _alive: Alive,
@@ -88,9 +89,9 @@ struct Parties {
 
 impl Switchboard {
     /// A switchboard with an empty book.
-    pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, peers: PeerConfig) -> Self {
+    pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, certificate: Certificate) -> Self {
         let alive = sip.meters.alive("switchboard");
-        Self { settings, lanes, sip, peers, book: Book::new(), stopping: false, _alive: alive }
+        Self { settings, lanes, sip, certificate, book: Book::new(), stopping: false, _alive: alive }
     }
 
     fn open(&mut self, order: OpenSession, ctx: &mut Context<Self>) -> Result<OpenedSession, OpenError> {
@@ -113,11 +114,11 @@ impl Switchboard {
                 account,
                 contact_user: contact.clone(),
                 expires: self.settings.sip.register_expires,
-                user_agent: self.settings.sip.user_agent.clone(),
-                endpoint: self.sip.endpoint.clone(),
+                locate: self.sip.endpoint.clone().recipient(),
+                send: self.sip.endpoint.clone().recipient(),
                 owner: session.downgrade().recipient(),
                 meters: self.sip.meters.clone(),
-            });
+            })?;
             session.do_send(RegistrationStarted(registration.start()));
         }
         info!(session = %id, account = account.as_ref().map(Account::address), "session opened");
@@ -133,16 +134,7 @@ impl Switchboard {
             return session.do_send(ToPage::Refused { call_id: call.call_id, info: full.to_string() });
         }
         let account = entry.account.clone();
-        let login = account.as_ref().map(|account| account.login.clone()).unwrap_or_default();
-        let view = CallView {
-            call_id: call.call_id.clone(),
-            incoming: false,
-            visible_name: call.visible_name.clone().unwrap_or_else(|| login.clone()),
-            caller: login,
-            callee: call.callee.clone(),
-            has_audio: true,
-            has_video: false,
-        };
+        let view = CallView::outgoing(&call, entry.login());
         let invite = account
             .ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
             .and_then(|account| self.invite(account, contact_user, &call));
@@ -165,14 +157,17 @@ impl Switchboard {
         }
         let extra = call.sip_sdp.iter().map(|line| ExtraLine::new(line));
         let extra_lines = extra.collect::<Result<_, _>>().map_err(|error| FieldError::new("sipSDP", error.to_string()))?;
+        let domain = HostPort { host: account.address_of_record()?.host().clone(), port: None };
         Ok(OutgoingInvite {
-            target: target::outgoing(&account, &call.callee)?,
+            target: callee_uri(&call.callee, &domain)?,
             next_hop: account.next_hop()?,
+            outbound_proxy: account.route()?,
             from: account.address_of_record()?,
             display_name: call.visible_name.clone(),
-            account,
+            account: Some(account),
             contact_user,
             extra_lines,
+            codecs: self.settings.media.audio_codecs.clone(),
         })
     }
 
@@ -188,19 +183,20 @@ impl Switchboard {
         }
         let Some(entry) = self.book.session(id) else { return self.refuse(incoming, StatusCode::NOT_FOUND) };
         let (session, contact) = (entry.session.clone(), entry.contact.clone());
-        let view = target::incoming_view(&incoming.request, CallId::random(), &entry.login());
+        let view = incoming::view_of(&incoming.request, CallId::random(), &entry.login());
         let dialog = DialogOrder::Incoming(IncomingInvite {
             key: incoming.key,
             request: incoming.request,
             hop: incoming.hop,
             contact_user: contact,
+            codecs: self.settings.media.audio_codecs.clone(),
         });
         let parties = Parties { direction: "incoming", view, page_side: Side::Callee, offer: None, dialog };
         self.connect(id, &session, parties, ctx);
     }
 
     fn refuse(&self, incoming: IncomingRequest, code: StatusCode) {
-        let response = target::refusal(&incoming.request, code);
+        let response = incoming.request.stateless_response(code);
         self.sip.endpoint.do_send(Respond { key: incoming.key, response });
     }
 
@@ -226,7 +222,12 @@ impl Switchboard {
             call: reports.clone(),
             page: session.downgrade().recipient(),
             lane: lane.socket().clone(),
-            peer: self.peers.on(lane),
+            sender: lane.sender().clone(),
+            peer: PeerConfig {
+                local: lane.addresses().to_vec(),
+                certificate: self.certificate.clone(),
+                audio: self.settings.media.browser_codecs(),
+            },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
             meters: meters.clone(),
         };

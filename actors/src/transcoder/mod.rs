@@ -70,8 +70,8 @@ impl Transcoder {
             let mut emit = |frame: Frame<'_>| out.send(kind, frame, now);
             let done = match self.jitter.pop(now) {
                 Next::Packet(packet) => self.chain.push(&packet.payload, packet.timestamp, &mut emit),
-                Next::Lost { count, next_payload_for_fec, next_timestamp } => {
-                    let next = Some((next_payload_for_fec.as_ref(), next_timestamp));
+                Next::Lost { count, next } => {
+                    let next = next.as_ref().map(|(payload, timestamp)| (payload.as_ref(), *timestamp));
                     self.chain.conceal(Loss { packets: count, next }, &mut emit)
                 }
                 Next::Restarted => {

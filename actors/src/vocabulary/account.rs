@@ -1,11 +1,6 @@
 //! A user's SIP account as the page names it, checked at the door.
-use std::fmt;
-
+use sip::auth::Secret;
 use sip::message::{HostPort, InvalidField, SipUri};
-
-/// A text that no log, error or debug print may show.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
 
 /// The SIP account that a page brings: who the user is at which PBX.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,24 +29,6 @@ pub struct FieldError {
     pub field: &'static str,
     /// What is wrong, for a person.
     pub problem: String,
-}
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl FieldError {
@@ -86,6 +63,13 @@ impl Account {
         };
         let named = host_port(field, text)?;
         Ok(SipUri::new(named.host).with_port(named.port.or(self.port)))
+    }
+
+    /// The Route of requests that must pass an outbound proxy other than the domain itself.
+    pub fn route(&self) -> Result<Option<SipUri>, FieldError> {
+        let next_hop = self.next_hop()?;
+        let at_home = next_hop.host() == self.address_of_record()?.host();
+        Ok((!at_home).then_some(next_hop))
     }
 
     /// `login@domain`, the address of record, for logs and comparisons.

@@ -90,6 +90,11 @@ impl EndReason {
         }
     }
 
+    /// Whether something failed, in contrast to an end that a person wanted or must expect.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.cause.class(), Class::Peer | Class::Network | Class::House)
+    }
+
     /// The same end with words for a person.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

@@ -6,7 +6,9 @@ mod media;
 mod meters;
 mod settings;
 
-pub use account::{Account, FieldError, Secret};
+pub use account::{Account, FieldError};
+pub use codecs::CodecId;
+pub use sip::auth::Secret;
 pub use ended::{Cause, Class, EndReason};
 pub(crate) use ids::random_hex;
 pub use ids::{CallId, SessionId, Side};

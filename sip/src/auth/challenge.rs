@@ -57,17 +57,13 @@ impl Challenge {
             opaque: params.get("opaque").map(str::to_owned),
             algorithm,
             qop,
-            stale: params
-                .get("stale")
-                .is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
+            stale: params.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
         })
     }
 
     /// The header value.
     pub(super) fn to_value(&self) -> String {
-        let mut writer = Writer::digest()
-            .quoted("realm", &self.realm)
-            .quoted("nonce", &self.nonce);
+        let mut writer = Writer::digest().quoted("realm", &self.realm).quoted("nonce", &self.nonce);
         if let Some(opaque) = &self.opaque {
             writer = writer.quoted("opaque", opaque);
         }
@@ -87,9 +83,7 @@ impl Challenge {
 /// `auth` where it is offered: a proxy on the way may touch the body, and then `auth-int` fails.
 fn weakest_binding(list: &str) -> Option<Qop> {
     let offered = || list.split(',').filter_map(Qop::parse);
-    offered()
-        .find(|qop| *qop == Qop::Auth)
-        .or_else(|| offered().next())
+    offered().find(|qop| *qop == Qop::Auth).or_else(|| offered().next())
 }
 
 /// Header lines looked at in one response.

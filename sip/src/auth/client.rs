@@ -83,16 +83,9 @@ impl Client {
     /// [`InvalidField`] for a user name or password with control characters: it could never be right, and must not reach a header.
     pub fn new(username: &str, password: Secret) -> Result<Self, InvalidField> {
         grammar::check_text("user name", username)?;
-        grammar::check_text("password", password.expose())?;
+        grammar::check_text("password", password.reveal())?;
         let username = username.to_owned();
-        Ok(Self {
-            username,
-            password,
-            realm: None,
-            server: None,
-            proxy: None,
-            cnonce: random_cnonce,
-        })
+        Ok(Self { username, password, realm: None, server: None, proxy: None, cnonce: random_cnonce })
     }
 
     /// Fixes the realm beforehand.
@@ -128,18 +121,10 @@ impl Client {
         }
         let proxy = response.code.as_u16() == 407;
         let challenge = self.choose(response, proxy)?;
-        let count = if proxy {
-            &mut tries.proxy
-        } else {
-            &mut tries.server
-        };
+        let count = if proxy { &mut tries.proxy } else { &mut tries.server };
         count.step(challenge.stale)?;
         self.realm.get_or_insert_with(|| challenge.realm.clone());
-        let known = Known {
-            challenge,
-            cnonce: (self.cnonce)(),
-            used: 0,
-        };
+        let known = Known { challenge, cnonce: (self.cnonce)(), used: 0 };
         *(if proxy { &mut self.proxy } else { &mut self.server }) = Some(known);
         Ok(())
     }
@@ -147,10 +132,9 @@ impl Client {
     /// Replaces the credentials of a request by new ones for all that was asked so far; without a challenge so far it does nothing.
     /// Only for requests that go to one of the account's own servers.
     pub fn authorize(&mut self, request: &mut Request) {
-        for (name, known) in [
-            (HeaderName::Authorization, &mut self.server),
-            (HeaderName::ProxyAuthorization, &mut self.proxy),
-        ] {
+        for (name, known) in
+            [(HeaderName::Authorization, &mut self.server), (HeaderName::ProxyAuthorization, &mut self.proxy)]
+        {
             request.headers.remove(&name);
             let Some(one) = known else { continue };
             match one.used.checked_add(1) {
@@ -180,11 +164,7 @@ impl Client {
 
     /// The strongest challenge of our realm; the first among equals (RFC 8760 §2.4).
     fn choose(&self, response: &Response, proxy: bool) -> Result<Challenge, GiveUp> {
-        let name = if proxy {
-            HeaderName::ProxyAuthenticate
-        } else {
-            HeaderName::WwwAuthenticate
-        };
+        let name = if proxy { HeaderName::ProxyAuthenticate } else { HeaderName::WwwAuthenticate };
         let all = Challenge::in_headers(&response.headers, &name);
         let first = all.first().ok_or(GiveUp::Unanswerable)?;
         let realm = self.realm.clone().unwrap_or_else(|| first.realm.clone());
@@ -252,15 +232,8 @@ impl Known {
 
 /// Whether something in it could not be sent back in a header.
 fn has_control(challenge: &Challenge) -> bool {
-    let texts = [
-        Some(&challenge.realm),
-        Some(&challenge.nonce),
-        challenge.opaque.as_ref(),
-    ];
-    texts
-        .into_iter()
-        .flatten()
-        .any(|text| grammar::check_text("challenge", text).is_err())
+    let texts = [Some(&challenge.realm), Some(&challenge.nonce), challenge.opaque.as_ref()];
+    texts.into_iter().flatten().any(|text| grammar::check_text("challenge", text).is_err())
 }
 
 /// 128 bits from the operating system.

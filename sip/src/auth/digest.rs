@@ -45,22 +45,14 @@ pub struct Algorithm {
 
 impl Algorithm {
     /// What a missing `algorithm` means.
-    pub const MD5: Self = Self {
-        hash: Hash::Md5,
-        session: false,
-    };
+    pub const MD5: Self = Self { hash: Hash::Md5, session: false };
     /// Plain SHA-256.
-    pub const SHA_256: Self = Self {
-        hash: Hash::Sha256,
-        session: false,
-    };
+    pub const SHA_256: Self = Self { hash: Hash::Sha256, session: false };
 
     /// Reads the name in any case; `None` for one that we do not know, such as `AKAv1-MD5`.
     pub fn parse(name: &str) -> Option<Self> {
         let hashes = [Hash::Md5, Hash::Sha256, Hash::Sha512_256];
-        let mut all = hashes
-            .into_iter()
-            .flat_map(|hash| [false, true].map(|session| Self { hash, session }));
+        let mut all = hashes.into_iter().flat_map(|hash| [false, true].map(|session| Self { hash, session }));
         all.find(|algorithm| algorithm.to_string().eq_ignore_ascii_case(name))
     }
 }
@@ -96,9 +88,7 @@ impl Qop {
 
     /// Reads the word in any case.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Auth, Self::AuthInt]
-            .into_iter()
-            .find(|qop| qop.as_str().eq_ignore_ascii_case(word.trim()))
+        [Self::Auth, Self::AuthInt].into_iter().find(|qop| qop.as_str().eq_ignore_ascii_case(word.trim()))
     }
 }
 
@@ -122,7 +112,7 @@ impl Input<'_> {
     /// The `response` value (RFC 7616 §3.4.1; without qop RFC 2069).
     pub(super) fn response(&self) -> String {
         let hash = self.algorithm.hash;
-        let secret = self.password.expose().as_bytes();
+        let secret = self.password.reveal().as_bytes();
         let mut first = hash.hex(&[self.username.as_bytes(), self.realm.as_bytes(), secret]);
         if self.algorithm.session {
             first = hash.hex(&[first.as_bytes(), self.nonce.as_bytes(), self.cnonce.as_bytes()]);
@@ -172,11 +162,7 @@ mod tests {
 
     #[test]
     fn the_examples_of_rfc_7616_come_out() {
-        example(
-            Algorithm::MD5,
-            Some(Qop::Auth),
-            "8ca523f5e9506fed4657c9700eebdbec",
-        );
+        example(Algorithm::MD5, Some(Qop::Auth), "8ca523f5e9506fed4657c9700eebdbec");
         let sha_256 = "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1";
         example(Algorithm::SHA_256, Some(Qop::Auth), sha_256);
     }
@@ -186,10 +172,7 @@ mod tests {
     #[test]
     fn sha_512_256_is_the_hash_of_that_name_and_not_a_cut_sha_512() {
         let input = Input {
-            algorithm: Algorithm {
-                hash: Hash::Sha512_256,
-                session: false,
-            },
+            algorithm: Algorithm { hash: Hash::Sha512_256, session: false },
             username: "J\u{e4}s\u{f8}n Doe",
             realm: "api@example.org",
             password: &"Secret, or not?".into(),
@@ -201,10 +184,7 @@ mod tests {
             uri: "/doe.json",
             body: b"",
         };
-        assert_eq!(
-            input.response(),
-            "7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843d840c"
-        );
+        assert_eq!(input.response(), "7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843d840c");
     }
 
     /// RFC 2617 §3.5, and RFC 2069 §2.4 with its erratum 749.
@@ -226,27 +206,15 @@ mod tests {
             }
             .response()
         };
-        assert_eq!(
-            old("Circle Of Life", Some(Qop::Auth)),
-            "6629fae49393a05397450978507c4ef1"
-        );
+        assert_eq!(old("Circle Of Life", Some(Qop::Auth)), "6629fae49393a05397450978507c4ef1");
         assert_eq!(old("CircleOfLife", None), "1949323746fe6a43ef61f9606e7febea");
     }
 
     #[test]
     fn algorithm_names_read_as_they_print_in_any_case() {
-        for name in [
-            "MD5",
-            "MD5-sess",
-            "SHA-256",
-            "SHA-256-sess",
-            "SHA-512-256",
-            "SHA-512-256-sess",
-        ] {
+        for name in ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"] {
             assert_eq!(
-                Algorithm::parse(&name.to_lowercase())
-                    .map(|algorithm| algorithm.to_string())
-                    .as_deref(),
+                Algorithm::parse(&name.to_lowercase()).map(|algorithm| algorithm.to_string()).as_deref(),
                 Some(name)
             );
         }

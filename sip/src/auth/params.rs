@@ -32,10 +32,7 @@ impl AuthParams {
             } else if all.len() == MAX_CHALLENGES {
                 return Err(Malformed(WHAT));
             } else {
-                all.push(Self {
-                    scheme: word.to_owned(),
-                    params: Vec::new(),
-                });
+                all.push(Self { scheme: word.to_owned(), params: Vec::new() });
             }
         }
     }
@@ -45,9 +42,7 @@ impl AuthParams {
         scanner.skip_lws();
         let value = match scanner.peek() {
             Some(b'"') => unquote(scanner.quoted(WHAT)?).into_owned(),
-            _ => scanner
-                .take_while(|b| b != b',' && b != b' ' && b != b'\t')
-                .to_owned(),
+            _ => scanner.take_while(|b| b != b',' && b != b' ' && b != b'\t').to_owned(),
         };
         if self.params.len() == MAX_PARAMS {
             return Err(Malformed(WHAT));
@@ -119,11 +114,8 @@ mod tests {
     fn check(value: &str, want: Option<&str>) {
         let got = AuthParams::parse_all(value).ok().map(|all| {
             let show = |one: &AuthParams| {
-                let params: Vec<_> = one
-                    .params
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect();
+                let params: Vec<_> =
+                    one.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 format!("{}({})", one.scheme, params.join(" "))
             };
             all.iter().map(show).collect::<Vec<_>>().join(" ")
@@ -137,19 +129,13 @@ mod tests {
             r#"Digest realm="a, b", nonce="x\"y",qop="auth,auth-int""#,
             Some("Digest(realm=a, b nonce=x\"y qop=auth,auth-int)"),
         );
-        check(
-            "digest  realm = a ,, stale=TRUE ,",
-            Some("digest(realm=a stale=TRUE)"),
-        );
+        check("digest  realm = a ,, stale=TRUE ,", Some("digest(realm=a stale=TRUE)"));
         check(
             r#"Digest realm="a", Basic realm="b", Digest nonce=1"#,
             Some("Digest(realm=a) Basic(realm=b) Digest(nonce=1)"),
         );
         check("Negotiate", Some("Negotiate()"));
-        check(
-            r#"Digest nonce="first", nonce="second""#,
-            Some("Digest(nonce=first)"),
-        );
+        check(r#"Digest nonce="first", nonce="second""#, Some("Digest(nonce=first)"));
         check("", Some(""));
     }
 
@@ -160,12 +146,6 @@ mod tests {
         check(r#"Digest realm="open"#, None);
         check(r#"Digest "x""#, None);
         check(&"Digest ".repeat(9), None);
-        check(
-            &format!(
-                "Digest {}",
-                (0..33).map(|n| format!("a{n}=b,")).collect::<String>()
-            ),
-            None,
-        );
+        check(&format!("Digest {}", (0..33).map(|n| format!("a{n}=b,")).collect::<String>()), None);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Text that neither `Debug` nor `Display` shows; only [`Secret::expose`] gives it, and that word is easy to search for.
-#[derive(Clone, PartialEq, Eq)]
+/// Text that neither `Debug` nor `Display` shows; only [`Secret::reveal`] gives it, and that word is easy to search for.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(Box<str>);
 
 impl Secret {
@@ -13,7 +13,7 @@ impl Secret {
     }
 
     /// The text itself, for a hash or a key.
-    pub fn expose(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

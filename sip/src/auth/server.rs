@@ -40,12 +40,7 @@ impl Verifier {
 
     /// Nonces live for `lifetime` from their issue.
     pub fn new(realm: &str, lifetime: Duration) -> Self {
-        Self {
-            realm: realm.to_owned(),
-            lifetime,
-            issued: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { realm: realm.to_owned(), lifetime, issued: HashMap::new(), order: VecDeque::new() }
     }
 
     /// The 401 with a fresh nonce: SHA-256 first, MD5 for those who know no better.
@@ -62,9 +57,7 @@ impl Verifier {
                 stale,
             };
             // A realm with a control character is a mistake of the program; such a challenge is not sent.
-            let _ = response
-                .headers
-                .push_text(HeaderName::WwwAuthenticate, &challenge.to_value());
+            let _ = response.headers.push_text(HeaderName::WwwAuthenticate, &challenge.to_value());
         }
         response
     }
@@ -82,8 +75,7 @@ impl Verifier {
             .filter_map(|value| AuthParams::parse_all(value).ok())
             .flatten()
             .find(|params| params.is_digest() && params.get("realm") == Some(&self.realm));
-        ours.and_then(|params| self.check(&params, request, password_of, now))
-            .unwrap_or(Verdict::Denied)
+        ours.and_then(|params| self.check(&params, request, password_of, now)).unwrap_or(Verdict::Denied)
     }
 
     fn check(
@@ -118,10 +110,8 @@ impl Verifier {
         if !same_in_constant_time(&expected, params.get("response")?) {
             return None;
         }
-        let fresh = self
-            .issued
-            .get_mut(nonce)
-            .filter(|issued| now < issued.expires && count > issued.last_count);
+        let fresh =
+            self.issued.get_mut(nonce).filter(|issued| now < issued.expires && count > issued.last_count);
         Some(match fresh {
             Some(issued) => {
                 issued.last_count = count;
@@ -139,13 +129,7 @@ impl Verifier {
             self.issued.remove(&oldest);
         }
         let nonce = random_call_id();
-        self.issued.insert(
-            nonce.clone(),
-            Issued {
-                expires: now + self.lifetime,
-                last_count: 0,
-            },
-        );
+        self.issued.insert(nonce.clone(), Issued { expires: now + self.lifetime, last_count: 0 });
         self.order.push_back(nonce.clone());
         nonce
     }
@@ -160,15 +144,10 @@ impl Verifier {
 
 /// The `uri` must be that of the request (RFC 3261 §22.4 item 5: equal by the rules of URIs).
 fn same_target(uri: &str, request: &Request) -> bool {
-    uri.parse::<crate::message::Uri>()
-        .is_ok_and(|uri| uri.is_equivalent(&request.uri))
+    uri.parse::<crate::message::Uri>().is_ok_and(|uri| uri.is_equivalent(&request.uri))
 }
 
 /// Takes the same time wherever the texts differ.
 fn same_in_constant_time(a: &str, b: &str) -> bool {
-    a.len() == b.len()
-        && a.bytes()
-            .zip(b.bytes())
-            .fold(0, |differ, (a, b)| differ | (a ^ b))
-            == 0
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

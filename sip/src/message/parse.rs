@@ -74,10 +74,7 @@ impl ParseError {
 
 /// Reads one message: a datagram, or what stream framing cut out. Bytes behind the body are ignored (RFC 3261 18.3).
 pub fn parse(bytes: &[u8]) -> Result<Message, ParseFailure> {
-    let start = bytes
-        .iter()
-        .position(|b| !b"\r\n".contains(b))
-        .unwrap_or(bytes.len());
+    let start = bytes.iter().position(|b| !b"\r\n".contains(b)).unwrap_or(bytes.len());
     let bytes = &bytes[start..];
     let (head, body) = match head_end(bytes) {
         Some(end) => (&bytes[..end], Some(&bytes[end + 4..])),
@@ -88,18 +85,19 @@ pub fn parse(bytes: &[u8]) -> Result<Message, ParseFailure> {
     let start = StartLine::read(line);
     let (headers, fault) = read_headers(rest);
 
-    let outcome = if bytes.len() > MAX_MESSAGE {
+    let checked = if bytes.len() > MAX_MESSAGE {
         Err(ParseError::TooLarge)
     } else {
-        finish(start, &headers, fault, body)
+        start.and_then(|start| Ok((start, body_of(&headers, fault, body)?)))
     };
-    outcome.map_err(|error| {
-        let code = error.code().filter(|_| is_answerable_request(line));
-        ParseFailure {
-            response: code.and_then(|code| reject(&headers, code, &error)).map(Box::new),
-            error,
+    match checked {
+        Ok((start, body)) => Ok(build(start, headers, Bytes::copy_from_slice(body))),
+        Err(error) => {
+            let code = error.code().filter(|_| is_answerable_request(line));
+            let response = code.and_then(|code| reject(&headers, code, &error)).map(Box::new);
+            Err(ParseFailure { error, response })
         }
-    })
+    }
 }
 
 /// Where the header section ends; the empty line follows there.
@@ -120,12 +118,8 @@ impl StartLine {
             let (version, rest) = line.split_once(' ').ok_or(bad("status line"))?;
             version_is_2(version)?;
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-            let code = Some(code)
-                .filter(|c| c.len() == 3)
-                .and_then(|c| c.parse::<u16>().ok());
-            let code = code
-                .and_then(|code| StatusCode::try_from(code).ok())
-                .ok_or(bad("status code"))?;
+            let code = Some(code).filter(|c| c.len() == 3).and_then(|c| c.parse::<u16>().ok());
+            let code = code.and_then(|code| StatusCode::try_from(code).ok()).ok_or(bad("status code"))?;
             if reason.contains(['\r', '\n']) {
                 return Err(bad("reason phrase"));
             }
@@ -153,8 +147,7 @@ impl StartLine {
 }
 
 fn starts_with_sip(text: &str) -> bool {
-    text.get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
 }
 
 fn version_is_2(version: &str) -> Result<(), ParseError> {
@@ -208,37 +201,31 @@ fn read_header(line: &str) -> Option<Header> {
     (!value.contains(['\r', '\n'])).then(|| Header::from_wire(name, value.trim_matches([' ', '\t'])))
 }
 
-fn finish(
-    start: Result<StartLine, ParseError>,
+/// Checks what every message must have, and cuts the body.
+fn body_of<'a>(
     headers: &Headers,
     fault: Option<ParseError>,
-    body: Option<&[u8]>,
-) -> Result<Message, ParseError> {
-    let start = start?;
+    behind: Option<&'a [u8]>,
+) -> Result<&'a [u8], ParseError> {
     fault.map_or(Ok(()), Err)?;
     headers.vias()?;
     headers.from()?;
     headers.to()?;
     headers.call_id()?;
     headers.cseq()?;
-    let body = body.ok_or(ParseError::Unfinished)?;
-    let body = match content_length(headers)? {
-        Some(length) => body.get(..length).ok_or(ParseError::ContentLength)?,
-        None => body,
-    };
-    let mut headers = headers.clone();
+    let behind = behind.ok_or(ParseError::Unfinished)?;
+    match content_length(headers)? {
+        Some(length) => behind.get(..length).ok_or(ParseError::ContentLength),
+        None => Ok(behind),
+    }
+}
+
+fn build(start: StartLine, mut headers: Headers, body: Bytes) -> Message {
     headers.remove(&HeaderName::ContentLength);
-    let body = Bytes::copy_from_slice(body);
-    Ok(match start {
-        StartLine::Request(method, uri) => Request {
-            method,
-            uri,
-            headers,
-            body,
-        }
-        .into(),
+    match start {
+        StartLine::Request(method, uri) => Request { method, uri, headers, body }.into(),
         StartLine::Response(code, reason) => Response::from_wire(code, &reason, headers, body).into(),
-    })
+    }
 }
 
 /// The length of the body that a header section declares, for framing: by the same reading that [`parse`] will make of it.

@@ -21,11 +21,7 @@ pub struct Capabilities<'a> {
 impl Capabilities<'_> {
     /// Writes Allow and Supported, as every 2xx to INVITE and OPTIONS should carry them (RFC 3261 13.3.1.4, 11.2).
     pub fn advertise(&self, headers: &mut Headers) {
-        set_list(
-            headers,
-            HeaderName::Allow,
-            self.methods.iter().map(Method::as_str),
-        );
+        set_list(headers, HeaderName::Allow, self.methods.iter().map(Method::as_str));
         set_list(headers, HeaderName::Supported, self.extensions.iter().copied());
     }
 }
@@ -54,22 +50,16 @@ pub fn check(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), B
         readable_body,
         acceptable_answer,
     ];
-    TABLE
-        .iter()
-        .try_for_each(|row| row(request, capabilities))
-        .map_err(|refusal| {
-            let mut response = request.stateless_response(refusal.code);
-            if let Some(phrase) = refusal.phrase {
-                response = response.with_reason(&phrase).expect("our error texts are plain");
-            }
-            for (name, value) in refusal.headers {
-                response
-                    .headers
-                    .push_text(name, &value)
-                    .expect("lists of tokens hold no control characters");
-            }
-            Box::new(response)
-        })
+    TABLE.iter().try_for_each(|row| row(request, capabilities)).map_err(|refusal| {
+        let mut response = request.stateless_response(refusal.code);
+        if let Some(phrase) = refusal.phrase {
+            response = response.with_reason(&phrase).expect("our error texts are plain");
+        }
+        for (name, value) in refusal.headers {
+            response.headers.push_text(name, &value).expect("lists of tokens hold no control characters");
+        }
+        Box::new(response)
+    })
 }
 
 /// One row of the table.
@@ -83,31 +73,21 @@ struct Refusal {
 
 impl Refusal {
     fn with(code: StatusCode, name: HeaderName, value: String) -> Self {
-        Self {
-            code,
-            phrase: None,
-            headers: vec![(name, value)],
-        }
+        Self { code, phrase: None, headers: vec![(name, value)] }
     }
 }
 
 impl From<HeaderError> for Refusal {
     fn from(error: HeaderError) -> Self {
-        Self {
-            code: StatusCode::BAD_REQUEST,
-            phrase: Some(error.to_string()),
-            headers: Vec::new(),
-        }
+        Self { code: StatusCode::BAD_REQUEST, phrase: Some(error.to_string()), headers: Vec::new() }
     }
 }
 
 fn known_method(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), Refusal> {
     match request.method {
-        Method::Other(_) if !capabilities.methods.contains(&request.method) => Err(Refusal::with(
-            StatusCode::NOT_IMPLEMENTED,
-            HeaderName::Allow,
-            allow(capabilities),
-        )),
+        Method::Other(_) if !capabilities.methods.contains(&request.method) => {
+            Err(Refusal::with(StatusCode::NOT_IMPLEMENTED, HeaderName::Allow, allow(capabilities)))
+        }
         _ => Ok(()),
     }
 }
@@ -116,11 +96,7 @@ fn well_formed(request: &Request, _: &Capabilities<'_>) -> Result<(), Refusal> {
     let headers = &request.headers;
     if headers.cseq()?.method != request.method {
         let problem = Malformed("CSeq: it names another method than the request").into();
-        return Err(HeaderError {
-            header: HeaderName::CSeq,
-            problem,
-        }
-        .into());
+        return Err(HeaderError { header: HeaderName::CSeq, problem }.into());
     }
     headers.from()?;
     headers.to()?;
@@ -131,11 +107,7 @@ fn well_formed(request: &Request, _: &Capabilities<'_>) -> Result<(), Refusal> {
     headers.require()?;
     let content_type = headers.content_type()?;
     if content_type.is_none() && !request.body.is_empty() {
-        return Err(HeaderError {
-            header: HeaderName::ContentType,
-            problem: HeaderProblem::Missing,
-        }
-        .into());
+        return Err(HeaderError { header: HeaderName::ContentType, problem: HeaderProblem::Missing }.into());
     }
     Ok(())
 }
@@ -144,22 +116,14 @@ fn allowed_method(request: &Request, capabilities: &Capabilities<'_>) -> Result<
     if capabilities.methods.contains(&request.method) {
         return Ok(());
     }
-    Err(Refusal::with(
-        StatusCode::METHOD_NOT_ALLOWED,
-        HeaderName::Allow,
-        allow(capabilities),
-    ))
+    Err(Refusal::with(StatusCode::METHOD_NOT_ALLOWED, HeaderName::Allow, allow(capabilities)))
 }
 
 fn known_scheme(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), Refusal> {
     if capabilities.schemes.contains(&request.uri.scheme()) {
         return Ok(());
     }
-    Err(Refusal {
-        code: StatusCode::UNSUPPORTED_URI_SCHEME,
-        phrase: None,
-        headers: Vec::new(),
-    })
+    Err(Refusal { code: StatusCode::UNSUPPORTED_URI_SCHEME, phrase: None, headers: Vec::new() })
 }
 
 fn required_extensions(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), Refusal> {
@@ -168,51 +132,28 @@ fn required_extensions(request: &Request, capabilities: &Capabilities<'_>) -> Re
         return Ok(());
     }
     let mut unknown = request.headers.require()?;
-    unknown.retain(|tag| {
-        !capabilities
-            .extensions
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(tag))
-    });
+    unknown.retain(|tag| !capabilities.extensions.iter().any(|known| known.eq_ignore_ascii_case(tag)));
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(Refusal::with(
-        StatusCode::BAD_EXTENSION,
-        HeaderName::Unsupported,
-        unknown.join(", "),
-    ))
+    Err(Refusal::with(StatusCode::BAD_EXTENSION, HeaderName::Unsupported, unknown.join(", ")))
 }
 
 fn readable_body(request: &Request, capabilities: &Capabilities<'_>) -> Result<(), Refusal> {
-    let Some((_, types)) = capabilities
-        .bodies
-        .iter()
-        .find(|(method, _)| *method == request.method)
-    else {
+    let Some((_, types)) = capabilities.bodies.iter().find(|(method, _)| *method == request.method) else {
         return Ok(());
     };
     let headers = &request.headers;
     let optional = headers.get(&HeaderName::ContentDisposition).is_some_and(|value| {
-        value
-            .to_ascii_lowercase()
-            .replace([' ', '\t'], "")
-            .contains("handling=optional")
+        value.to_ascii_lowercase().replace([' ', '\t'], "").contains("handling=optional")
     });
     if request.body.is_empty() || optional {
         return Ok(());
     }
     let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     let encodings = headers.tokens(HeaderName::ContentEncoding)?;
-    if encodings
-        .iter()
-        .any(|encoding| !encoding.eq_ignore_ascii_case("identity"))
-    {
-        return Err(Refusal::with(
-            code,
-            HeaderName::AcceptEncoding,
-            "identity".to_owned(),
-        ));
+    if encodings.iter().any(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(Refusal::with(code, HeaderName::AcceptEncoding, "identity".to_owned()));
     }
     match headers.content_type()? {
         Some(content_type) if !types.contains(&content_type.as_str()) => {
@@ -224,28 +165,15 @@ fn readable_body(request: &Request, capabilities: &Capabilities<'_>) -> Result<(
 
 fn acceptable_answer(request: &Request, _: &Capabilities<'_>) -> Result<(), Refusal> {
     const SDP: [&str; 3] = ["application/sdp", "application/*", "*/*"];
-    let accept = if request.method == Method::Invite {
-        request.headers.accept()?
-    } else {
-        None
-    };
+    let accept = if request.method == Method::Invite { request.headers.accept()? } else { None };
     if accept.is_none_or(|types| types.iter().any(|known| SDP.contains(&known.as_str()))) {
         return Ok(());
     }
-    Err(Refusal {
-        code: StatusCode::NOT_ACCEPTABLE,
-        phrase: None,
-        headers: Vec::new(),
-    })
+    Err(Refusal { code: StatusCode::NOT_ACCEPTABLE, phrase: None, headers: Vec::new() })
 }
 
 fn allow(capabilities: &Capabilities<'_>) -> String {
-    capabilities
-        .methods
-        .iter()
-        .map(Method::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    capabilities.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn set_list<'a>(headers: &mut Headers, name: HeaderName, items: impl Iterator<Item = &'a str>) {
@@ -259,13 +187,7 @@ mod tests {
     use crate::message::{Message, parse};
 
     const CAPABILITIES: Capabilities<'_> = Capabilities {
-        methods: &[
-            Method::Invite,
-            Method::Ack,
-            Method::Bye,
-            Method::Cancel,
-            Method::Options,
-        ],
+        methods: &[Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options],
         extensions: &["timer"],
         schemes: &["sip", "sips"],
         bodies: &[(Method::Invite, &["application/sdp"])],
@@ -277,22 +199,12 @@ mod tests {
             "{start} SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n\
              Call-ID: x\r\nCSeq: 1 {cseq}\r\n{more}\r\n"
         );
-        let text = if more.contains("\r\n\r\n") {
-            text.trim_end_matches("\r\n").to_owned()
-        } else {
-            text
-        };
-        let Message::Request(request) = parse(text.as_bytes()).unwrap() else {
-            panic!("a request")
-        };
+        let text = if more.contains("\r\n\r\n") { text.trim_end_matches("\r\n").to_owned() } else { text };
+        let Message::Request(request) = parse(text.as_bytes()).unwrap() else { panic!("a request") };
         match check(&request, &CAPABILITIES) {
             Ok(()) => (200, String::new()),
             Err(response) => {
-                let fields = response
-                    .headers
-                    .iter()
-                    .skip(5)
-                    .map(|f| format!("{}: {}", f.name(), f.value()));
+                let fields = response.headers.iter().skip(5).map(|f| format!("{}: {}", f.name(), f.value()));
                 (response.code.as_u16(), fields.collect::<Vec<_>>().join("; "))
             }
         }
@@ -306,45 +218,15 @@ mod tests {
             ("OPTIONZ sip:a@b", "OPTIONS", "", 501, ALLOW),
             ("OPTIONS sip:a@b", "INVITE", "", 400, ""),
             ("OPTIONS sip:a@b", "OPTIONS", "Max-Forwards: 256\r\n", 400, ""),
-            (
-                "OPTIONS sip:a@b",
-                "OPTIONS",
-                "Max-Forwards: 7\r\nMax-Forwards: 7\r\n",
-                400,
-                "",
-            ),
-            (
-                "OPTIONS sip:a@b",
-                "OPTIONS",
-                "Contact: sip:a@b?Route=x\r\n",
-                400,
-                "",
-            ),
+            ("OPTIONS sip:a@b", "OPTIONS", "Max-Forwards: 7\r\nMax-Forwards: 7\r\n", 400, ""),
+            ("OPTIONS sip:a@b", "OPTIONS", "Contact: sip:a@b?Route=x\r\n", 400, ""),
             ("INVITE sip:a@b", "INVITE", "\r\nv=0", 400, ""),
             ("REGISTER sip:b", "REGISTER", "", 405, ALLOW),
             ("OPTIONS urn:x", "OPTIONS", "", 416, ""),
-            (
-                "OPTIONS sip:a@b",
-                "OPTIONS",
-                "Require: timer, a\r\nRequire: b\r\n",
-                420,
-                "Unsupported: a, b",
-            ),
+            ("OPTIONS sip:a@b", "OPTIONS", "Require: timer, a\r\nRequire: b\r\n", 420, "Unsupported: a, b"),
             ("CANCEL sip:a@b", "CANCEL", "Require: a\r\n", 200, ""),
-            (
-                "INVITE sip:a@b",
-                "INVITE",
-                "c: a/b\r\n\r\nx",
-                415,
-                "Accept: application/sdp",
-            ),
-            (
-                "INVITE sip:a@b",
-                "INVITE",
-                "c: Application/SDP;x=y\r\n\r\nx",
-                200,
-                "",
-            ),
+            ("INVITE sip:a@b", "INVITE", "c: a/b\r\n\r\nx", 415, "Accept: application/sdp"),
+            ("INVITE sip:a@b", "INVITE", "c: Application/SDP;x=y\r\n\r\nx", 200, ""),
             (
                 "INVITE sip:a@b",
                 "INVITE",
@@ -361,19 +243,9 @@ mod tests {
             ),
             ("BYE sip:a@b", "BYE", "c: a/b\r\n\r\nx", 200, ""),
             ("INVITE sip:a@b", "INVITE", "Accept: text/plain\r\n", 406, ""),
-            (
-                "INVITE sip:a@b",
-                "INVITE",
-                "Accept: text/plain, */*;q=0.1\r\n",
-                200,
-                "",
-            ),
+            ("INVITE sip:a@b", "INVITE", "Accept: text/plain, */*;q=0.1\r\n", 200, ""),
         ] {
-            assert_eq!(
-                verdict(start, cseq, more),
-                (code, with.to_owned()),
-                "{start} {more}"
-            );
+            assert_eq!(verdict(start, cseq, more), (code, with.to_owned()), "{start} {more}");
         }
     }
 }

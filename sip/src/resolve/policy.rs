@@ -4,9 +4,12 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use super::Hop;
+
 /// Denies classes of addresses. To be asked for every resolved address of every request and for every `c=` of an SDP, and
 /// then only the very address that was checked may be used.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The default denies all four classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressPolicy {
     denied: Vec<AddressClass>,
 }
@@ -34,12 +37,21 @@ pub struct DeniedAddress {
     pub class: AddressClass,
 }
 
+impl Default for AddressPolicy {
+    fn default() -> Self {
+        Self::deny(AddressClass::ALL)
+    }
+}
+
 impl AddressPolicy {
+    /// Denies nothing: for a demonstration on loopback, and for tests.
+    pub fn allow_all() -> Self {
+        Self::deny([])
+    }
+
     /// Denies these classes and nothing else.
     pub fn deny(classes: impl IntoIterator<Item = AddressClass>) -> Self {
-        Self {
-            denied: classes.into_iter().collect(),
-        }
+        Self { denied: classes.into_iter().collect() }
     }
 
     /// Judges one address. An IPv6 address that carries an IPv4 address (mapped, compatible, translated, NAT64, 6to4) is judged by
@@ -58,6 +70,23 @@ impl AddressPolicy {
             None => Ok(()),
         }
     }
+
+    /// Keeps the hops that may be used, in order.
+    ///
+    /// # Errors
+    /// The first denial, if none is left.
+    pub fn permitted(&self, hops: Vec<Hop>) -> Result<Vec<Hop>, DeniedAddress> {
+        let mut denied = Ok(());
+        let permitted: Vec<Hop> = hops
+            .into_iter()
+            .filter(|hop| {
+                let verdict = self.check(hop.address.ip());
+                denied = denied.and(verdict);
+                verdict.is_ok()
+            })
+            .collect();
+        if permitted.is_empty() { denied.map(|()| permitted) } else { Ok(permitted) }
+    }
 }
 
 /// One address may belong to several: 169.254.169.254 is link-local and metadata.
@@ -69,11 +98,9 @@ fn classes_of(address: IpAddr) -> Vec<AddressClass> {
             v4.is_link_local(),
             v4.is_multicast() || v4.is_broadcast(),
         ),
-        IpAddr::V6(v6) => (
-            v6.is_loopback() || v6.is_unspecified(),
-            v6.segments()[0] & 0xffc0 == 0xfe80,
-            v6.is_multicast(),
-        ),
+        IpAddr::V6(v6) => {
+            (v6.is_loopback() || v6.is_unspecified(), v6.segments()[0] & 0xffc0 == 0xfe80, v6.is_multicast())
+        }
     };
     [
         is(loopback, AddressClass::Loopback),
@@ -151,12 +178,9 @@ mod tests {
 
     /// What a policy that denies everything says.
     fn check(addresses: &[&str], want: Option<AddressClass>) {
-        let policy = AddressPolicy::deny(AddressClass::ALL);
+        let policy = AddressPolicy::default();
         for address in addresses {
-            let got = policy
-                .check(address.parse().unwrap())
-                .err()
-                .map(|denied| denied.class);
+            let got = policy.check(address.parse().unwrap()).err().map(|denied| denied.class);
             assert_eq!(got, want, "{address}");
         }
     }
@@ -164,44 +188,19 @@ mod tests {
     #[test]
     fn each_class_knows_its_addresses_in_every_disguise() {
         use AddressClass::*;
+        check(&["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "0.1.2.3", "::"], Some(Loopback));
         check(
-            &["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "0.1.2.3", "::"],
+            &["::ffff:127.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1"],
             Some(Loopback),
         );
+        check(&["64:ff9b:1::7f00:1", "2002:7f00:1::1", "::ffff:0.0.0.0"], Some(Loopback));
+        check(&["169.254.1.1", "fe80::1", "febf::1", "::ffff:169.254.1.1"], Some(LinkLocal));
         check(
-            &[
-                "::ffff:127.0.0.1",
-                "::127.0.0.1",
-                "::ffff:0:127.0.0.1",
-                "64:ff9b::127.0.0.1",
-            ],
-            Some(Loopback),
-        );
-        check(
-            &["64:ff9b:1::7f00:1", "2002:7f00:1::1", "::ffff:0.0.0.0"],
-            Some(Loopback),
-        );
-        check(
-            &["169.254.1.1", "fe80::1", "febf::1", "::ffff:169.254.1.1"],
-            Some(LinkLocal),
-        );
-        check(
-            &[
-                "224.0.0.1",
-                "239.1.2.3",
-                "255.255.255.255",
-                "ff02::1",
-                "64:ff9b::224.0.0.1",
-            ],
+            &["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "64:ff9b::224.0.0.1"],
             Some(Multicast),
         );
         check(
-            &[
-                "100.100.100.200",
-                "168.63.129.16",
-                "fd00:ec2::254",
-                "::ffff:100.100.100.200",
-            ],
+            &["100.100.100.200", "168.63.129.16", "fd00:ec2::254", "::ffff:100.100.100.200"],
             Some(Metadata),
         );
     }
@@ -225,15 +224,24 @@ mod tests {
     #[test]
     fn only_what_is_denied_is_refused() {
         let address: IpAddr = "169.254.169.254".parse().unwrap();
-        assert_eq!(AddressPolicy::default().check(address), Ok(()));
-        assert_eq!(
-            AddressPolicy::deny([AddressClass::Loopback]).check(address),
-            Ok(())
-        );
-        let denied = AddressPolicy::deny([AddressClass::Metadata])
-            .check(address)
-            .unwrap_err();
+        assert_eq!(AddressPolicy::allow_all().check(address), Ok(()));
+        assert_eq!(AddressPolicy::deny([AddressClass::Loopback]).check(address), Ok(()));
+        let denied = AddressPolicy::deny([AddressClass::Metadata]).check(address).unwrap_err();
         assert_eq!(denied.to_string(), "address 169.254.169.254 is denied: metadata");
+    }
+
+    #[test]
+    fn of_several_hops_the_permitted_ones_are_left() {
+        let hop = |address: &str| Hop {
+            transport: crate::message::Transport::Udp,
+            address: address.parse().unwrap(),
+        };
+        let policy = AddressPolicy::default();
+        let mixed = vec![hop("127.0.0.1:1"), hop("192.0.2.1:1"), hop("[::1]:1")];
+        assert_eq!(policy.permitted(mixed), Ok(vec![hop("192.0.2.1:1")]));
+        let all_denied = policy.permitted(vec![hop("224.0.0.1:1"), hop("127.0.0.1:1")]);
+        assert_eq!(all_denied.map_err(|denied| denied.class), Err(AddressClass::Multicast));
+        assert_eq!(policy.permitted(vec![]), Ok(vec![]));
     }
 
     #[test]

@@ -123,22 +123,10 @@ impl Resolution {
     /// `transports` are those that we can use, best first.
     pub fn new(target: Target, transports: &[Transport], families: Families) -> Self {
         let name = plain(&target.host.to_string()).to_owned();
-        let transports = transports
-            .iter()
-            .copied()
-            .filter(|t| !target.secure || *t == Transport::Tls)
-            .collect();
+        let transports =
+            transports.iter().copied().filter(|t| !target.secure || *t == Transport::Tls).collect();
         let (open, unasked) = (Vec::new(), Vec::new());
-        Self {
-            target,
-            name,
-            transports,
-            families,
-            stage: Stage::Start,
-            open,
-            unasked,
-            troubled: false,
-        }
+        Self { target, name, transports, families, stage: Stage::Start, open, unasked, troubled: false }
     }
 
     /// What to do now. Questions are handed out once.
@@ -167,11 +155,7 @@ impl Resolution {
         self.troubled |= answer == Answer::Failed;
         match (&mut self.stage, question, answer) {
             (Stage::Naptr, Question::Naptr(_), answer) => {
-                let records = if let Answer::Naptr(records) = answer {
-                    records
-                } else {
-                    Vec::new()
-                };
+                let records = if let Answer::Naptr(records) = answer { records } else { Vec::new() };
                 self.after_naptr(records);
             }
             (Stage::Srv(slots), Question::Srv(name), Answer::Srv(records)) => {
@@ -202,11 +186,7 @@ impl Resolution {
 
     fn start(&mut self) {
         let transport = self.target.default_transport();
-        if let Some(unusable) = self
-            .target
-            .transport
-            .filter(|wanted| !self.transports.contains(wanted))
-        {
+        if let Some(unusable) = self.target.transport.filter(|wanted| !self.transports.contains(wanted)) {
             return self.fail(ResolveError::Transport(unusable.as_str().to_ascii_lowercase()));
         }
         if self.transports.is_empty() {
@@ -229,20 +209,13 @@ impl Resolution {
         }
         let transport = self.usable_default();
         let port = port.unwrap_or(transport.default_port());
-        self.stage = Stage::Over(Ok(vec![Hop {
-            transport,
-            address: SocketAddr::new(address, port),
-        }]));
+        self.stage = Stage::Over(Ok(vec![Hop { transport, address: SocketAddr::new(address, port) }]));
     }
 
     /// UDP, or TLS for `sips:`; if that is switched off, our first.
     fn usable_default(&self) -> Transport {
         let wanted = self.target.default_transport();
-        if self.transports.contains(&wanted) {
-            wanted
-        } else {
-            self.transports[0]
-        }
+        if self.transports.contains(&wanted) { wanted } else { self.transports[0] }
     }
 
     fn after_naptr(&mut self, mut records: Vec<Naptr>) {
@@ -253,19 +226,11 @@ impl Resolution {
             .filter_map(|record| {
                 let transport = Service::of_naptr(&record.service).filter(|t| self.transports.contains(t))?;
                 let name = plain(&record.replacement).to_ascii_lowercase();
-                Some(SrvSlot {
-                    transport,
-                    name,
-                    records: Vec::new(),
-                })
+                Some(SrvSlot { transport, name, records: Vec::new() })
             })
             .take(MAX_SERVICES)
             .collect();
-        if slots.is_empty() {
-            self.ask_srv(self.transports.clone())
-        } else {
-            self.ask_slots(slots)
-        }
+        if slots.is_empty() { self.ask_srv(self.transports.clone()) } else { self.ask_slots(slots) }
     }
 
     fn ask_srv(&mut self, transports: Vec<Transport>) {
@@ -279,19 +244,13 @@ impl Resolution {
     }
 
     fn ask_slots(&mut self, slots: Vec<SrvSlot>) {
-        let questions = slots
-            .iter()
-            .map(|slot| Question::Srv(slot.name.clone()))
-            .collect();
+        let questions = slots.iter().map(|slot| Question::Srv(slot.name.clone())).collect();
         self.ask_once(questions);
         self.stage = Stage::Srv(slots);
     }
 
     fn ask_hosts(&mut self, hosts: Vec<HostSlot>) {
-        let (v4, v6) = (
-            self.families != Families::V6Only,
-            self.families != Families::V4Only,
-        );
+        let (v4, v6) = (self.families != Families::V6Only, self.families != Families::V4Only);
         let questions = hosts.iter().flat_map(|host| {
             let a = v4.then(|| Question::A(host.name.clone()));
             let aaaa = v6.then(|| Question::Aaaa(host.name.clone()));
@@ -319,9 +278,7 @@ impl Resolution {
     }
 
     fn after_srv(&mut self, slots: &[SrvSlot]) {
-        let all = slots
-            .iter()
-            .flat_map(|slot| slot.records.iter().map(|record| (slot.transport, record)));
+        let all = slots.iter().flat_map(|slot| slot.records.iter().map(|record| (slot.transport, record)));
         let offered = |record: &Srv| !plain(&record.target).is_empty() && record.port != 0;
         let hosts: Vec<HostSlot> = all
             .clone()
@@ -344,16 +301,10 @@ impl Resolution {
     fn after_addresses(&mut self, hosts: &[HostSlot]) {
         let mut hops: Vec<Hop> = Vec::new();
         for host in hosts {
-            let (first, second) = if self.families == Families::V6First {
-                (&host.v6, &host.v4)
-            } else {
-                (&host.v4, &host.v6)
-            };
+            let (first, second) =
+                if self.families == Families::V6First { (&host.v6, &host.v4) } else { (&host.v4, &host.v6) };
             for address in first.iter().chain(second) {
-                let hop = Hop {
-                    transport: host.transport,
-                    address: SocketAddr::new(*address, host.port),
-                };
+                let hop = Hop { transport: host.transport, address: SocketAddr::new(*address, host.port) };
                 if hops.len() < MAX_HOPS && !hops.contains(&hop) {
                     hops.push(hop);
                 }
@@ -377,13 +328,7 @@ impl Resolution {
 
 impl HostSlot {
     fn new(transport: Transport, name: String, port: u16) -> Self {
-        Self {
-            transport,
-            name,
-            port,
-            v4: Vec::new(),
-            v6: Vec::new(),
-        }
+        Self { transport, name, port, v4: Vec::new(), v6: Vec::new() }
     }
 }
 

@@ -27,24 +27,15 @@ mod tests {
     use super::*;
 
     fn check(records: &[(u16, u16)], draws: &[u32], want: &str) {
-        let records = records
-            .iter()
-            .enumerate()
-            .map(|(place, &(priority, weight))| Srv {
-                priority,
-                weight,
-                port: 1,
-                target: format!("{place}"),
-            });
+        let records = records.iter().enumerate().map(|(place, &(priority, weight))| Srv {
+            priority,
+            weight,
+            port: 1,
+            target: format!("{place}"),
+        });
         let mut draws = draws.iter().copied();
         let ordered = ordered(records.collect(), &mut |_| draws.next().unwrap_or(0));
-        assert_eq!(
-            ordered
-                .iter()
-                .map(|record| record.target.as_str())
-                .collect::<String>(),
-            want
-        );
+        assert_eq!(ordered.iter().map(|record| record.target.as_str()).collect::<String>(), want);
     }
 
     #[test]
@@ -61,20 +52,14 @@ mod tests {
 
     #[test]
     fn heavy_records_win_in_proportion() {
-        let record = |weight| Srv {
-            priority: 1,
-            weight,
-            port: 1,
-            target: weight.to_string(),
-        };
+        let record = |weight| Srv { priority: 1, weight, port: 1, target: weight.to_string() };
         let mut seed = 7_u32;
         let mut random = |max: u32| {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (seed >> 8) % (max + 1)
         };
-        let heavy = (0..1000)
-            .filter(|_| ordered(vec![record(10), record(90)], &mut random)[0].weight == 90)
-            .count();
+        let heavy =
+            (0..1000).filter(|_| ordered(vec![record(10), record(90)], &mut random)[0].weight == 90).count();
         assert!((850..950).contains(&heavy), "{heavy}");
     }
 }

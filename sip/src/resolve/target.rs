@@ -19,12 +19,7 @@ pub struct Target {
 impl Target {
     /// A host, with port and transport left to DNS.
     pub fn new(host: Host) -> Self {
-        Self {
-            host,
-            port: None,
-            transport: None,
-            secure: false,
-        }
+        Self { host, port: None, transport: None, secure: false }
     }
 
     /// The next hop that a URI names: its `maddr` if it has one, else its host (RFC 3263 §4).
@@ -37,10 +32,7 @@ impl Target {
             None => uri.host().clone(),
         };
         let transport = match uri.params.get("transport") {
-            Some(name) => Some(
-                name.parse()
-                    .map_err(|_| ResolveError::Transport(name.to_owned()))?,
-            ),
+            Some(name) => Some(name.parse().map_err(|_| ResolveError::Transport(name.to_owned()))?),
             None => None,
         };
         // RFC 3261 §26.2.2: `sips:` with transport=tcp is TLS over TCP; over UDP it cannot be.
@@ -49,21 +41,12 @@ impl Target {
             (true, Some(_)) => Some(Transport::Tls),
             (_, transport) => transport,
         };
-        Ok(Self {
-            host,
-            port: uri.port(),
-            transport,
-            secure: uri.secure,
-        })
+        Ok(Self { host, port: uri.port(), transport, secure: uri.secure })
     }
 
     /// The transport when neither URI nor DNS says one (RFC 3263 §4.1).
     pub(super) fn default_transport(&self) -> Transport {
-        self.transport.unwrap_or(if self.secure {
-            Transport::Tls
-        } else {
-            Transport::Udp
-        })
+        self.transport.unwrap_or(if self.secure { Transport::Tls } else { Transport::Udp })
     }
 }
 
@@ -90,13 +73,9 @@ impl Service {
 
     /// The transport of a NAPTR service.
     pub(super) fn of_naptr(service: &str) -> Option<Transport> {
-        [
-            ("SIP+D2U", Transport::Udp),
-            ("SIP+D2T", Transport::Tcp),
-            ("SIPS+D2T", Transport::Tls),
-        ]
-        .into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(service))
-        .map(|(_, transport)| transport)
+        [("SIP+D2U", Transport::Udp), ("SIP+D2T", Transport::Tcp), ("SIPS+D2T", Transport::Tls)]
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(service))
+            .map(|(_, transport)| transport)
     }
 }

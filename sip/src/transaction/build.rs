@@ -29,10 +29,5 @@ fn hop_by_hop(invite: &Request, method: Method) -> Request {
     }
     let number = invite.headers.cseq().expect(FOUND).number;
     headers.push(HeaderName::CSeq, CSeq::new(number, method.clone()));
-    Request {
-        method,
-        uri: invite.uri.clone(),
-        headers,
-        body: Bytes::new(),
-    }
+    Request { method, uri: invite.uri.clone(), headers, body: Bytes::new() }
 }

@@ -48,26 +48,14 @@ impl Clients {
         let id = self.next_id;
         self.next_id += 1;
         let bytes = request.to_bytes();
-        let matched_by = ClientMatch {
-            branch: branch.into(),
-            method: request.method.clone(),
-        };
+        let matched_by = ClientMatch { branch: branch.into(), method: request.method.clone() };
         let reliable = flow.transport.is_reliable();
         let (machine, invite) = if request.method == Method::Invite {
-            (
-                ClientMachine::Invite(InviteClient::start(self.timers, reliable, now)),
-                Some(Box::new(request)),
-            )
+            (ClientMachine::Invite(InviteClient::start(self.timers, reliable, now)), Some(Box::new(request)))
         } else {
-            (
-                ClientMachine::NonInvite(NonInviteClient::start(self.timers, reliable, now)),
-                None,
-            )
+            (ClientMachine::NonInvite(NonInviteClient::start(self.timers, reliable, now)), None)
         };
-        out.push_back(Output::Transmit {
-            bytes: bytes.clone(),
-            flow,
-        });
+        out.push_back(Output::Transmit { bytes: bytes.clone(), flow });
         self.index.insert(matched_by.clone(), id);
         let client = Client {
             machine,
@@ -96,13 +84,7 @@ impl Clients {
         else {
             return false;
         };
-        self.drive(
-            id,
-            ClientEvent::Response(response.code),
-            Some((response, flow)),
-            now,
-            out,
-        );
+        self.drive(id, ClientEvent::Response(response.code), Some((response, flow)), now, out);
         self.cancel_if_possible(now, id, out);
         true
     }
@@ -115,12 +97,8 @@ impl Clients {
     }
 
     pub(crate) fn transport_failed(&mut self, now: Instant, flow: &Flow, out: &mut VecDeque<Output>) {
-        let mut ids: Vec<u64> = self
-            .by_id
-            .iter()
-            .filter(|(_, client)| client.flow == *flow)
-            .map(|(id, _)| *id)
-            .collect();
+        let mut ids: Vec<u64> =
+            self.by_id.iter().filter(|(_, client)| client.flow == *flow).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         for id in ids {
             self.drive(id, ClientEvent::TransportFailed, None, now, out);
@@ -153,11 +131,7 @@ impl Clients {
             return;
         }
         client.cancel_wanted = false;
-        let (cancel, flow, branch) = (
-            build::cancel(invite),
-            client.flow,
-            client.matched_by.branch.clone(),
-        );
+        let (cancel, flow, branch) = (build::cancel(invite), client.flow, client.matched_by.branch.clone());
         self.drive(id, ClientEvent::Cancelled, None, now, out);
         self.start(now, (cancel, &branch), flow, true, out);
     }
@@ -184,18 +158,12 @@ impl Clients {
             match action {
                 ClientAction::Repeat => {
                     self.retransmissions += 1;
-                    out.push_back(Output::Transmit {
-                        bytes: client.bytes.clone(),
-                        flow: client.flow,
-                    });
+                    out.push_back(Output::Transmit { bytes: client.bytes.clone(), flow: client.flow });
                 }
                 ClientAction::Acknowledge => {
                     if let (Some(invite), Some((response, _))) = (&client.invite, &response) {
                         let bytes = build::ack(invite, response).to_bytes();
-                        out.push_back(Output::Transmit {
-                            bytes,
-                            flow: client.flow,
-                        });
+                        out.push_back(Output::Transmit { bytes, flow: client.flow });
                     }
                 }
                 ClientAction::Deliver => {
@@ -230,10 +198,7 @@ impl Clients {
     }
 
     fn forget(&mut self, id: u64, out: &mut VecDeque<Output>) {
-        let mut client = self
-            .by_id
-            .remove(&id)
-            .expect("only a running transaction terminates");
+        let mut client = self.by_id.remove(&id).expect("only a running transaction terminates");
         self.schedule.set(id, &mut client.scheduled, None);
         self.index.remove(&client.matched_by);
         if !client.is_hidden {

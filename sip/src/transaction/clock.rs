@@ -22,12 +22,7 @@ struct Running {
 
 impl Clock {
     pub(crate) fn new(timers: Timers, reliable: bool) -> Self {
-        Self {
-            timers,
-            reliable,
-            repeating: None,
-            ending: None,
-        }
+        Self { timers, reliable, repeating: None, ending: None }
     }
 
     /// Starts a timer, if this transport needs it.
@@ -35,12 +30,7 @@ impl Clock {
         let Some((interval, repeat)) = self.timers.row(timer, self.reliable) else {
             return;
         };
-        let running = Some(Running {
-            timer,
-            at: now + interval,
-            interval,
-            repeat,
-        });
+        let running = Some(Running { timer, at: now + interval, interval, repeat });
         // The 100 of an INVITE server is a repetition of nothing, but it may run beside a timer that ends.
         if repeat == Repeat::No && timer != Timer::Trying {
             self.ending = running
@@ -68,11 +58,7 @@ impl Clock {
 
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        [self.repeating, self.ending]
-            .into_iter()
-            .flatten()
-            .map(|running| running.at)
-            .min()
+        [self.repeating, self.ending].into_iter().flatten().map(|running| running.at).min()
     }
 
     /// A timer that has fired by `now`; one that repeats is running again, one that ends is gone. An end goes before a repetition.
@@ -91,11 +77,7 @@ impl Clock {
             Repeat::UpToT2 => (running.interval * 2).min(self.timers.t2),
         };
         // Counted from now, so that a caller that was late does not send a burst.
-        *running = Running {
-            at: now + interval,
-            interval,
-            ..*running
-        };
+        *running = Running { at: now + interval, interval, ..*running };
         Some(timer)
     }
 }

@@ -45,10 +45,7 @@ impl InviteClient {
         let mut clock = Clock::new(timers, reliable);
         clock.start(Timer::A, now);
         clock.start(Timer::B, now);
-        Self {
-            state: State::Calling,
-            clock,
-        }
+        Self { state: State::Calling, clock }
     }
 
     pub(crate) fn on(&mut self, event: ClientEvent, now: Instant) -> &'static [ClientAction] {
@@ -132,12 +129,7 @@ mod tests {
         for (from, event, actions, next) in [
             (Calling, timer(Timer::A), &[Repeat][..], Calling),
             (Calling, timer(Timer::B), &[ReportTimeout, Terminate], Terminated),
-            (
-                Calling,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Calling, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Calling, response(100), &[Deliver], Proceeding),
             (Calling, response(200), &[Deliver], Accepted),
             (Calling, response(302), &[Acknowledge, Deliver], Completed),
@@ -146,22 +138,12 @@ mod tests {
             (Proceeding, response(299), &[Deliver], Accepted),
             (Proceeding, response(600), &[Acknowledge, Deliver], Completed),
             (Proceeding, Cancelled, &[], Proceeding),
-            (
-                Proceeding,
-                timer(Timer::Cancelled),
-                &[ReportTimeout, Terminate],
-                Terminated,
-            ),
+            (Proceeding, timer(Timer::Cancelled), &[ReportTimeout, Terminate], Terminated),
             (Proceeding, TransportFailed, &[], Proceeding),
             (Completed, response(486), &[Acknowledge], Completed),
             (Completed, response(180), &[], Completed),
             (Completed, response(200), &[], Completed),
-            (
-                Completed,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Completed, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Completed, timer(Timer::D), &[Terminate], Terminated),
             (Accepted, response(200), &[Deliver], Accepted),
             (Accepted, response(180), &[], Accepted),
@@ -177,11 +159,7 @@ mod tests {
                 machine.on(*event, now);
             }
             assert_eq!(machine.state, from);
-            assert_eq!(
-                (machine.on(event, now), machine.state),
-                (actions, next),
-                "{from:?} {event:?}"
-            );
+            assert_eq!((machine.on(event, now), machine.state), (actions, next), "{from:?} {event:?}");
         }
     }
 

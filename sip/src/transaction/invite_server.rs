@@ -45,10 +45,7 @@ impl InviteServer {
     pub(crate) fn start(timers: Timers, reliable: bool, now: Instant) -> Self {
         let mut clock = Clock::new(timers, reliable);
         clock.start(Timer::Trying, now);
-        Self {
-            state: State::Proceeding,
-            clock,
-        }
+        Self { state: State::Proceeding, clock }
     }
 
     pub(crate) fn on(&mut self, event: ServerEvent, now: Instant) -> &'static [ServerAction] {
@@ -132,34 +129,19 @@ mod tests {
             (Terminated, &[TransportFailed]),
         ];
         for (from, event, actions, next) in [
-            (
-                Proceeding,
-                timer(Timer::Trying),
-                &[TransmitTrying][..],
-                Proceeding,
-            ),
+            (Proceeding, timer(Timer::Trying), &[TransmitTrying][..], Proceeding),
             (Proceeding, Request, &[Repeat], Proceeding),
             (Proceeding, Ack, &[], Proceeding),
             (Proceeding, answer(180), &[Transmit], Proceeding),
             (Proceeding, answer(200), &[Transmit], Accepted),
             (Proceeding, answer(487), &[Transmit], Completed),
-            (
-                Proceeding,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Proceeding, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Completed, Request, &[Repeat], Completed),
             (Completed, timer(Timer::G), &[Repeat], Completed),
             (Completed, answer(200), &[], Completed),
             (Completed, Ack, &[], Confirmed),
             (Completed, timer(Timer::H), &[ReportNoAck, Terminate], Terminated),
-            (
-                Completed,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Completed, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Confirmed, Request, &[], Confirmed),
             (Confirmed, Ack, &[], Confirmed),
             (Confirmed, TransportFailed, &[], Confirmed),
@@ -179,11 +161,7 @@ mod tests {
                 machine.on(*event, now);
             }
             assert_eq!(machine.state, from);
-            assert_eq!(
-                (machine.on(event, now), machine.state),
-                (actions, next),
-                "{from:?} {event:?}"
-            );
+            assert_eq!((machine.on(event, now), machine.state), (actions, next), "{from:?} {event:?}");
         }
     }
 
@@ -204,10 +182,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_repeated_for_32_seconds_and_no_100_follows_it() {
-        let g = [
-            500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
-        ]
-        .map(|at| (Timer::G, at));
+        let g = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
+            .map(|at| (Timer::G, at));
         assert_eq!(firings(false), [&g[..], &[(Timer::H, 32_000)]].concat());
         assert_eq!(firings(true), [(Timer::H, 32_000)]);
     }

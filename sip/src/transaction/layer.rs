@@ -28,10 +28,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            servers: 16_384,
-            clients: 16_384,
-        }
+        Self { servers: 16_384, clients: 16_384 }
     }
 }
 
@@ -81,19 +78,16 @@ impl Layer {
     /// A layer without transactions.
     pub fn new(timers: Timers, limits: Limits) -> Self {
         let (clients, servers) = (Clients::new(timers), Servers::new(timers));
-        Self {
-            limits,
-            clients,
-            servers,
-            counters: Counters::default(),
-            out: VecDeque::new(),
-        }
+        Self { limits, clients, servers, counters: Counters::default(), out: VecDeque::new() }
     }
 
     /// Takes a datagram, or a message or broken header section that the framer cut from a stream.
     ///
     /// What cannot be parsed is answered statelessly where that is possible.
     pub fn receive(&mut self, now: Instant, bytes: &[u8], flow: Flow) {
+        if bytes.iter().all(|b| b"\r\n".contains(b)) {
+            return; // A keep-alive over UDP asks for nothing.
+        }
         match parse(bytes) {
             Ok(message) => self.receive_message(now, message, flow),
             Err(failure) => {
@@ -101,10 +95,7 @@ impl Layer {
                 if let Some(mut response) = failure.response {
                     stamp_top_via(&mut response.headers, flow.remote);
                     // Its Via may be the very thing that is broken, so the answer goes where the request came from.
-                    self.out.push_back(Output::Transmit {
-                        bytes: response.to_bytes(),
-                        flow,
-                    });
+                    self.out.push_back(Output::Transmit { bytes: response.to_bytes(), flow });
                 }
             }
         }
@@ -140,16 +131,10 @@ impl Layer {
         }
         if request.headers.cseq()?.method != request.method {
             let problem = Malformed("CSeq: it names another method than the request").into();
-            return Err(HeaderError {
-                header: HeaderName::CSeq,
-                problem,
-            }
-            .into());
+            return Err(HeaderError { header: HeaderName::CSeq, problem }.into());
         }
         let branch = add_via(&mut request, flow, sent_by);
-        Ok(self
-            .clients
-            .start(now, (request, &branch), flow, false, &mut self.out))
+        Ok(self.clients.start(now, (request, &branch), flow, false, &mut self.out))
     }
 
     /// Sends the ACK for a 2xx. The first call gives it its Via; call again with the same `ack` for each 2xx that comes again.
@@ -157,10 +142,7 @@ impl Layer {
         if !ack.headers.has(&HeaderName::Via) {
             add_via(ack, flow, sent_by);
         }
-        self.out.push_back(Output::Transmit {
-            bytes: ack.to_bytes(),
-            flow,
-        });
+        self.out.push_back(Output::Transmit { bytes: ack.to_bytes(), flow });
     }
 
     /// Takes an INVITE back: CANCEL goes out as soon as a provisional answer has come, or never if a final one is first.
@@ -197,10 +179,7 @@ impl Layer {
 
     /// When [`Layer::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.clients.next_deadline(), self.servers.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.clients.next_deadline(), self.servers.next_deadline()].into_iter().flatten().min()
     }
 
     /// How many client and server transactions run.
@@ -211,10 +190,7 @@ impl Layer {
     /// What has happened so far.
     pub fn counters(&self) -> Counters {
         let retransmissions_sent = self.clients.retransmissions + self.servers.retransmissions;
-        Counters {
-            retransmissions_sent,
-            ..self.counters
-        }
+        Counters { retransmissions_sent, ..self.counters }
     }
 
     fn receive_request(&mut self, now: Instant, mut request: Request, flow: Flow) {
@@ -232,21 +208,12 @@ impl Layer {
                 self.counters.retransmissions_received += u64::from(request.method != Method::Ack);
                 self.servers.on_request(now, known, request, flow, &mut self.out);
             }
-            Found::StrayAck => self.out.push_back(Output::Ack {
-                invite: None,
-                request,
-                flow,
-            }),
+            Found::StrayAck => self.out.push_back(Output::Ack { invite: None, request, flow }),
             _ if self.is_full(&request) => {
                 self.counters.refused += 1;
                 let response = request.stateless_response(StatusCode::SERVICE_UNAVAILABLE);
-                let bytes = response
-                    .with_header(HeaderName::RetryAfter, RETRY_AFTER_S)
-                    .to_bytes();
-                self.out.push_back(Output::Transmit {
-                    bytes,
-                    flow: answer_flow(&via, flow),
-                });
+                let bytes = response.with_header(HeaderName::RetryAfter, RETRY_AFTER_S).to_bytes();
+                self.out.push_back(Output::Transmit { bytes, flow: answer_flow(&via, flow) });
             }
             Found::Cancel(invite) => self.receive_cancel(now, request, id, flow, invite),
             Found::Merged => {
@@ -276,16 +243,11 @@ impl Layer {
         };
         let mut response = cancel.response(StatusCode::OK);
         if let Some(tag) = self.servers.to_tag(invite) {
-            response = response
-                .with_to_tag(tag)
-                .expect("the tag of an answer that we sent is a token");
+            response = response.with_to_tag(tag).expect("the tag of an answer that we sent is a token");
         }
         self.answer_ourselves(now, &cancel, id, flow, response);
         if self.servers.is_undecided(invite) {
-            self.out.push_back(Output::Cancelled {
-                invite: ServerKey(invite),
-                cancel,
-            });
+            self.out.push_back(Output::Cancelled { invite: ServerKey(invite), cancel });
         }
     }
 

@@ -14,10 +14,7 @@ impl ClientMatch {
     pub(crate) fn of(response: &Response) -> Option<Self> {
         let vias = response.headers.vias().ok()?;
         let [via] = vias.as_slice() else { return None };
-        Some(Self {
-            branch: via.branch()?.into(),
-            method: response.headers.cseq().ok()?.method,
-        })
+        Some(Self { branch: via.branch()?.into(), method: response.headers.cseq().ok()?.method })
     }
 }
 
@@ -25,11 +22,7 @@ impl ClientMatch {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ServerMatch {
     /// The branch is unique by its magic cookie.
-    Branch {
-        branch: Box<str>,
-        sent_by: HostPort,
-        method: Method,
-    },
+    Branch { branch: Box<str>, sent_by: HostPort, method: Method },
     /// RFC 2543: the sender puts no unique branch; the other fields together must do. The To tag of an ACK is compared apart.
     Legacy {
         uri: Box<str>,
@@ -48,11 +41,7 @@ impl ServerMatch {
             method => method.clone(),
         };
         if let Some(branch) = via.unique_branch() {
-            return Ok(Self::Branch {
-                branch: branch.into(),
-                sent_by: via.sent_by.clone(),
-                method,
-            });
+            return Ok(Self::Branch { branch: branch.into(), sent_by: via.sent_by.clone(), method });
         }
         Ok(Self::Legacy {
             uri: request.uri.to_string().into(),
@@ -79,11 +68,15 @@ impl ServerMatch {
 }
 
 /// What two requests share that are one request come by two ways (8.2.2.2). Only outside dialogs, only with a From tag.
+///
+/// The Request-URI counts too: one endpoint serves many accounts, and a proxy that forks a call to two of them sends two requests
+/// that differ in nothing else and must both ring.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct MergeKey {
     call_id: Box<str>,
     from_tag: Box<str>,
     cseq: CSeq,
+    uri: Box<str>,
 }
 
 impl MergeKey {
@@ -93,10 +86,7 @@ impl MergeKey {
             return None;
         }
         let from_tag = headers.from().ok()?.tag()?.into();
-        Some(Self {
-            call_id: headers.call_id().ok()?.into(),
-            from_tag,
-            cseq: headers.cseq().ok()?,
-        })
+        let uri = request.uri.to_string().into();
+        Some(Self { call_id: headers.call_id().ok()?.into(), from_tag, cseq: headers.cseq().ok()?, uri })
     }
 }

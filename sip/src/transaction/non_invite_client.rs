@@ -36,10 +36,7 @@ impl NonInviteClient {
         let mut clock = Clock::new(timers, reliable);
         clock.start(Timer::E, now);
         clock.start(Timer::F, now);
-        Self {
-            state: State::Trying,
-            clock,
-        }
+        Self { state: State::Trying, clock }
     }
 
     pub(crate) fn on(&mut self, event: ClientEvent, now: Instant) -> &'static [ClientAction] {
@@ -106,28 +103,13 @@ mod tests {
         for (from, event, actions, next) in [
             (Trying, timer(Timer::E), &[Repeat][..], Trying),
             (Trying, timer(Timer::F), &[ReportTimeout, Terminate], Terminated),
-            (
-                Trying,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Trying, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Trying, response(100), &[Deliver], Proceeding),
             (Trying, response(200), &[Deliver], Completed),
             (Trying, response(404), &[Deliver], Completed),
             (Proceeding, timer(Timer::E), &[Repeat], Proceeding),
-            (
-                Proceeding,
-                timer(Timer::F),
-                &[ReportTimeout, Terminate],
-                Terminated,
-            ),
-            (
-                Proceeding,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Proceeding, timer(Timer::F), &[ReportTimeout, Terminate], Terminated),
+            (Proceeding, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Proceeding, response(100), &[Deliver], Proceeding),
             (Proceeding, response(503), &[Deliver], Completed),
             (Completed, response(200), &[], Completed),
@@ -142,11 +124,7 @@ mod tests {
                 machine.on(*event, now);
             }
             assert_eq!(machine.state, from);
-            assert_eq!(
-                (machine.on(event, now), machine.state),
-                (actions, next),
-                "{from:?} {event:?}"
-            );
+            assert_eq!((machine.on(event, now), machine.state), (actions, next), "{from:?} {event:?}");
         }
     }
 
@@ -170,9 +148,7 @@ mod tests {
 
     #[test]
     fn a_request_is_repeated_ever_more_slowly_up_to_t2() {
-        let wanted = [
-            500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500, 32_000,
-        ];
+        let wanted = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500, 32_000];
         assert_eq!(firings(None), wanted);
     }
 
@@ -180,9 +156,7 @@ mod tests {
     fn after_a_provisional_answer_it_is_repeated_every_t2() {
         assert_eq!(
             firings(Some(600)),
-            [
-                500, 1_500, 5_500, 9_500, 13_500, 17_500, 21_500, 25_500, 29_500, 32_000
-            ]
+            [500, 1_500, 5_500, 9_500, 13_500, 17_500, 21_500, 25_500, 29_500, 32_000]
         );
     }
 }

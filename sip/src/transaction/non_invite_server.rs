@@ -35,10 +35,7 @@ impl NonInviteServer {
     pub(crate) fn start(timers: Timers, reliable: bool, now: Instant) -> Self {
         let mut clock = Clock::new(timers, reliable);
         clock.start(Timer::Unanswered, now);
-        Self {
-            state: State::Trying,
-            clock,
-        }
+        Self { state: State::Trying, clock }
     }
 
     pub(crate) fn on(&mut self, event: ServerEvent, now: Instant) -> &'static [ServerAction] {
@@ -105,35 +102,15 @@ mod tests {
             (Trying, TransportFailed, &[], Trying),
             (Trying, answer(100), &[Transmit], Proceeding),
             (Trying, answer(200), &[Transmit], Completed),
-            (
-                Trying,
-                timer(Timer::Unanswered),
-                &[ReportUnanswered, Terminate],
-                Terminated,
-            ),
+            (Trying, timer(Timer::Unanswered), &[ReportUnanswered, Terminate], Terminated),
             (Proceeding, Request, &[Repeat], Proceeding),
             (Proceeding, answer(100), &[Transmit], Proceeding),
             (Proceeding, answer(404), &[Transmit], Completed),
-            (
-                Proceeding,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
-            (
-                Proceeding,
-                timer(Timer::Unanswered),
-                &[ReportUnanswered, Terminate],
-                Terminated,
-            ),
+            (Proceeding, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
+            (Proceeding, timer(Timer::Unanswered), &[ReportUnanswered, Terminate], Terminated),
             (Completed, Request, &[Repeat], Completed),
             (Completed, answer(404), &[], Completed),
-            (
-                Completed,
-                TransportFailed,
-                &[ReportTransportFailure, Terminate],
-                Terminated,
-            ),
+            (Completed, TransportFailed, &[ReportTransportFailure, Terminate], Terminated),
             (Completed, timer(Timer::J), &[Terminate], Terminated),
             (Terminated, Request, &[], Terminated),
         ] {
@@ -144,11 +121,7 @@ mod tests {
                 machine.on(*event, now);
             }
             assert_eq!(machine.state, from);
-            assert_eq!(
-                (machine.on(event, now), machine.state),
-                (actions, next),
-                "{from:?} {event:?}"
-            );
+            assert_eq!((machine.on(event, now), machine.state), (actions, next), "{from:?} {event:?}");
         }
     }
 
@@ -158,10 +131,7 @@ mod tests {
             let now = Instant::now();
             let mut machine = NonInviteServer::start(Timers::default(), reliable, now);
             machine.on(answer(200), now);
-            assert_eq!(
-                machine.clock.next(),
-                Some(now + std::time::Duration::from_millis(ms))
-            );
+            assert_eq!(machine.clock.next(), Some(now + std::time::Duration::from_millis(ms)));
         }
     }
 }

@@ -92,7 +92,7 @@ pub enum Output {
 pub enum ServerFailure {
     /// No ACK came for our refusal of an INVITE.
     NoAck,
-    /// The TU did not answer a non-INVITE request within 64·T1.
+    /// The TU did not answer a non-INVITE request within 64·T1 + T4.
     Unanswered,
     /// The transport failed.
     Transport,

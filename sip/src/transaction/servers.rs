@@ -80,15 +80,9 @@ impl Servers {
         let reliable = flow.transport.is_reliable();
         let (machine, trying) = if request.method == Method::Invite {
             let trying = request.response(StatusCode::TRYING).to_bytes();
-            (
-                ServerMachine::Invite(InviteServer::start(self.timers, reliable, now)),
-                Some(trying),
-            )
+            (ServerMachine::Invite(InviteServer::start(self.timers, reliable, now)), Some(trying))
         } else {
-            (
-                ServerMachine::NonInvite(NonInviteServer::start(self.timers, reliable, now)),
-                None,
-            )
+            (ServerMachine::NonInvite(NonInviteServer::start(self.timers, reliable, now)), None)
         };
         let merge_key = if is_hidden { None } else { MergeKey::of(request) };
         if let Some(key) = merge_key.clone() {
@@ -121,21 +115,8 @@ impl Servers {
         flow: Flow,
         out: &mut VecDeque<Output>,
     ) {
-        let event = if request.method == Method::Ack {
-            ServerEvent::Ack
-        } else {
-            ServerEvent::Request
-        };
-        self.drive(
-            id,
-            event,
-            Carried {
-                ack: Some((request, flow)),
-                answer: None,
-            },
-            now,
-            out,
-        );
+        let event = if request.method == Method::Ack { ServerEvent::Ack } else { ServerEvent::Request };
+        self.drive(id, event, Carried { ack: Some((request, flow)), answer: None }, now, out);
     }
 
     /// Takes an answer; `false` if the transaction is gone.
@@ -148,26 +129,13 @@ impl Servers {
     ) -> bool {
         let known = self.by_id.contains_key(&key.0);
         let code = response.code;
-        self.drive(
-            key.0,
-            ServerEvent::Answer(code),
-            Carried {
-                ack: None,
-                answer: Some(response),
-            },
-            now,
-            out,
-        );
+        self.drive(key.0, ServerEvent::Answer(code), Carried { ack: None, answer: Some(response) }, now, out);
         known
     }
 
     pub(crate) fn transport_failed(&mut self, now: Instant, flow: &Flow, out: &mut VecDeque<Output>) {
-        let mut ids: Vec<u64> = self
-            .by_id
-            .iter()
-            .filter(|(_, server)| server.flow == *flow)
-            .map(|(id, _)| *id)
-            .collect();
+        let mut ids: Vec<u64> =
+            self.by_id.iter().filter(|(_, server)| server.flow == *flow).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         for id in ids {
             self.drive(id, ServerEvent::TransportFailed, Carried::default(), now, out);
@@ -223,9 +191,7 @@ impl Servers {
         for action in actions {
             match action {
                 ServerAction::Transmit => {
-                    let answer = answer
-                        .take()
-                        .expect("only the TU's answer makes a machine transmit");
+                    let answer = answer.take().expect("only the TU's answer makes a machine transmit");
                     server.last = Some(tagged(answer, &mut server.to_tag).to_bytes());
                     transmit(server, out);
                 }
@@ -239,11 +205,7 @@ impl Servers {
                 }
                 ServerAction::DeliverAck => {
                     let (request, flow) = ack.take().expect("only an ACK makes a machine deliver one");
-                    out.push_back(Output::Ack {
-                        invite: Some(key),
-                        request,
-                        flow,
-                    });
+                    out.push_back(Output::Ack { invite: Some(key), request, flow });
                 }
                 ServerAction::ReportNoAck => report(server, key, ServerFailure::NoAck, out),
                 ServerAction::ReportUnanswered => report(server, key, ServerFailure::Unanswered, out),
@@ -273,10 +235,7 @@ impl Servers {
     }
 
     fn forget(&mut self, id: u64, out: &mut VecDeque<Output>) {
-        let mut server = self
-            .by_id
-            .remove(&id)
-            .expect("only a running transaction terminates");
+        let mut server = self.by_id.remove(&id).expect("only a running transaction terminates");
         self.schedule.set(id, &mut server.scheduled, None);
         self.index.remove(&server.matched_by);
         if let Some(key) = &server.merge_key {
@@ -299,10 +258,7 @@ struct Carried {
 pub(crate) fn answer_flow(via: &Via, flow: Flow) -> Flow {
     match flow.transport.is_reliable() {
         true => flow,
-        false => Flow {
-            remote: response_address(via, &flow),
-            ..flow
-        },
+        false => Flow { remote: response_address(via, &flow), ..flow },
     }
 }
 
@@ -319,10 +275,7 @@ fn tagged(answer: Response, to_tag: &mut Option<Box<str>>) -> Response {
 
 fn transmit(server: &Server, out: &mut VecDeque<Output>) {
     if let Some(bytes) = server.last.clone() {
-        out.push_back(Output::Transmit {
-            bytes,
-            flow: server.flow,
-        });
+        out.push_back(Output::Transmit { bytes, flow: server.flow });
     }
 }
 

@@ -15,11 +15,7 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Self {
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            t4: Duration::from_secs(5),
-        }
+        Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
     }
 }
 
@@ -39,7 +35,7 @@ impl Default for Timers {
 /// | M | 64·T1 | | same | 2xx of further forks and retransmitted 2xx (RFC 6026) |
 /// | Trying | 200 ms | | same | 100 if the TU has not answered the INVITE (17.2.1) |
 /// | Cancelled | 64·T1 | | same | no final answer to a cancelled INVITE (9.1) |
-/// | Unanswered | 64·T1 | | same | the TU did not answer a non-INVITE in time; later no one listens (RFC 4320 4.2) |
+/// | Unanswered | 64·T1 + T4 | | same | the TU did not answer a non-INVITE, and no retransmission can be under way any more (RFC 4320 4.2) |
 ///
 /// C belongs to proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +82,8 @@ impl Timers {
             Timer::A => (self.t1, Repeat::Doubled),
             Timer::E | Timer::G => (self.t1, Repeat::UpToT2),
             Timer::B | Timer::F | Timer::H | Timer::L | Timer::M => (self.life(), Repeat::No),
-            Timer::Cancelled | Timer::Unanswered => (self.life(), Repeat::No),
+            Timer::Cancelled => (self.life(), Repeat::No),
+            Timer::Unanswered => (self.life() + self.t4, Repeat::No),
             Timer::D | Timer::J => (unreliable_only(self.life()), Repeat::No),
             Timer::I | Timer::K => (unreliable_only(self.t4), Repeat::No),
             Timer::Trying => (TRYING_AFTER, Repeat::No),

@@ -12,11 +12,7 @@ pub const UDP_REQUEST_MAX: usize = 1_300;
 pub fn fits_udp(request: &Request) -> bool {
     /// Our Via at its longest: transport, IPv6 address and port, branch, `rport`.
     const VIA_ROOM: usize = 128;
-    let via = if request.headers.has(&HeaderName::Via) {
-        0
-    } else {
-        VIA_ROOM
-    };
+    let via = if request.headers.has(&HeaderName::Via) { 0 } else { VIA_ROOM };
     request.to_bytes().len() + via <= UDP_REQUEST_MAX
 }
 
@@ -37,10 +33,7 @@ pub fn response_address(via: &Via, flow: &Flow) -> SocketAddr {
     if flow.transport == Transport::Udp && via.params.has("rport") {
         return flow.remote;
     }
-    SocketAddr::new(
-        flow.remote.ip(),
-        via.sent_by.port.unwrap_or(flow.transport.default_port()),
-    )
+    SocketAddr::new(flow.remote.ip(), via.sent_by.port.unwrap_or(flow.transport.default_port()))
 }
 
 #[cfg(test)]
@@ -50,39 +43,16 @@ mod tests {
     #[test]
     fn an_answer_goes_where_rfc_3581_says() {
         for (transport, via, goes) in [
-            (
-                Transport::Udp,
-                "SIP/2.0/UDP 10.0.0.1:5070;rport",
-                "192.0.2.9:40000",
-            ),
+            (Transport::Udp, "SIP/2.0/UDP 10.0.0.1:5070;rport", "192.0.2.9:40000"),
             (Transport::Udp, "SIP/2.0/UDP 10.0.0.1:5070", "192.0.2.9:5070"),
             (Transport::Udp, "SIP/2.0/UDP phone.example", "192.0.2.9:5060"),
-            (
-                Transport::Udp,
-                "SIP/2.0/UDP phone.example;maddr=203.0.113.1",
-                "192.0.2.9:5060",
-            ),
-            (
-                Transport::Tcp,
-                "SIP/2.0/TCP 10.0.0.1:5070;rport",
-                "192.0.2.9:5070",
-            ),
+            (Transport::Udp, "SIP/2.0/UDP phone.example;maddr=203.0.113.1", "192.0.2.9:5060"),
+            (Transport::Tcp, "SIP/2.0/TCP 10.0.0.1:5070;rport", "192.0.2.9:5070"),
             (Transport::Tls, "SIP/2.0/TLS phone.example", "192.0.2.9:5061"),
         ] {
-            let (local, remote) = (
-                "192.0.2.1:5060".parse().unwrap(),
-                "192.0.2.9:40000".parse().unwrap(),
-            );
-            let flow = Flow {
-                transport,
-                local,
-                remote,
-            };
-            assert_eq!(
-                response_address(&via.parse().unwrap(), &flow),
-                goes.parse().unwrap(),
-                "{via}"
-            );
+            let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.9:40000".parse().unwrap());
+            let flow = Flow { transport, local, remote };
+            assert_eq!(response_address(&via.parse().unwrap(), &flow), goes.parse().unwrap(), "{via}");
         }
     }
 }

@@ -104,9 +104,7 @@ impl Framer {
                     },
                     None if self.buffer.len() > MAX_MESSAGE => return self.broken(MAX_MESSAGE),
                     None => {
-                        self.state = State::Head {
-                            seen: self.buffer.len(),
-                        };
+                        self.state = State::Head { seen: self.buffer.len() };
                         return None;
                     }
                 },
@@ -132,10 +130,7 @@ impl Framer {
 /// The end of the header section, empty line included. The first `seen` bytes were searched before.
 fn find_end(buffer: &[u8], seen: usize) -> Option<usize> {
     let start = seen.saturating_sub(3);
-    buffer[start..]
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .map(|at| start + at + 4)
+    buffer[start..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| start + at + 4)
 }
 
 #[cfg(test)]
@@ -158,14 +153,7 @@ mod tests {
     fn however_the_stream_is_split_the_frames_are_the_same() {
         let now = Instant::now();
         let stream = [b"\r\n\r\n", A, b"\r\n", B, A, b"\r\n\r\n\r\n\r\n"].concat();
-        let wanted = [
-            Frame::Ping,
-            message(A),
-            message(B),
-            message(A),
-            Frame::Ping,
-            Frame::Ping,
-        ];
+        let wanted = [Frame::Ping, message(A), message(B), message(A), Frame::Ping, Frame::Ping];
         for at in 0..=stream.len() {
             let mut framer = Framer::new();
             let mut got = frames(&mut framer, now, &stream[..at]);
@@ -173,10 +161,7 @@ mod tests {
             assert_eq!(got, wanted, "split at {at}");
         }
         let mut framer = Framer::new();
-        let got: Vec<Frame> = stream
-            .chunks(1)
-            .flat_map(|byte| frames(&mut framer, now, byte))
-            .collect();
+        let got: Vec<Frame> = stream.chunks(1).flat_map(|byte| frames(&mut framer, now, byte)).collect();
         assert_eq!(got, wanted);
     }
 
@@ -218,15 +203,8 @@ mod tests {
         assert_eq!(framer.deadline(), None, "a pong is no message");
         frames(&mut framer, start, &A[..10]);
         frames(&mut framer, later, &A[10..A.len() - 1]);
-        assert_eq!(
-            framer.deadline(),
-            Some(start + BODY_DEADLINE),
-            "dripping does not prolong it"
-        );
-        assert_eq!(
-            frames(&mut framer, later, &[&A[A.len() - 1..], b"OPT"].concat()),
-            [message(A)]
-        );
+        assert_eq!(framer.deadline(), Some(start + BODY_DEADLINE), "dripping does not prolong it");
+        assert_eq!(frames(&mut framer, later, &[&A[A.len() - 1..], b"OPT"].concat()), [message(A)]);
         assert_eq!(framer.deadline(), Some(later + BODY_DEADLINE));
     }
 }

@@ -7,9 +7,7 @@ const C401: StatusCode = StatusCode::UNAUTHORIZED;
 const C407: StatusCode = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
 
 fn client() -> Client {
-    Client::new("1001", "secret".into())
-        .unwrap()
-        .with_cnonces(|| "c".into())
+    Client::new("1001", "secret".into()).unwrap().with_cnonces(|| "c".into())
 }
 
 /// Challenges to a REGISTER with the body `body`: the response, the qop and the algorithm that come back.
@@ -17,12 +15,7 @@ fn check(challenges: &[&str], want: Result<&str, GiveUp>) {
     let mut client = client();
     let mut request = request(Method::Register).with_body("text/plain", "body");
     let got = client
-        .challenged(
-            &mut Tries::default(),
-            &request,
-            &challenge(C401, challenges),
-            SentTo::Home,
-        )
+        .challenged(&mut Tries::default(), &request, &challenge(C401, challenges), SentTo::Home)
         .map(|()| authorization(&mut client, &mut request));
     let got = got.map(|value| {
         value.replacen(
@@ -36,20 +29,13 @@ fn check(challenges: &[&str], want: Result<&str, GiveUp>) {
 
 fn authorization(client: &mut Client, request: &mut Request) -> String {
     client.authorize(request);
-    request
-        .headers
-        .get(&HeaderName::Authorization)
-        .unwrap_or_default()
-        .to_owned()
+    request.headers.get(&HeaderName::Authorization).unwrap_or_default().to_owned()
 }
 
 /// The responses were computed with another implementation of the hashes.
 #[test]
 fn the_answer_follows_the_challenge() {
-    check(
-        &[r#"Digest realm="r", nonce="n""#],
-        Ok(r#""06e66b7d09de165c0218ea390920d3bc""#),
-    );
+    check(&[r#"Digest realm="r", nonce="n""#], Ok(r#""06e66b7d09de165c0218ea390920d3bc""#));
     check(
         &[r#"Digest realm="r",nonce="n",qop="auth",algorithm=MD5,opaque="o\"p""#],
         Ok(
@@ -89,12 +75,7 @@ fn the_strongest_challenge_that_we_know_is_taken() {
     check(&[sha, md5], sha_256.clone());
     check(&[&format!("{md5}, {sha}")], sha_256.clone());
     check(
-        &[
-            r#"Digest realm="r", nonce="x", algorithm=SHA-1024"#,
-            r#"Basic realm="r""#,
-            "Digest \"",
-            sha,
-        ],
+        &[r#"Digest realm="r", nonce="x", algorithm=SHA-1024"#, r#"Basic realm="r""#, "Digest \"", sha],
         sha_256,
     );
 }
@@ -103,14 +84,8 @@ fn the_strongest_challenge_that_we_know_is_taken() {
 fn what_cannot_be_answered_is_not_answered() {
     check(&[], Err(GiveUp::Unanswerable));
     check(&[r#"Basic realm="r""#], Err(GiveUp::Unanswerable));
-    check(
-        &[r#"Digest realm="r", nonce="n", algorithm=AKAv1-MD5"#],
-        Err(GiveUp::Unanswerable),
-    );
-    check(
-        &[r#"Digest realm="r", nonce="n", qop="later""#],
-        Err(GiveUp::Unanswerable),
-    );
+    check(&[r#"Digest realm="r", nonce="n", algorithm=AKAv1-MD5"#], Err(GiveUp::Unanswerable));
+    check(&[r#"Digest realm="r", nonce="n", qop="later""#], Err(GiveUp::Unanswerable));
     check(&[r#"Digest realm="r", nonce="""#], Err(GiveUp::Unanswerable));
     check(&[r#"Digest nonce="n""#], Err(GiveUp::Unanswerable));
 }
@@ -121,12 +96,7 @@ fn the_nonce_count_grows_with_every_use_and_starts_anew_with_a_nonce() {
     let ask = |client: &mut Client, nonce: &str| {
         let value = format!(r#"Digest realm="r", nonce="{nonce}", qop="auth""#);
         client
-            .challenged(
-                &mut Tries::default(),
-                &request,
-                &challenge(C401, &[&value]),
-                SentTo::Home,
-            )
+            .challenged(&mut Tries::default(), &request, &challenge(C401, &[&value]), SentTo::Home)
             .unwrap();
     };
     ask(&mut client, "n1");
@@ -135,10 +105,7 @@ fn the_nonce_count_grows_with_every_use_and_starts_anew_with_a_nonce() {
     assert!(authorization(&mut client, &mut request).contains("nc=00000002"));
     ask(&mut client, "n2");
     let value = authorization(&mut client, &mut request);
-    assert!(
-        value.contains("nc=00000001") && value.contains(r#"nonce="n2""#),
-        "{value}"
-    );
+    assert!(value.contains("nc=00000001") && value.contains(r#"nonce="n2""#), "{value}");
     assert_eq!(request.headers.all(&HeaderName::Authorization).count(), 1);
     client.forget();
     assert_eq!(authorization(&mut client, &mut request), "");
@@ -161,18 +128,9 @@ fn check_tries(run: &[(StatusCode, bool)], want: &[Result<(), GiveUp>]) {
 fn one_request_is_tried_twice_and_once_more_if_the_nonce_was_stale() {
     check_tries(&[(C401, false), (C401, false)], &[Ok(()), Err(GiveUp::Refused)]);
     check_tries(&[(C401, true), (C401, false)], &[Ok(()), Err(GiveUp::Refused)]);
-    check_tries(
-        &[(C401, false), (C401, true), (C401, true)],
-        &[Ok(()), Ok(()), Err(GiveUp::StaleAgain)],
-    );
-    check_tries(
-        &[(C401, false), (C401, true), (C401, false)],
-        &[Ok(()), Ok(()), Err(GiveUp::Refused)],
-    );
-    check_tries(
-        &[(C407, false), (C401, false), (C407, false)],
-        &[Ok(()), Ok(()), Err(GiveUp::Refused)],
-    );
+    check_tries(&[(C401, false), (C401, true), (C401, true)], &[Ok(()), Ok(()), Err(GiveUp::StaleAgain)]);
+    check_tries(&[(C401, false), (C401, true), (C401, false)], &[Ok(()), Ok(()), Err(GiveUp::Refused)]);
+    check_tries(&[(C407, false), (C401, false), (C407, false)], &[Ok(()), Ok(()), Err(GiveUp::Refused)]);
 }
 
 #[test]
@@ -180,9 +138,7 @@ fn a_proxy_and_the_server_behind_it_both_get_theirs() {
     let (mut client, mut tries, mut request) = (client(), Tries::default(), request(Method::Invite));
     let value = r#"Digest realm="r", nonce="n", qop="auth""#;
     for code in [C407, C401] {
-        client
-            .challenged(&mut tries, &request, &challenge(code, &[value]), SentTo::Home)
-            .unwrap();
+        client.challenged(&mut tries, &request, &challenge(code, &[value]), SentTo::Home).unwrap();
     }
     client.authorize(&mut request);
     assert!(
@@ -195,14 +151,7 @@ fn a_proxy_and_the_server_behind_it_both_get_theirs() {
 fn check_who(method: Method, sent_to: SentTo, realm: &str, want: Result<(), GiveUp>) {
     let mut client = client();
     let first = challenge(C401, &[r#"Digest realm="home", nonce="n""#]);
-    client
-        .challenged(
-            &mut Tries::default(),
-            &request(Method::Register),
-            &first,
-            SentTo::Home,
-        )
-        .unwrap();
+    client.challenged(&mut Tries::default(), &request(Method::Register), &first, SentTo::Home).unwrap();
     assert_eq!(client.realm(), Some("home"));
     let value = format!(r#"Digest realm="{realm}", nonce="x", qop="auth""#);
     let got = client.challenged(
@@ -217,18 +166,8 @@ fn check_who(method: Method, sent_to: SentTo, realm: &str, want: Result<(), Give
 #[test]
 fn only_home_gets_credentials_only_for_its_realm_and_never_for_a_bye() {
     check_who(Method::Invite, SentTo::Home, "home", Ok(()));
-    check_who(
-        Method::Invite,
-        SentTo::Home,
-        "evil",
-        Err(GiveUp::Realm("evil".into())),
-    );
-    check_who(
-        Method::Invite,
-        SentTo::Home,
-        "HOME",
-        Err(GiveUp::Realm("HOME".into())),
-    );
+    check_who(Method::Invite, SentTo::Home, "evil", Err(GiveUp::Realm("evil".into())));
+    check_who(Method::Invite, SentTo::Home, "HOME", Err(GiveUp::Realm("HOME".into())));
     check_who(Method::Invite, SentTo::Elsewhere, "home", Err(GiveUp::Elsewhere));
     check_who(Method::Bye, SentTo::Home, "home", Err(GiveUp::Bye));
     check_who(Method::Bye, SentTo::Elsewhere, "home", Err(GiveUp::Elsewhere));
@@ -239,26 +178,13 @@ fn a_challenge_from_elsewhere_pins_nothing_and_a_given_realm_holds() {
     let mut client = client();
     let foreign = challenge(C401, &[r#"Digest realm="evil", nonce="n""#]);
     let request = request(Method::Invite);
-    assert!(
-        client
-            .challenged(&mut Tries::default(), &request, &foreign, SentTo::Elsewhere)
-            .is_err()
-    );
+    assert!(client.challenged(&mut Tries::default(), &request, &foreign, SentTo::Elsewhere).is_err());
     assert_eq!(client.realm(), None);
     let mut client = client.with_realm("mine");
     let refused = client.challenged(&mut Tries::default(), &request, &foreign, SentTo::Home);
     assert_eq!(refused, Err(GiveUp::Realm("evil".into())));
-    let both = challenge(
-        C401,
-        &[
-            r#"Digest realm="evil", nonce="n""#,
-            r#"Digest realm="mine", nonce="n""#,
-        ],
-    );
-    assert_eq!(
-        client.challenged(&mut Tries::default(), &request, &both, SentTo::Home),
-        Ok(())
-    );
+    let both = challenge(C401, &[r#"Digest realm="evil", nonce="n""#, r#"Digest realm="mine", nonce="n""#]);
+    assert_eq!(client.challenged(&mut Tries::default(), &request, &both, SentTo::Home), Ok(()));
 }
 
 #[test]
@@ -274,14 +200,8 @@ fn names_with_quotes_are_escaped_and_with_control_characters_refused() {
         )
         .unwrap();
     let value = authorization(&mut client, &mut request);
-    assert!(
-        value.starts_with(r#"Digest username="a\"b\\c", realm"#),
-        "{value}"
-    );
-    assert_eq!(
-        Client::new("a\r\nVia: x", "x".into()).unwrap_err().field,
-        "user name"
-    );
+    assert!(value.starts_with(r#"Digest username="a\"b\\c", realm"#), "{value}");
+    assert_eq!(Client::new("a\r\nVia: x", "x".into()).unwrap_err().field, "user name");
     assert_eq!(Client::new("a", "\0".into()).unwrap_err().field, "password");
 }
 

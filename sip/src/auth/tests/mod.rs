@@ -9,15 +9,7 @@ use crate::message::{HeaderName, Method, NameAddr, Request, Response, StatusCode
 fn request(method: Method) -> Request {
     let uri: Uri = "sip:example.com".parse().unwrap();
     let party = NameAddr::new("sip:1001@example.com".parse::<Uri>().unwrap());
-    Request::new(
-        method,
-        uri,
-        party.clone().with_tag("a").unwrap(),
-        party,
-        "call-1",
-        1,
-    )
-    .unwrap()
+    Request::new(method, uri, party.clone().with_tag("a").unwrap(), party, "call-1", 1).unwrap()
 }
 
 /// A 401 or 407 with these challenges.

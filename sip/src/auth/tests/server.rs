@@ -16,19 +16,13 @@ fn logged_in(verifier: &mut Verifier, password: &str, now: Instant) -> (Client, 
     let mut client = Client::new("1001", password.into()).unwrap();
     let mut request = request(Method::Register);
     let challenge = verifier.challenge(&request, false, now);
-    client
-        .challenged(&mut Tries::default(), &request, &challenge, SentTo::Home)
-        .unwrap();
+    client.challenged(&mut Tries::default(), &request, &challenge, SentTo::Home).unwrap();
     client.authorize(&mut request);
     (client, request)
 }
 
 fn authorization(request: &Request) -> String {
-    request
-        .headers
-        .get(&HeaderName::Authorization)
-        .unwrap()
-        .to_owned()
+    request.headers.get(&HeaderName::Authorization).unwrap().to_owned()
 }
 
 #[test]
@@ -36,20 +30,14 @@ fn the_right_password_is_accepted_with_the_stronger_hash() {
     let (now, mut verifier) = (Instant::now(), Verifier::new("demo", LIFETIME));
     let (mut client, mut request) = logged_in(&mut verifier, "demo1001", now);
     assert!(authorization(&request).contains("algorithm=SHA-256"));
-    assert_eq!(
-        verifier.verify(&request, password_of, now),
-        Verdict::Accepted("1001".into())
-    );
+    assert_eq!(verifier.verify(&request, password_of, now), Verdict::Accepted("1001".into()));
     assert_eq!(
         verifier.verify(&request, password_of, now),
         Verdict::Stale,
         "the same count again is a replay"
     );
     client.authorize(&mut request);
-    assert_eq!(
-        verifier.verify(&request, password_of, now),
-        Verdict::Accepted("1001".into())
-    );
+    assert_eq!(verifier.verify(&request, password_of, now), Verdict::Accepted("1001".into()));
 }
 
 #[test]
@@ -57,44 +45,22 @@ fn md5_is_accepted_from_those_who_know_no_better() {
     let (now, mut verifier) = (Instant::now(), Verifier::new("demo", LIFETIME));
     let mut request = request(Method::Register);
     let mut challenge = verifier.challenge(&request, false, now);
-    let md5 = challenge
-        .headers
-        .all(&HeaderName::WwwAuthenticate)
-        .nth(1)
-        .unwrap()
-        .to_owned();
-    challenge
-        .headers
-        .set_text(HeaderName::WwwAuthenticate, &md5)
-        .unwrap();
+    let md5 = challenge.headers.all(&HeaderName::WwwAuthenticate).nth(1).unwrap().to_owned();
+    challenge.headers.set_text(HeaderName::WwwAuthenticate, &md5).unwrap();
     let mut client = Client::new("1001", "demo1001".into()).unwrap();
-    client
-        .challenged(&mut Tries::default(), &request, &challenge, SentTo::Home)
-        .unwrap();
+    client.challenged(&mut Tries::default(), &request, &challenge, SentTo::Home).unwrap();
     client.authorize(&mut request);
     assert!(authorization(&request).contains("algorithm=MD5"));
-    assert_eq!(
-        verifier.verify(&request, password_of, now),
-        Verdict::Accepted("1001".into())
-    );
+    assert_eq!(verifier.verify(&request, password_of, now), Verdict::Accepted("1001".into()));
 }
 
 #[test]
 fn an_old_nonce_is_stale_and_the_next_challenge_says_so() {
     let (now, mut verifier) = (Instant::now(), Verifier::new("demo", LIFETIME));
     let (_, request) = logged_in(&mut verifier, "demo1001", now);
-    assert_eq!(
-        verifier.verify(&request, password_of, now + LIFETIME),
-        Verdict::Stale
-    );
+    assert_eq!(verifier.verify(&request, password_of, now + LIFETIME), Verdict::Stale);
     let again = verifier.challenge(&request, true, now + LIFETIME);
-    assert!(
-        again
-            .headers
-            .get(&HeaderName::WwwAuthenticate)
-            .unwrap()
-            .ends_with("stale=true")
-    );
+    assert!(again.headers.get(&HeaderName::WwwAuthenticate).unwrap().ends_with("stale=true"));
 }
 
 #[test]
@@ -113,15 +79,8 @@ fn check_denied(piece: &str, by: &str) {
     let (_, mut request) = logged_in(&mut verifier, "demo1001", now);
     let value = authorization(&request);
     assert!(value.contains(piece), "{piece} in {value}");
-    request
-        .headers
-        .set_text(HeaderName::Authorization, &value.replacen(piece, by, 1))
-        .unwrap();
-    assert_eq!(
-        verifier.verify(&request, password_of, now),
-        Verdict::Denied,
-        "{piece} → {by}"
-    );
+    request.headers.set_text(HeaderName::Authorization, &value.replacen(piece, by, 1)).unwrap();
+    assert_eq!(verifier.verify(&request, password_of, now), Verdict::Denied, "{piece} → {by}");
 }
 
 #[test]
@@ -145,10 +104,7 @@ fn a_wrong_password_and_no_credentials_are_denied() {
     let (now, mut verifier) = (Instant::now(), Verifier::new("demo", LIFETIME));
     let (_, wrong) = logged_in(&mut verifier, "demo1002", now);
     assert_eq!(verifier.verify(&wrong, password_of, now), Verdict::Denied);
-    assert_eq!(
-        verifier.verify(&request(Method::Register), password_of, now),
-        Verdict::Denied
-    );
+    assert_eq!(verifier.verify(&request(Method::Register), password_of, now), Verdict::Denied);
 }
 
 #[test]
@@ -160,8 +116,5 @@ fn a_flood_of_challenges_pushes_out_old_nonces_only() {
     }
     let (_, last) = logged_in(&mut verifier, "demo1001", now);
     assert_eq!(verifier.verify(&first, password_of, now), Verdict::Stale);
-    assert_eq!(
-        verifier.verify(&last, password_of, now),
-        Verdict::Accepted("1001".into())
-    );
+    assert_eq!(verifier.verify(&last, password_of, now), Verdict::Accepted("1001".into()));
 }

@@ -14,14 +14,8 @@ fn look_up(zone: &str, question: &Question) -> Answer {
         Question::A(name) => ("A", name),
         Question::Aaaa(name) => ("AAAA", name),
     };
-    let rows: Vec<Vec<&str>> = zone
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    if rows
-        .iter()
-        .any(|row| row.len() == 3 && row[0] == "FAIL" && row[1] == kind && row[2] == name)
-    {
+    let rows: Vec<Vec<&str>> = zone.lines().map(|line| line.split_whitespace().collect()).collect();
+    if rows.iter().any(|row| row.len() == 3 && row[0] == "FAIL" && row[1] == kind && row[2] == name) {
         return Answer::Failed;
     }
     let found: Vec<&[&str]> = rows
@@ -52,12 +46,7 @@ fn naptr(row: &[&str]) -> Naptr {
 
 fn srv(row: &[&str]) -> Srv {
     let number = |place: usize| row[place].parse().unwrap();
-    Srv {
-        priority: number(0),
-        weight: number(1),
-        port: number(2),
-        target: row[3].into(),
-    }
+    Srv { priority: number(0), weight: number(1), port: number(2), target: row[3].into() }
 }
 
 fn sip(uri: &str) -> SipUri {
@@ -78,10 +67,8 @@ fn run(target: Target, transports: &[Transport], families: Families, zone: &str)
                 }
             }
             Step::Done(hops) => {
-                let shown: Vec<_> = hops
-                    .iter()
-                    .map(|hop| format!("{} {}", hop.transport, hop.address))
-                    .collect();
+                let shown: Vec<_> =
+                    hops.iter().map(|hop| format!("{} {}", hop.transport, hop.address)).collect();
                 return (shown.join(", "), asked);
             }
             Step::Failed(error) => return (error.to_string(), asked),
@@ -110,21 +97,9 @@ fn an_address_needs_no_dns() {
 fn a_port_means_plain_addresses() {
     let zone =
         "A pbx.example 192.0.2.1\nAAAA pbx.example 2001:db8::1\nSRV _sip._udp.pbx.example 1 1 5099 other";
-    check(
-        "sip:pbx.example:5060",
-        zone,
-        "UDP 192.0.2.1:5060, UDP [2001:db8::1]:5060",
-    );
-    check(
-        "sip:pbx.example:5080;transport=tls",
-        zone,
-        "TLS 192.0.2.1:5080, TLS [2001:db8::1]:5080",
-    );
-    check(
-        "sips:pbx.example:5080",
-        zone,
-        "TLS 192.0.2.1:5080, TLS [2001:db8::1]:5080",
-    );
+    check("sip:pbx.example:5060", zone, "UDP 192.0.2.1:5060, UDP [2001:db8::1]:5060");
+    check("sip:pbx.example:5080;transport=tls", zone, "TLS 192.0.2.1:5080, TLS [2001:db8::1]:5080");
+    check("sips:pbx.example:5080", zone, "TLS 192.0.2.1:5080, TLS [2001:db8::1]:5080");
 }
 
 #[test]
@@ -149,28 +124,11 @@ const RFC_EXAMPLE: &str = "
 /// RFC 3263 §4.1.
 #[test]
 fn naptr_orders_the_transports() {
-    check(
-        "sip:example.com",
-        RFC_EXAMPLE,
-        "TLS 192.0.2.1:5061, TLS 192.0.2.2:5061, UDP 192.0.2.1:5060",
-    );
-    check(
-        "sips:example.com",
-        RFC_EXAMPLE,
-        "TLS 192.0.2.1:5061, TLS 192.0.2.2:5061",
-    );
+    check("sip:example.com", RFC_EXAMPLE, "TLS 192.0.2.1:5061, TLS 192.0.2.2:5061, UDP 192.0.2.1:5060");
+    check("sips:example.com", RFC_EXAMPLE, "TLS 192.0.2.1:5061, TLS 192.0.2.2:5061");
     let target = Target::of_uri(&sip("sip:example.com")).unwrap();
-    let (hops, asked) = run(
-        target,
-        &[Transport::Udp, Transport::Tcp],
-        Families::V4Only,
-        RFC_EXAMPLE,
-    );
-    assert_eq!(
-        (hops.as_str(), asked),
-        ("UDP 192.0.2.1:5060", 4),
-        "NAPTR, two SRV, one A"
-    );
+    let (hops, asked) = run(target, &[Transport::Udp, Transport::Tcp], Families::V4Only, RFC_EXAMPLE);
+    assert_eq!((hops.as_str(), asked), ("UDP 192.0.2.1:5060", 4), "NAPTR, two SRV, one A");
 }
 
 #[test]
@@ -182,20 +140,10 @@ fn without_naptr_every_transport_of_ours_is_tried_in_our_order() {
 #[test]
 fn a_bare_host_is_found_without_any_service_record() {
     check("sip:pbx.example", "A pbx.example 192.0.2.1", "UDP 192.0.2.1:5060");
-    check(
-        "sips:pbx.example",
-        "A pbx.example 192.0.2.1",
-        "TLS 192.0.2.1:5061",
-    );
+    check("sips:pbx.example", "A pbx.example 192.0.2.1", "TLS 192.0.2.1:5061");
     let target = Target::of_uri(&sip("sip:pbx.example")).unwrap();
     assert_eq!(
-        run(
-            target,
-            &[Transport::Tcp],
-            Families::V4Only,
-            "A pbx.example 192.0.2.1"
-        )
-        .0,
+        run(target, &[Transport::Tcp], Families::V4Only, "A pbx.example 192.0.2.1").0,
         "TCP 192.0.2.1:5060"
     );
 }
@@ -213,10 +161,7 @@ fn families_are_asked_and_ordered_as_told() {
         assert_eq!(run(target, &ALL, families, zone).0, want);
     }
     let target = Target::of_uri(&sip("sip:192.0.2.1")).unwrap();
-    assert_eq!(
-        run(target, &ALL, Families::V6Only, "").0,
-        "address family of 192.0.2.1 is not enabled"
-    );
+    assert_eq!(run(target, &ALL, Families::V6Only, "").0, "address family of 192.0.2.1 is not enabled");
 }
 
 #[test]
@@ -228,11 +173,7 @@ fn failures_name_the_host_and_say_whether_to_try_later() {
         "FAIL A slow.example\nFAIL AAAA slow.example",
         "no answer from DNS for host slow.example",
     );
-    check(
-        "sip:slow.example",
-        "FAIL NAPTR slow.example",
-        "no answer from DNS for host slow.example",
-    );
+    check("sip:slow.example", "FAIL NAPTR slow.example", "no answer from DNS for host slow.example");
     check(
         "sip:none.example;transport=udp",
         "SRV _sip._udp.none.example 0 0 0 .",
@@ -257,15 +198,9 @@ fn transports_that_we_do_not_speak_are_refused_by_name() {
         Err(ResolveError::Transport("udp".into()))
     );
     let tls = Target::of_uri(&sip("sips:a.example")).unwrap();
-    assert_eq!(
-        run(tls, &[Transport::Udp], Families::V4Only, "").0,
-        "transport tls is not supported"
-    );
+    assert_eq!(run(tls, &[Transport::Udp], Families::V4Only, "").0, "transport tls is not supported");
     let tcp = Target::of_uri(&sip("sip:192.0.2.1;transport=tcp")).unwrap();
-    assert_eq!(
-        run(tcp, &[Transport::Udp], Families::V4Only, "").0,
-        "transport tcp is not supported"
-    );
+    assert_eq!(run(tcp, &[Transport::Udp], Families::V4Only, "").0, "transport tcp is not supported");
 }
 
 #[test]
@@ -273,20 +208,11 @@ fn a_domain_with_endless_records_costs_a_bounded_number_of_questions() {
     let mut zone = String::new();
     for n in 0..500 {
         zone += &format!("NAPTR big.example {n} 1 SIP+D2U _sip._udp.{n}.big.example\n");
-        zone += &format!(
-            "SRV _sip._udp.{}.big.example 1 1 {} h{n}.big.example\n",
-            n % 8,
-            1000 + n
-        );
+        zone += &format!("SRV _sip._udp.{}.big.example 1 1 {} h{n}.big.example\n", n % 8, 1000 + n);
         zone += &format!("A h{n}.big.example 192.0.2.{}\n", n % 250);
         zone += &format!("AAAA h0.big.example 2001:db8::{n}\n");
     }
-    let (hops, asked) = run(
-        Target::new("big.example".parse().unwrap()),
-        &ALL,
-        Families::V4First,
-        &zone,
-    );
+    let (hops, asked) = run(Target::new("big.example".parse().unwrap()), &ALL, Families::V4First, &zone);
     assert_eq!((hops.split(", ").count(), asked), (32, 1 + 8 + 32));
 }
 
@@ -295,23 +221,11 @@ fn answers_that_nobody_asked_for_change_nothing() {
     let mut resolution = Resolution::new(Target::new("h.example".parse().unwrap()), &ALL, Families::V4Only);
     let stray = Question::A("evil.example".into());
     resolution.answer(&stray, Answer::A(vec!["192.0.2.66".parse().unwrap()]), &mut |_| 0);
-    let Step::Ask(questions) = resolution.step() else {
-        panic!("asks NAPTR")
-    };
-    resolution.answer(
-        &questions[0],
-        Answer::A(vec!["192.0.2.66".parse().unwrap()]),
-        &mut |_| 0,
-    );
-    let Step::Ask(questions) = resolution.step() else {
-        panic!("a wrong kind of answer is none: on to SRV")
-    };
+    let Step::Ask(questions) = resolution.step() else { panic!("asks NAPTR") };
+    resolution.answer(&questions[0], Answer::A(vec!["192.0.2.66".parse().unwrap()]), &mut |_| 0);
+    let Step::Ask(questions) = resolution.step() else { panic!("a wrong kind of answer is none: on to SRV") };
     assert_eq!(questions.len(), 3);
-    assert_eq!(
-        resolution.step(),
-        Step::Ask(vec![]),
-        "each question is handed out once"
-    );
+    assert_eq!(resolution.step(), Step::Ask(vec![]), "each question is handed out once");
 }
 
 proptest! {

@@ -14,9 +14,7 @@ fn check(offer: &str, want: Result<&str, OfferAnswerError>) {
 /// What stands below `t=`, only m-lines and rtpmaps.
 fn lines(answer: &Session) -> String {
     let text = answer.to_string();
-    let kept = text
-        .lines()
-        .filter(|line| line.starts_with("m=") || line.starts_with("a=rtpmap"));
+    let kept = text.lines().filter(|line| line.starts_with("m=") || line.starts_with("a=rtpmap"));
     kept.collect::<Vec<_>>().join("|")
 }
 
@@ -42,14 +40,8 @@ fn one_audio_line_is_taken_and_all_others_get_port_zero() {
 
 #[test]
 fn the_profile_is_echoed() {
-    check(
-        "m=audio_4000_RTP/AVPF_0",
-        Ok("m=audio 20000 RTP/AVPF 0|a=rtpmap:0 PCMU/8000"),
-    );
-    check(
-        "m=audio_4000_rtp/avp_0",
-        Ok("m=audio 20000 rtp/avp 0|a=rtpmap:0 PCMU/8000"),
-    );
+    check("m=audio_4000_RTP/AVPF_0", Ok("m=audio 20000 RTP/AVPF 0|a=rtpmap:0 PCMU/8000"));
+    check("m=audio_4000_rtp/avp_0", Ok("m=audio 20000 rtp/avp 0|a=rtpmap:0 PCMU/8000"));
 }
 
 #[test]
@@ -59,10 +51,7 @@ fn offers_without_a_way_to_talk_are_refused() {
     check("m=video_4000_RTP/AVP_34", Err(OfferAnswerError::NoAudio));
     check("m=audio_4000_RTP/AVP_18", Err(OfferAnswerError::NoCommonCodec));
     check("m=audio_4000_RTP/AVP", Err(OfferAnswerError::NoCommonCodec));
-    check(
-        "m=audio_4000_RTP/SAVP_0",
-        Err(OfferAnswerError::Protocol("RTP/SAVP".into())),
-    );
+    check("m=audio_4000_RTP/SAVP_0", Err(OfferAnswerError::Protocol("RTP/SAVP".into())));
     check(
         "m=audio_4000_RTP/AVP_0 c=IN_IP4_phone.local",
         Err(OfferAnswerError::HostName("phone.local".into())),
@@ -72,8 +61,7 @@ fn offers_without_a_way_to_talk_are_refused() {
 #[test]
 fn an_offer_without_any_address_is_refused() {
     let mut ours = OfferAnswer::new(1);
-    ours.receive_offer(parse("v=0\r\nm=audio 4000 RTP/AVP 0\r\n"))
-        .unwrap();
+    ours.receive_offer(parse("v=0\r\nm=audio 4000 RTP/AVP 0\r\n")).unwrap();
     assert_eq!(ours.answer(&local()), Err(OfferAnswerError::NoAddress));
 }
 
@@ -82,11 +70,8 @@ fn a_look_ahead_shows_the_common_codecs_and_changes_nothing() {
     let offer = remote("m=audio_4000_RTP/AVP_0_96_8 a=rtpmap:96_opus/48000/2");
     let mut local = local();
     local.prefer = vec!["PCMU".into()];
-    let names: Vec<_> = common_codecs(&offer, &local)
-        .unwrap()
-        .iter()
-        .map(|f| format!("{} {f}", f.payload_type))
-        .collect();
+    let names: Vec<_> =
+        common_codecs(&offer, &local).unwrap().iter().map(|f| format!("{} {f}", f.payload_type)).collect();
     assert_eq!(names, ["0 PCMU/8000", "96 opus/48000/2", "8 PCMA/8000"]);
     assert_eq!(
         common_codecs(&remote("m=audio_4000_RTP/AVP_18"), &local),
@@ -126,11 +111,7 @@ fn the_version_grows_by_one_with_each_change_of_ours() {
     assert_eq!(version(&ours.make_offer(&local()).unwrap()), 2);
     ours.drop_offer();
     ours.set_held(false);
-    assert_eq!(
-        version(&ours.make_offer(&local()).unwrap()),
-        3,
-        "never the number of another text"
-    );
+    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 3, "never the number of another text");
 }
 
 #[test]
@@ -148,11 +129,7 @@ fn offers_may_not_cross() {
     assert_eq!(ours.make_offer(&local()), Err(OfferAnswerError::AnswerOwed));
     assert_eq!(ours.receive_answer(&offer), Err(OfferAnswerError::NoOffer));
     ours.answer(&local()).unwrap();
-    assert_eq!(
-        ours.receive_answer(&offer),
-        Err(OfferAnswerError::NoOffer),
-        "the last offer was theirs"
-    );
+    assert_eq!(ours.receive_answer(&offer), Err(OfferAnswerError::NoOffer), "the last offer was theirs");
 }
 
 #[test]
@@ -174,29 +151,20 @@ fn lines_stay_in_place_when_it_is_our_turn_to_offer() {
     .unwrap();
     ours.answer(&local()).unwrap();
     let offer = ours.make_offer(&local()).unwrap();
-    let shape: Vec<_> = offer
-        .media
-        .iter()
-        .map(|media| format!("{} {}", media.kind.as_str(), media.port))
-        .collect();
+    let shape: Vec<_> =
+        offer.media.iter().map(|media| format!("{} {}", media.kind.as_str(), media.port)).collect();
     assert_eq!(shape, ["video 0", "audio 20000", "audio 0"]);
-    assert_eq!(
-        offer.media[1].formats[0].payload_type, 96,
-        "opus keeps the number that the peer gave it"
-    );
+    assert_eq!(offer.media[1].formats[0].payload_type, 96, "opus keeps the number that the peer gave it");
 }
 
 #[test]
 fn the_line_in_use_is_kept_though_another_would_do_as_well() {
     let mut ours = OfferAnswer::new(1);
-    ours.receive_offer(remote("m=audio_0_RTP/AVP_0 m=audio_4002_RTP/AVP_0"))
-        .unwrap();
+    ours.receive_offer(remote("m=audio_0_RTP/AVP_0 m=audio_4002_RTP/AVP_0")).unwrap();
     assert_eq!(ours.answer(&local()).unwrap().1.audio.unwrap().line, 1);
-    ours.receive_offer(remote("m=audio_4000_RTP/AVP_0 m=audio_4002_RTP/AVP_0"))
-        .unwrap();
+    ours.receive_offer(remote("m=audio_4000_RTP/AVP_0 m=audio_4002_RTP/AVP_0")).unwrap();
     assert_eq!(ours.answer(&local()).unwrap().1.audio.unwrap().line, 1);
-    ours.receive_offer(remote("m=audio_4000_RTP/AVP_0 m=audio_0_RTP/AVP_0"))
-        .unwrap();
+    ours.receive_offer(remote("m=audio_4000_RTP/AVP_0 m=audio_0_RTP/AVP_0")).unwrap();
     assert_eq!(ours.answer(&local()).unwrap().1.audio.unwrap().line, 0);
 }
 
@@ -210,10 +178,5 @@ fn audio_may_be_switched_off_and_on_again() {
     assert_eq!((answer.media[0].port, agreed.audio), (0, None));
     let offer = ours.make_offer(&local()).unwrap();
     assert_eq!(offer.media.len(), 1);
-    assert!(
-        ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0"))
-            .unwrap()
-            .audio
-            .is_some()
-    );
+    assert!(ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0")).unwrap().audio.is_some());
 }

@@ -6,16 +6,11 @@ use super::*;
 fn check_answer(held: bool, offer: &str, direction: Direction, remote_holds: bool) {
     let mut ours = OfferAnswer::new(1);
     ours.set_held(held);
-    ours.receive_offer(remote(&format!("m=audio_4000_RTP/AVP_0 {offer}")))
-        .unwrap();
+    ours.receive_offer(remote(&format!("m=audio_4000_RTP/AVP_0 {offer}"))).unwrap();
     let (answer, agreed) = ours.answer(&local()).unwrap();
     let audio = agreed.audio.unwrap();
     assert_eq!(answer.media[0].direction, Some(direction), "{held} {offer}");
-    assert_eq!(
-        (audio.direction, audio.remote_holds),
-        (direction, remote_holds),
-        "{held} {offer}"
-    );
+    assert_eq!((audio.direction, audio.remote_holds), (direction, remote_holds), "{held} {offer}");
 }
 
 /// We offer, the peer answers with this line.
@@ -23,24 +18,10 @@ fn check_offer(held: bool, answer: &str, direction: Direction, remote_holds: boo
     let mut ours = OfferAnswer::new(1);
     ours.set_held(held);
     let offer = ours.make_offer(&local()).unwrap();
-    assert_eq!(
-        offer.media[0].direction,
-        Some(if held {
-            Direction::SendOnly
-        } else {
-            Direction::SendRecv
-        })
-    );
-    let audio = ours
-        .receive_answer(&remote(&format!("m=audio_4000_RTP/AVP_0 {answer}")))
-        .unwrap()
-        .audio
-        .unwrap();
-    assert_eq!(
-        (audio.direction, audio.remote_holds),
-        (direction, remote_holds),
-        "{held} {answer}"
-    );
+    assert_eq!(offer.media[0].direction, Some(if held { Direction::SendOnly } else { Direction::SendRecv }));
+    let audio =
+        ours.receive_answer(&remote(&format!("m=audio_4000_RTP/AVP_0 {answer}"))).unwrap().audio.unwrap();
+    assert_eq!((audio.direction, audio.remote_holds), (direction, remote_holds), "{held} {answer}");
 }
 
 #[test]

@@ -16,11 +16,7 @@ fn local() -> LocalMedia {
 
 /// A terse remote description: session-level `c=` and the given lines below it.
 fn remote(lines: &str) -> Session {
-    let lines = lines
-        .split_whitespace()
-        .map(|word| word.replace('_', " "))
-        .collect::<Vec<_>>()
-        .join("\r\n");
+    let lines = lines.split_whitespace().map(|word| word.replace('_', " ")).collect::<Vec<_>>().join("\r\n");
     parse(&format!(
         "v=0\r\no=- 7 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n{lines}\r\n"
     ))

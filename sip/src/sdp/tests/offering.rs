@@ -22,30 +22,18 @@ fn our_offer_is_small_and_reads_so() {
 
 #[test]
 fn a_long_codec_list_stays_far_below_the_datagram_limit() {
-    let mut local = LocalMedia::audio(
-        "203.0.113.5".parse().unwrap(),
-        20000,
-        &["opus", "PCMA", "PCMU", "G722", "G729"],
-    );
+    let mut local =
+        LocalMedia::audio("203.0.113.5".parse().unwrap(), 20000, &["opus", "PCMA", "PCMU", "G722", "G729"]);
     for (number, clock) in [(97, 8000), (98, 16000), (99, 32000)] {
-        local
-            .codecs
-            .push(Format::new(number, "speex", clock, 1).with_fmtp("vbr=on"));
+        local.codecs.push(Format::new(number, "speex", clock, 1).with_fmtp("vbr=on"));
     }
-    let size = OfferAnswer::new(u64::MAX)
-        .make_offer(&local)
-        .unwrap()
-        .to_string()
-        .len();
+    let size = OfferAnswer::new(u64::MAX).make_offer(&local).unwrap().to_string().len();
     assert!(size <= 1200, "{size}");
 }
 
 #[test]
 fn the_answerers_first_codec_is_sent_with_its_number() {
-    check(
-        "m=audio_4000_RTP/AVP_0_8",
-        Ok("0 PCMU/8000 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"),
-    );
+    check("m=audio_4000_RTP/AVP_0_8", Ok("0 PCMU/8000 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"));
     check(
         "m=audio_4000_RTP/AVP_96_0 a=rtpmap:96_OPUS/48000/2",
         Ok("96 OPUS/48000/2 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"),
@@ -75,10 +63,7 @@ fn useless_answers_say_why() {
     check("m=audio_0_RTP/AVP_0", Err(OfferAnswerError::NoAudio));
     check("", Err(OfferAnswerError::NoAudio));
     check("m=video_4000_RTP/AVP_34", Err(OfferAnswerError::NoAudio));
-    check(
-        "m=audio_4000_RTP/SAVP_0",
-        Err(OfferAnswerError::Protocol("RTP/SAVP".into())),
-    );
+    check("m=audio_4000_RTP/SAVP_0", Err(OfferAnswerError::Protocol("RTP/SAVP".into())));
     check(
         "m=audio_4000_RTP/AVP_0 c=IN_IP4_media.example.com",
         Err(OfferAnswerError::HostName("media.example.com".into())),
@@ -86,19 +71,25 @@ fn useless_answers_say_why() {
 }
 
 #[test]
+fn a_host_name_in_c_can_be_resolved_and_tried_again() {
+    let mut ours = OfferAnswer::new(1);
+    ours.make_offer(&local()).unwrap();
+    let mut answer = remote("m=audio_4000_RTP/AVP_0 c=IN_IP4_media.example.com a=rtcp:9_IN_IP4_192.0.2.77");
+    assert!(ours.receive_answer(&answer).is_err());
+    answer.resolve_host("media.example.com", "192.0.2.66".parse().unwrap());
+    let audio = ours.receive_answer(&answer).unwrap().audio.unwrap();
+    let addresses: Vec<String> = audio.addresses().map(|address| address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.66", "192.0.2.77"]);
+}
+
+#[test]
 fn sloppy_answers_are_understood() {
-    check(
-        "m=audio_4000_RTP/AVPF_0",
-        Ok("0 PCMU/8000 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"),
-    );
+    check("m=audio_4000_RTP/AVPF_0", Ok("0 PCMU/8000 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"));
     check(
         "m=video_0_RTP/AVP_34 m=audio_4000_RTP/AVP_0",
         Ok("0 PCMU/8000 to 198.51.100.7:4000 rtcp 198.51.100.7:4001 sendrecv"),
     );
-    check(
-        "m=audio_65535_RTP/AVP_0",
-        Ok("0 PCMU/8000 to 198.51.100.7:65535 rtcp - sendrecv"),
-    );
+    check("m=audio_65535_RTP/AVP_0", Ok("0 PCMU/8000 to 198.51.100.7:65535 rtcp - sendrecv"));
 }
 
 #[test]
@@ -107,17 +98,9 @@ fn a_codec_that_needs_no_transcoding_wins_over_the_answerers_first() {
     local.prefer = vec!["opus".into(), "pcma".into()];
     let mut ours = OfferAnswer::new(1);
     ours.make_offer(&local).unwrap();
-    let agreed = ours
-        .receive_answer(&remote("m=audio_4000_RTP/AVP_0_8"))
-        .unwrap()
-        .audio
-        .unwrap();
+    let agreed = ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0_8")).unwrap().audio.unwrap();
     assert_eq!(agreed.send.encoding, "PCMA");
-    assert_eq!(
-        agreed.receive.len(),
-        3,
-        "the peer may still send any that we offered"
-    );
+    assert_eq!(agreed.receive.len(), 3, "the peer may still send any that we offered");
 }
 
 #[test]
@@ -129,11 +112,7 @@ fn events_go_out_with_the_clock_of_the_codec() {
             "m=audio_4000_RTP/AVP_{codecs} a=rtpmap:96_opus/48000/2 a=rtpmap:97_telephone-event/8000 a=rtpmap:98_telephone-event/48000"
         );
         let audio = ours.receive_answer(&remote(&lines)).unwrap().audio.unwrap();
-        let received: Vec<u8> = audio
-            .receive_events
-            .iter()
-            .map(|format| format.payload_type)
-            .collect();
+        let received: Vec<u8> = audio.receive_events.iter().map(|format| format.payload_type).collect();
         assert_eq!(received, [110, 101], "ours");
         audio.send_events.map(|format| format.payload_type)
     };
@@ -150,10 +129,7 @@ fn a_later_answer_to_the_same_offer_is_taken_and_forks_have_one_state_each() {
     let mut fork = first.clone();
     first.receive_answer(&remote("m=audio_4000_RTP/AVP_0")).unwrap();
     let agreed = first.receive_answer(&remote("m=audio_5000_RTP/AVP_8")).unwrap();
-    assert_eq!(
-        show(&agreed),
-        "8 PCMA/8000 to 198.51.100.7:5000 rtcp 198.51.100.7:5001 sendrecv"
-    );
+    assert_eq!(show(&agreed), "8 PCMA/8000 to 198.51.100.7:5000 rtcp 198.51.100.7:5001 sendrecv");
     assert!(fork.awaits_answer());
     fork.receive_answer(&remote("m=audio_6000_RTP/AVP_8")).unwrap();
     assert_eq!(first.agreed(), Some(&agreed));
@@ -162,41 +138,21 @@ fn a_later_answer_to_the_same_offer_is_taken_and_forks_have_one_state_each() {
 #[test]
 fn extra_lines_stand_between_c_and_t_in_order() {
     let mut local = local();
-    local.extra_lines = ["b=AS:3000", "a=x:1", "b=TIAS:1"]
-        .map(|line| ExtraLine::new(line).unwrap())
-        .to_vec();
+    local.extra_lines = ["b=AS:3000", "a=x:1", "b=TIAS:1"].map(|line| ExtraLine::new(line).unwrap()).to_vec();
     let offer = OfferAnswer::new(1).make_offer(&local).unwrap().to_string();
-    assert!(
-        offer.contains("c=IN IP4 203.0.113.5\r\nb=AS:3000\r\na=x:1\r\nb=TIAS:1\r\nt=0 0\r\n"),
-        "{offer}"
-    );
+    assert!(offer.contains("c=IN IP4 203.0.113.5\r\nb=AS:3000\r\na=x:1\r\nb=TIAS:1\r\nt=0 0\r\n"), "{offer}");
 }
 
 #[test]
 fn rtcp_ports_are_told_and_multiplexing_needs_both() {
-    let mut local = LocalMedia {
-        rtcp_port: 20000,
-        rtcp_mux: true,
-        ..local()
-    };
+    let mut local = LocalMedia { rtcp_port: 20000, rtcp_mux: true, ..local() };
     let mut ours = OfferAnswer::new(1);
     let offer = ours.make_offer(&local).unwrap().to_string();
     assert!(offer.contains("a=rtcp:20000\r\na=rtcp-mux\r\n"), "{offer}");
-    let both = ours
-        .receive_answer(&remote("m=audio_4000_RTP/AVP_0 a=rtcp-mux"))
-        .unwrap()
-        .audio
-        .unwrap();
+    let both = ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0 a=rtcp-mux")).unwrap().audio.unwrap();
     assert_eq!((both.rtcp_mux, both.remote_rtcp), (true, both.remote_rtp));
-    let one = ours
-        .receive_answer(&remote("m=audio_4000_RTP/AVP_0 a=rtcp:4009"))
-        .unwrap()
-        .audio
-        .unwrap();
-    assert_eq!(
-        (one.rtcp_mux, one.remote_rtcp),
-        (false, "198.51.100.7:4009".parse().ok())
-    );
+    let one = ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0 a=rtcp:4009")).unwrap().audio.unwrap();
+    assert_eq!((one.rtcp_mux, one.remote_rtcp), (false, "198.51.100.7:4009".parse().ok()));
     local.rtcp_mux = false;
     let mut without = OfferAnswer::new(1);
     without.make_offer(&local).unwrap();
@@ -215,11 +171,7 @@ fn the_packet_length_is_what_the_peer_wants_within_reason() {
     let ptime = |lines: &str| {
         let mut ours = OfferAnswer::new(1);
         ours.make_offer(&local()).unwrap();
-        ours.receive_answer(&remote(&format!("m=audio_4000_RTP/AVP_0 {lines}")))
-            .unwrap()
-            .audio
-            .unwrap()
-            .ptime
+        ours.receive_answer(&remote(&format!("m=audio_4000_RTP/AVP_0 {lines}"))).unwrap().audio.unwrap().ptime
     };
     assert_eq!(ptime(""), 20);
     assert_eq!(ptime("a=ptime:30"), 30);

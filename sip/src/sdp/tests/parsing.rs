@@ -10,12 +10,7 @@ fn check(text: &[u8], want: &str) {
         Session::parse(text).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text)));
     let printed = printed.to_string();
     let rest = printed.split_once("t=0 0\r\n").expect("t= is always written").1;
-    assert_eq!(
-        rest,
-        want.replace('|', "\r\n"),
-        "{}",
-        String::from_utf8_lossy(text)
-    );
+    assert_eq!(rest, want.replace('|', "\r\n"), "{}", String::from_utf8_lossy(text));
 }
 
 fn check_body(lines: &str, want: &str) {
@@ -58,11 +53,7 @@ fn an_m_line_may_have_lost_its_formats() {
         "m=audio 9 UDP/TLS/RTP/SAVPF \nm=video 0 RTP/AVP 96\r\n",
         "m=audio 9 UDP/TLS/RTP/SAVPF 0|m=video 0 RTP/AVP 96|",
     );
-    assert!(
-        parse(&format!("{HEAD}m=audio 9 RTP/AVP\r\n")).media[0]
-            .formats
-            .is_empty()
-    );
+    assert!(parse(&format!("{HEAD}m=audio 9 RTP/AVP\r\n")).media[0].formats.is_empty());
 }
 
 #[test]
@@ -87,22 +78,11 @@ fn media_attributes_find_their_fields() {
         "{HEAD}a=sendonly\r\nm=audio 9 RTP/AVP 0\r\nc=IN IP4 233.252.0.1/127\r\na=ptime:30.0\r\na=maxptime:60\r\na=rtcp:99 IN IP6 2001:db8::1\r\na=rtcp-mux\r\n\
          m=video 10/2 RTP/AVP 34\r\nc=IN IP6 fe80::1%eth0\r\na=RecvOnly\r\na=mid:1\r\n"
     ));
-    let [audio, video] = &session.media[..] else {
-        panic!("two lines")
-    };
+    let [audio, video] = &session.media[..] else { panic!("two lines") };
     assert_eq!(session.direction_of(audio), Direction::SendOnly);
     assert_eq!(session.direction_of(video), Direction::RecvOnly);
-    assert_eq!(
-        (audio.ptime, audio.max_ptime, audio.rtcp_mux),
-        (Some(30), Some(60), true)
-    );
-    assert_eq!(
-        audio.rtcp,
-        Some(Rtcp {
-            port: 99,
-            address: Some("2001:db8::1".into())
-        })
-    );
+    assert_eq!((audio.ptime, audio.max_ptime, audio.rtcp_mux), (Some(30), Some(60), true));
+    assert_eq!(audio.rtcp, Some(Rtcp { port: 99, address: Some("2001:db8::1".into()) }));
     assert_eq!(session.connection_of(audio), Some("233.252.0.1"));
     assert_eq!(session.connection_of(video), Some("fe80::1"));
     assert_eq!((video.port, video.attribute("mid")), (10, Some("1")));
@@ -113,10 +93,7 @@ fn limits_are_named() {
     let many = format!("{HEAD}{}", "m=audio 9 RTP/AVP 0\r\n".repeat(MAX_MEDIA + 1));
     assert_eq!(Session::parse(many.as_bytes()), Err(SdpError::TooManyMedia(33)));
     assert_eq!(parse(&many[..many.len() - 21]).media.len(), MAX_MEDIA);
-    assert_eq!(
-        Session::parse(&vec![b'a'; MAX_BYTES + 1]),
-        Err(SdpError::TooLong(MAX_BYTES + 1))
-    );
+    assert_eq!(Session::parse(&vec![b'a'; MAX_BYTES + 1]), Err(SdpError::TooLong(MAX_BYTES + 1)));
 }
 
 #[test]
@@ -130,10 +107,7 @@ fn broken_lines_that_matter_are_errors() {
         "v=0\r\nm=audio\r\n",
         "v=0\r\nm=audio 99999 RTP/AVP 0\r\n",
     ] {
-        assert!(
-            matches!(Session::parse(text.as_bytes()), Err(SdpError::Syntax(_))),
-            "{text:?}"
-        );
+        assert!(matches!(Session::parse(text.as_bytes()), Err(SdpError::Syntax(_))), "{text:?}");
     }
 }
 
@@ -141,10 +115,7 @@ fn broken_lines_that_matter_are_errors() {
 fn no_value_can_add_a_line_to_what_we_write() {
     let mut session = parse(HEAD);
     session.origin.username = "x\r\nm=audio 1 RTP/AVP 0".into();
-    session.attributes.push(Attribute {
-        name: "\n".into(),
-        value: Some("\n".into()),
-    });
+    session.attributes.push(Attribute { name: "\n".into(), value: Some("\n".into()) });
     session.connection = Some("10.0.0.1\r\na=evil".into());
     let lines = session.to_string().lines().count();
     assert_eq!(lines, 6, "v o s c t a");

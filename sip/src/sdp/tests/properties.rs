@@ -31,16 +31,8 @@ const KINDS: [&str; 4] = ["audio", "video", "audio", "image"];
 fn their_offer(lines: usize, ports: u8, hold: u8) -> Session {
     let media: String = (0..lines)
         .map(|line| {
-            let port = if ports >> (line % 8) & 1 == 0 {
-                0
-            } else {
-                4000 + line * 2
-            };
-            format!(
-                "m={}_{port}_RTP/AVP_0_8 a={} ",
-                KINDS[line % 4],
-                DIRECTIONS[usize::from(hold)]
-            )
+            let port = if ports >> (line % 8) & 1 == 0 { 0 } else { 4000 + line * 2 };
+            format!("m={}_{port}_RTP/AVP_0_8 a={} ", KINDS[line % 4], DIRECTIONS[usize::from(hold)])
         })
         .collect();
     remote(&media)
@@ -76,11 +68,7 @@ fn without_origin(text: &str) -> String {
 
 fn run(steps: Vec<Step>) {
     let mut ours = OfferAnswer::new(1);
-    let mut watch = Watch {
-        version: 0,
-        text: String::new(),
-        kinds: Vec::new(),
-    };
+    let mut watch = Watch { version: 0, text: String::new(), kinds: Vec::new() };
     let mut lines = 0;
     for step in steps {
         match step {
@@ -97,14 +85,9 @@ fn run(steps: Vec<Step>) {
                 watch.sent(&offer);
                 lines = offer.media.len();
                 let taken = offer.media.iter().position(|media| media.port != 0).unwrap();
-                ours.receive_answer(&their_offer(lines, 1 << taken, answer_hold))
-                    .unwrap();
+                ours.receive_answer(&their_offer(lines, 1 << taken, answer_hold)).unwrap();
             }
-            Step::TheyOffer {
-                more_lines,
-                ports,
-                hold,
-            } => {
+            Step::TheyOffer { more_lines, ports, hold } => {
                 let count = (lines + usize::from(more_lines)).min(8);
                 let offer = their_offer(count, ports, hold);
                 ours.receive_offer(offer).unwrap();
@@ -114,10 +97,7 @@ fn run(steps: Vec<Step>) {
                 watch.sent(&answer);
                 lines = count;
                 assert_eq!(answer.media.len(), count);
-                assert_eq!(
-                    agreed.audio.is_some(),
-                    answer.media.iter().any(|media| media.port != 0)
-                );
+                assert_eq!(agreed.audio.is_some(), answer.media.iter().any(|media| media.port != 0));
             }
         }
     }
