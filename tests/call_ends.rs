@@ -68,7 +68,7 @@ fn a_phone_with_no_common_codec() {
 #[test]
 fn a_real_phone_refuses() {
     let mut scene = Scene::new();
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.page();
     let call = page.call("1002");
     phone.wait("CALL_INCOMING", secs(5));
@@ -203,7 +203,7 @@ fn the_page_refuses_a_caller() {
 #[test]
 fn the_page_lets_a_caller_ring() {
     let mut scene = Scene::with(kamailio::Plan::new(), house::Plan::new().set("sip.no_answer_s", "3"));
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.page();
     phone.dial("1001");
     let call = page.wait_incoming(0, secs(5)).body["callId"].as_str().unwrap().to_owned();
@@ -216,7 +216,7 @@ fn the_page_lets_a_caller_ring() {
 #[test]
 fn a_caller_hangs_up_in_the_call() {
     let mut scene = Scene::new();
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.page();
     phone.dial("1001");
     let call = page.wait_incoming(0, secs(5)).body["callId"].as_str().unwrap().to_owned();

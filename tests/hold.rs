@@ -47,7 +47,7 @@ fn the_page_holds_and_resumes() {
 fn the_phone_holds_and_resumes() {
     fairly(|| {
         let scene = Scene::new();
-        let mut phone = scene.ready_phone();
+        let phone = scene.ready_phone();
         let page = scene.page();
         let wire = scene.wiretap();
         let call = page.call("1002");

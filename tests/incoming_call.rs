@@ -11,7 +11,7 @@ use support::{fairly, secs, sipp};
 fn phone_and_page_hear_each_other() {
     fairly(|| {
         let mut scene = Scene::new();
-        let mut phone = scene.phone();
+        let phone = scene.phone();
         let page = scene.page();
         let wire = scene.wiretap();
 
@@ -39,7 +39,7 @@ fn phone_and_page_hear_each_other() {
 #[test]
 fn frames_come_in_the_order_that_the_sdk_needs() {
     let scene = Scene::new();
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.page();
     phone.dial("1001");
     page.wait_incoming(0, secs(5));
@@ -72,7 +72,7 @@ fn an_invite_without_offer_gets_one() {
 fn two_calls_one_after_the_other_are_both_heard() {
     fairly(|| {
         let scene = Scene::new();
-        let mut phone = scene.phone();
+        let phone = scene.phone();
         let page = scene.page();
         for nth in 0..2 {
             phone.dial("1001");

@@ -24,7 +24,7 @@ fn assert_nothing_left(house: &House, ports_free: f64) {
     support::wait_for("the end of every actor of a call", secs(10), || {
         let kinds = ["session", "call", "browser", "dialog", "registration", "transcoder", "generator"];
         let alive = |kind: &&str| house.metric("tandem_actors_alive", &format!("actor=\"{kind}\"")) > 0.0;
-        (!kinds.iter().any(|kind| alive(kind))).then_some(())
+        (!kinds.iter().any(alive)).then_some(())
     });
 }
 

@@ -40,7 +40,7 @@ fn page_and_phone_hear_each_other() {
 #[test]
 fn frames_come_in_the_order_that_the_sdk_needs() {
     let scene = Scene::new();
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.page();
     let call = page.call("1002");
     phone.wait("CALL_INCOMING", secs(5));

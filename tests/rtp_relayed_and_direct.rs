@@ -8,7 +8,7 @@ use support::{Media, fairly, secs};
 
 fn sound_goes(media: Media) {
     let mut scene = Scene::with_media(media);
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.page();
     let wire = scene.wiretap();
     let call = page.call("1002");

@@ -36,7 +36,7 @@ fn an_account_registers_and_calls_over_tcp() {
 #[test]
 fn a_call_to_an_account_on_tcp_comes_over_its_connection() {
     let scene = Scene::new();
-    let mut phone = scene.phone();
+    let phone = scene.phone();
     let page = scene.web.page("1001", PAGE_TONE);
     let proxy = format!("{};transport=tcp", scene.pbx.address);
     page.connect_and_wait(&scene.house, &Account { proxy, ..Account::at(&scene.pbx, "1001") });

@@ -8,6 +8,7 @@ use super::netns::Namespace;
 use super::process::{Process, Start};
 use super::{Bench, Recording, Tone, now_ms, secs, wait_for};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +19,8 @@ use std::time::Duration;
 /// A running phone. Dropped, it ends and un-registers.
 pub struct Baresip {
     process: Process,
-    control: TcpStream,
+    control: RefCell<Box<dyn Write>>,
+    _relay: Option<Process>,
     events: Arc<Mutex<Vec<Event>>>,
     folder: PathBuf,
     user: String,
@@ -118,12 +120,20 @@ impl<'a> Plan<'a> {
                 .directory(&folder)
                 .spawn();
         process.wait_for_log("binding]", secs(10));
-        let control =
-            wait_for("baresip's control port", secs(5), || TcpStream::connect((address, control_port)).ok());
+        let (reader, control, relay) = reach(bench, user, namespace, address, control_port);
         let events = Arc::new(Mutex::new(Vec::new()));
-        let (reader, heard) = (control.try_clone().unwrap(), Arc::clone(&events));
+        let heard = Arc::clone(&events);
         std::thread::spawn(move || listen(reader, &heard));
-        Baresip { process, control, events, folder, user: user.into(), port, rtp }
+        Baresip {
+            process,
+            control: RefCell::new(control),
+            _relay: relay,
+            events,
+            folder,
+            user: user.into(),
+            port,
+            rtp,
+        }
     }
 }
 
@@ -135,33 +145,33 @@ impl Baresip {
     }
 
     /// Calls a user of the domain, or a whole URI.
-    pub fn dial(&mut self, target: &str) {
+    pub fn dial(&self, target: &str) {
         let uri = if target.contains(':') { target.to_owned() } else { format!("sip:{target}@{DOMAIN}") };
         self.command("dial", &uri);
     }
 
     /// Answers the call that rings.
-    pub fn answer(&mut self) {
+    pub fn answer(&self) {
         self.command("accept", "");
     }
 
     /// Ends the call, or refuses the one that rings (486).
-    pub fn hang_up(&mut self) {
+    pub fn hang_up(&self) {
         self.command("hangup", "");
     }
 
     /// Puts the far side on hold (re-INVITE, sendonly).
-    pub fn hold(&mut self) {
+    pub fn hold(&self) {
         self.command("hold", "");
     }
 
     /// Takes it back (re-INVITE, sendrecv).
-    pub fn resume(&mut self) {
+    pub fn resume(&self) {
         self.command("resume", "");
     }
 
     /// Presses keys; each becomes a telephone-event.
-    pub fn press(&mut self, digits: &str) {
+    pub fn press(&self, digits: &str) {
         for digit in digits.chars() {
             self.command("sndcode", &digit.to_string());
             std::thread::sleep(Duration::from_millis(300));
@@ -171,9 +181,9 @@ impl Baresip {
     }
 
     /// Any command of the menu.
-    pub fn command(&mut self, command: &str, params: &str) {
+    pub fn command(&self, command: &str, params: &str) {
         let text = json!({ "command": command, "params": params, "token": command }).to_string();
-        self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).unwrap();
+        self.control.borrow_mut().write_all(format!("{}:{text},", text.len()).as_bytes()).unwrap();
     }
 
     /// What it reported so far.
@@ -218,8 +228,27 @@ impl Baresip {
     }
 }
 
+/// Connects to the control port; in a namespace a shell in there carries the bytes.
+fn reach(
+    bench: &Bench,
+    user: &str,
+    namespace: Option<&Namespace>,
+    address: &str,
+    port: u16,
+) -> (Box<dyn Read + Send>, Box<dyn Write>, Option<Process>) {
+    let Some(namespace) = namespace else {
+        let stream = wait_for("baresip's control port", secs(5), || TcpStream::connect((address, port)).ok());
+        return (Box::new(stream.try_clone().unwrap()), Box::new(stream), None);
+    };
+    let script = format!("exec 3<>/dev/tcp/{address}/{port}; cat <&3 & exec cat >&3");
+    let log = bench.path(&format!("baresip-{user}-control.log"));
+    let start = Start::new("baresip control", "bash", &log, Some(namespace)).args(["-c", &script]);
+    let (relay, input, output) = start.spawn_piped();
+    (Box::new(output), Box::new(input), Some(relay))
+}
+
 /// Reads netstrings until the phone ends.
-fn listen(mut reader: TcpStream, events: &Mutex<Vec<Event>>) {
+fn listen(mut reader: impl Read, events: &Mutex<Vec<Event>>) {
     let (mut waiting, mut part) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = reader.read(&mut part) {
         waiting.extend(&part[..count]);
