@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Floors of `actors/src`, lowest first; neighbours on one floor are strangers.
 const FLOORS: &[&[&str]] = &[
-    &["vocabulary"],
+    &["vocabulary", "udp"],
     &["rtp", "sip", "lanes"],
     &["leg", "page", "transcoder"],
     &["browser", "dialog", "registration", "call"],

@@ -8,7 +8,7 @@ use actix::{Message, Recipient};
 use crate::vocabulary::{AudioFormat, EndReason, Packet, Side, Sink};
 
 /// What a call tells a leg.
-#[derive(Debug, Clone, Message)]
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub enum LegCommand {
     /// Callee leg: start. Send the INVITE, offer to the page.

@@ -120,6 +120,19 @@ pub enum CallStatus {
 }
 
 impl CallView {
+    /// A call that the page of `login` makes.
+    pub fn outgoing(call: &PlaceCall, login: &str) -> Self {
+        Self {
+            call_id: call.call_id.clone(),
+            incoming: false,
+            caller: login.to_owned(),
+            callee: call.callee.clone(),
+            visible_name: call.visible_name.clone().unwrap_or_else(|| login.to_owned()),
+            has_audio: true,
+            has_video: false,
+        }
+    }
+
     /// A call of which nothing is known but the id that a page named.
     pub fn unknown(call_id: CallId) -> Self {
         Self {

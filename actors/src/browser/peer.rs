@@ -40,6 +40,8 @@ pub enum Output {
 pub struct Outgoing {
     /// What it carries; must have been agreed.
     pub kind: Payload,
+    /// Counts from the stream's start and never wraps; holes are losses upstream.
+    pub sequence: u64,
     /// RTP timestamp in the clock of `kind`.
     pub timestamp: u32,
     /// The marker bit: first packet after a silence.

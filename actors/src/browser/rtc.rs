@@ -78,7 +78,8 @@ pub struct Peer {
     state: State,
     /// When str0m wants to be called next.
     wake: Instant,
-    next_sequence: u64,
+    /// Where the outgoing sequence numbers start.
+    first_sequence: u64,
     /// Addresses with an answered binding request, oldest first.
     learnt: Vec<SocketAddr>,
     /// When a binding request was last answered.
@@ -239,17 +240,11 @@ impl Peer {
         if packet.payload.len() > MAX_PAYLOAD {
             return Err(SendError::TooLong(packet.payload.len()));
         }
-        let Outgoing {
-            timestamp,
-            marker,
-            payload,
-            ..
-        } = packet;
+        let Outgoing { sequence, timestamp, marker, payload, .. } = packet;
         let packet =
-            RtpWrite::new(number, self.next_sequence.into(), timestamp, now, &payload[..]).marker(marker);
+            RtpWrite::new(number, (self.first_sequence + sequence).into(), timestamp, now, &payload[..]).marker(marker);
         if let Some(stream) = self.rtc.direct_api().stream_tx(&self.ssrc) {
             stream.write_rtp(packet);
-            self.next_sequence += 1;
         }
         self.timeout(now);
         Ok(())
@@ -344,7 +339,7 @@ impl Peer {
             agreed,
             state: State::Offered,
             wake: now,
-            next_sequence: u64::from(secrets.sequence),
+            first_sequence: u64::from(secrets.sequence),
             learnt: Vec::new(),
             checked: now,
             report: Report::default(),

@@ -39,7 +39,11 @@ pub struct Call {
     order: CallOrder,
     state: State,
     wiring: Wiring,
+    /// What is plugged in now, from caller and from callee.
+    plugged: Option<(Plan, Plan)>,
     legs: Option<Begin>,
+    /// Reports that overtook [`Begin`]: legs start on their own.
+    early: Vec<LegReport>,
     transcoders: Transcoders,
     limit: Option<SpawnHandle>,
     begun: Instant,
@@ -55,6 +59,9 @@ struct Transcoders {
     deaths: u32,
 }
 
+/// What legs can have to say before the call has begun: a description, a failure.
+const MAX_EARLY: usize = 8;
+
 /// A transcoder that died is started anew once; a second death ends the call.
 const MAX_TRANSCODER_DEATHS: u32 = 1;
 
@@ -67,7 +74,9 @@ impl Call {
             order,
             state: State::default(),
             wiring: Wiring::default(),
+            plugged: None,
             legs: None,
+            early: vec![],
             transcoders: Transcoders::default(),
             limit: None,
             begun: Instant::now(),
@@ -83,6 +92,27 @@ impl Call {
         if std::mem::discriminant(&self.state) != before {
             info!(call_id = %self.order.call_id, state = ?self.state, "call");
         }
+    }
+
+    fn hear(&mut self, LegReport { side, event }: LegReport, ctx: &mut Context<Self>) {
+        let event = match event {
+            LegEvent::Rang => Event::Rang,
+            LegEvent::MediaAgreed(format) => {
+                if !self.wiring.agree(side, format) {
+                    return;
+                }
+                Event::MediaAgreed(side, format)
+            }
+            LegEvent::Answered => Event::Answered,
+            LegEvent::HoldAsked => Event::HoldAsked(side),
+            LegEvent::ResumeAsked => Event::ResumeAsked(side),
+            LegEvent::Held => Event::Held,
+            LegEvent::Resumed => Event::Resumed,
+            LegEvent::Refused => Event::Refused,
+            LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
+            LegEvent::Ended(why) => Event::LegEnded(why),
+        };
+        self.step(event, ctx);
     }
 
     fn perform(&mut self, action: Action, ctx: &mut Context<Self>) {
@@ -109,11 +139,15 @@ impl Call {
         }
     }
 
-    /// Wires both directions, sinks first.
+    /// Wires both directions, sinks first; leaves alone what is wired like that already.
     fn connect(&mut self, ctx: &mut Context<Self>) {
+        let (Some(there), Some(back)) = (self.wiring.plan(Side::Caller), self.wiring.plan(Side::Callee)) else { return };
+        if self.plugged.replace((there, back)) == Some((there, back)) {
+            return;
+        }
         self.transcoders.running.clear();
-        for from in [Side::Caller, Side::Callee] {
-            let (Some(plan), Some(legs)) = (self.wiring.plan(from), &self.legs) else { return };
+        for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
+            let Some(legs) = &self.legs else { return };
             let target = Sink::new(&leg(legs, from.other()).packets);
             let sink = match plan {
                 Plan::Forward(codec) => {
@@ -155,6 +189,7 @@ impl Call {
         self.tell(Side::Caller, LegCommand::Plug(None));
         self.tell(Side::Callee, LegCommand::Plug(None));
         self.transcoders.running.clear();
+        self.plugged = None;
     }
 
     /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.
@@ -206,33 +241,22 @@ impl Handler<Begin> for Call {
     fn handle(&mut self, legs: Begin, ctx: &mut Self::Context) {
         self.legs = Some(legs);
         self.step(Event::Begun, ctx);
+        for report in std::mem::take(&mut self.early) {
+            self.hear(report, ctx);
+        }
     }
 }
 
 impl Handler<LegReport> for Call {
     type Result = ();
-    fn handle(&mut self, LegReport { side, event }: LegReport, ctx: &mut Self::Context) {
-        let event = match event {
-            LegEvent::Rang => Event::Rang,
-            LegEvent::MediaAgreed(format) => {
-                if !self.wiring.agree(side, format) {
-                    return;
-                }
-                Event::MediaAgreed(side, format)
-            }
-            LegEvent::Answered => Event::Answered,
-            LegEvent::HoldAsked => Event::HoldAsked(side),
-            LegEvent::ResumeAsked => Event::ResumeAsked(side),
-            LegEvent::Held => Event::Held,
-            LegEvent::Resumed => Event::Resumed,
-            LegEvent::Refused => Event::Refused,
-            LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
-            LegEvent::Ended(why) => Event::LegEnded(why),
-        };
-        self.step(event, ctx);
+    fn handle(&mut self, report: LegReport, ctx: &mut Self::Context) {
+        if self.legs.is_some() {
+            self.hear(report, ctx);
+        } else if self.early.len() < MAX_EARLY {
+            self.early.push(report);
+        }
     }
 }
-
 impl Handler<HangUp> for Call {
     type Result = ();
     fn handle(&mut self, HangUp(why): HangUp, ctx: &mut Self::Context) {
@@ -251,6 +275,7 @@ impl Handler<TranscoderGone> for Call {
         if self.transcoders.deaths > MAX_TRANSCODER_DEATHS {
             self.step(Event::HangUpAsked(EndReason::new(None, Cause::Internal)), ctx);
         } else {
+            self.plugged = None;
             self.connect(ctx);
         }
     }

@@ -1,119 +1,66 @@
-//! Which addresses of this machine pages can reach. The only file that imports if-addrs.
-
+//! Our addresses for WebRTC: those that sockets bind, and those that pages are told. The only file that imports if-addrs.
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+
+use crate::vocabulary::MediaSettings;
 
 /// An address where a page can reach us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalAddress {
-    /// Where our socket is bound. Never leaves the machine.
+    /// Where our socket is bound. Never leaves the machine, unless it is the advertised one.
     pub bound: SocketAddr,
     /// What stands in our descriptions: the same, or the outside of a 1:1 NAT.
     pub advertised: SocketAddr,
 }
 
-/// Most addresses bound by one lane. Each costs a socket, and a candidate that every page checks.
-const MAX_ADDRESSES: usize = 16;
-
-/// The addresses to bind: `asked`, or the machine's; of the family of `advertised`, if there is one.
-pub(super) fn to_bind(asked: &[IpAddr], advertised: Option<IpAddr>) -> io::Result<Vec<IpAddr>> {
-    let needs_list = asked.is_empty() || asked.iter().any(IpAddr::is_unspecified);
-    let machine = if needs_list { machine()? } else { Vec::new() };
-    Ok(choose(asked, advertised, &machine))
+/// The IP addresses to bind: those of the settings, else those of the machine.
+pub fn to_bind(settings: &MediaSettings) -> io::Result<Vec<IpAddr>> {
+    if !settings.webrtc_addresses.is_empty() {
+        return Ok(settings.webrtc_addresses.clone());
+    }
+    let found = if_addrs::get_if_addrs()?.into_iter().map(|interface| interface.ip());
+    Ok(usable(found.collect()))
 }
 
-fn machine() -> io::Result<Vec<IpAddr>> {
-    let interfaces = if_addrs::get_if_addrs()?;
-    Ok(interfaces
-        .into_iter()
-        .filter(|interface| interface.is_oper_up())
-        .map(|interface| interface.ip())
-        .collect())
+/// Loopback serves only where there is nothing else; IPv6 link-local addresses mean nothing without their interface.
+fn usable(found: Vec<IpAddr>) -> Vec<IpAddr> {
+    let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let (loopback, mut others): (Vec<IpAddr>, Vec<IpAddr>) =
+        found.into_iter().filter(|ip| !link_local(ip)).partition(IpAddr::is_loopback);
+    others.sort_by_key(IpAddr::is_ipv6); // IPv4 first: pages try candidates in order
+    others.dedup();
+    if others.is_empty() { loopback } else { others }
 }
 
-/// IPv4 first, each once. Loopback only if it is asked for by name or there is nothing else; link-local never, as
-/// it needs a scope that no candidate carries.
-fn choose(asked: &[IpAddr], advertised: Option<IpAddr>, machine: &[IpAddr]) -> Vec<IpAddr> {
-    let reachable = |address: &&IpAddr| !address.is_loopback() && !is_link_local(address);
-    let mut listed: Vec<IpAddr> = machine.iter().filter(reachable).copied().collect();
-    if listed.is_empty() {
-        listed = machine
-            .iter()
-            .filter(|address| address.is_loopback())
-            .copied()
-            .collect();
-    }
-    let mut chosen = if asked.is_empty() {
-        listed.clone()
-    } else {
-        Vec::new()
-    };
-    for address in asked {
-        if address.is_unspecified() {
-            chosen.extend(listed.iter().filter(|known| known.is_ipv4() == address.is_ipv4()));
-        } else {
-            chosen.push(*address);
-        }
-    }
-    if let Some(advertised) = advertised {
-        chosen.retain(|address| address.is_ipv4() == advertised.is_ipv4());
-    }
-    chosen.sort_by_key(IpAddr::is_ipv6);
-    let mut seen = Vec::with_capacity(chosen.len());
-    chosen.retain(|address| !seen.contains(address) && (seen.push(*address), true).1);
-    chosen.truncate(MAX_ADDRESSES);
-    chosen
-}
-
-fn is_link_local(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
+/// What pages are told of a bound address. An advertised address stands for every bound one of its family.
+pub fn told(bound: SocketAddr, advertised: Option<IpAddr>) -> LocalAddress {
+    let same_family = advertised.filter(|ip| ip.is_ipv4() == bound.is_ipv4());
+    let ip = same_family.unwrap_or(bound.ip());
+    LocalAddress { bound, advertised: SocketAddr::new(ip, bound.port()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn addresses_are_chosen_so_that_pages_reach_them() {
-        let check = |asked: &[&str], advertised: Option<&str>, machine: &[&str], expected: &[&str]| {
-            let ips = |texts: &[&str]| {
-                texts
-                    .iter()
-                    .map(|text| text.parse().unwrap())
-                    .collect::<Vec<IpAddr>>()
-            };
-            let chosen = choose(
-                &ips(asked),
-                advertised.map(|text| text.parse().unwrap()),
-                &ips(machine),
-            );
-            assert_eq!(chosen, ips(expected), "{asked:?} {advertised:?} {machine:?}");
-        };
-        let machine = [
-            "127.0.0.1",
-            "::1",
-            "fd00::2",
-            "fe80::1",
-            "192.0.2.2",
-            "169.254.3.4",
-            "192.0.2.2",
-        ];
-        check(&[], None, &machine, &["192.0.2.2", "fd00::2"]);
-        check(&["0.0.0.0"], None, &machine, &["192.0.2.2"]);
-        check(&["::", "0.0.0.0"], None, &machine, &["192.0.2.2", "fd00::2"]);
-        check(&["127.0.0.1"], None, &machine, &["127.0.0.1"]);
-        check(&[], None, &["127.0.0.1", "::1"], &["127.0.0.1", "::1"]);
-        check(&[], Some("198.51.100.7"), &machine, &["192.0.2.2"]);
-        check(&["192.0.2.9"], None, &[], &["192.0.2.9"]);
-        check(&[], None, &[], &[]);
+    fn check(found: &[&str], used: &[&str]) {
+        let found = found.iter().map(|ip| ip.parse().unwrap()).collect();
+        let names: Vec<String> = usable(found).iter().map(IpAddr::to_string).collect();
+        assert_eq!(names, used);
     }
 
     #[test]
-    fn more_addresses_than_a_page_can_check_are_cut() {
-        let machine: Vec<IpAddr> = (1..100).map(|last| IpAddr::from([10, 0, 0, last])).collect();
-        assert_eq!(choose(&[], None, &machine).len(), MAX_ADDRESSES);
+    fn loopback_serves_only_where_there_is_nothing_else() {
+        check(&["127.0.0.1", "10.0.0.5", "fe80::1", "2001:db8::5", "::1"], &["10.0.0.5", "2001:db8::5"]);
+        check(&["127.0.0.1", "::1"], &["127.0.0.1", "::1"]);
+    }
+
+    #[test]
+    fn an_advertised_address_replaces_the_bound_one_of_its_family() {
+        let bound = "10.0.0.5:30000".parse().unwrap();
+        let outside = "203.0.113.5".parse().unwrap();
+        assert_eq!(told(bound, Some(outside)).advertised.to_string(), "203.0.113.5:30000");
+        assert_eq!(told("[2001:db8::5]:30000".parse().unwrap(), Some(outside)).advertised.to_string(), "[2001:db8::5]:30000");
+        assert_eq!(told(bound, None).advertised, bound);
     }
 }

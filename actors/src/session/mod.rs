@@ -4,7 +4,7 @@
 //! and that a page which does not read is gone.
 use std::collections::HashMap;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -89,7 +89,8 @@ impl Session {
     }
 
     fn place_call(&mut self, call: PlaceCall, ctx: &mut Context<Self>) {
-        let view = self.view(&call);
+        let login = self.order.account.as_ref().map_or("", |account| &account.login);
+        let view = CallView::outgoing(&call, login);
         if self.calls.contains_key(&call.call_id) {
             let info = "callId: in use".to_owned(); // the first call goes on
             return self.tell(ToPage::Refused { call_id: call.call_id, info }, ctx);
@@ -103,19 +104,6 @@ impl Session {
         self.tell(ToPage::CallStatus(view, CallStatus::Trying), ctx);
         if let Some(owner) = self.order.owner.upgrade() {
             owner.do_send(SessionEvent::CallWanted(self.order.id, call));
-        }
-    }
-
-    fn view(&self, call: &PlaceCall) -> CallView {
-        let caller = self.order.account.as_ref().map(|account| account.login.clone()).unwrap_or_default();
-        CallView {
-            call_id: call.call_id.clone(),
-            incoming: false,
-            visible_name: call.visible_name.clone().unwrap_or_else(|| caller.clone()),
-            caller,
-            callee: call.callee.clone(),
-            has_audio: true,
-            has_video: false,
         }
     }
 

@@ -2,10 +2,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix::{Message, Recipient};
+use actix::{Message, MessageResponse, Recipient};
 use sip::message::{HostPort, Request, Response, Uri};
-use sip::transaction::{Flow, ServerKey};
-use sip::transport::Transport;
+use sip::transaction::ServerKey;
+use sip::transport::{Flow, Transport};
 
 /// Names one request of ours from its sending to its last response; unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,7 +64,8 @@ pub struct SendRequest {
     pub owner: actix::WeakRecipient<SipEvent>,
 }
 
-/// Cancels an INVITE of ours (RFC 3261 §9.1); waits for a provisional response if none has come.
+/// Cancels an INVITE of ours (RFC 3261 §9.1); waits for a provisional response if none has come. The INVITE still ends by a
+/// response or a failure.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CancelRequest(pub RequestId);
@@ -97,6 +98,8 @@ pub struct JoinDialog {
     pub dialog: DialogKey,
     /// Who serves it.
     pub owner: actix::WeakRecipient<SipEvent>,
+    /// The INVITE from outside that makes the dialog: its CANCEL goes to the owner too, also one that came before.
+    pub invite: Option<ServerKey>,
 }
 
 /// The dialog is over: further requests get 481.
@@ -157,8 +160,38 @@ pub enum SipEvent {
     Cancelled(ServerKey),
 }
 
-/// The consumer of requests outside dialogs.
-pub type RequestConsumer = Recipient<IncomingRequest>;
+/// Names the consumer of requests outside dialogs. Until then they hear 503.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Serve(pub Recipient<IncomingRequest>);
+
+/// Asks where the endpoint listens: UDP and TCP alike, real ports included.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<SocketAddr>")]
+pub struct Listening;
+
+/// Asks what is under way.
+#[derive(Debug, Message)]
+#[rtype(result = "Usage")]
+pub struct UsageNow;
+
+/// What is under way in an endpoint: all zero when nothing is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, MessageResponse)]
+pub struct Usage {
+    /// Transactions of requests that we sent.
+    pub client_transactions: usize,
+    /// Transactions of requests that came.
+    pub server_transactions: usize,
+    /// Dialogs that have an owner.
+    pub dialogs: usize,
+    /// TCP connections, theirs and ours.
+    pub connections: usize,
+}
+
+/// Closes all sockets and connections; what is under way is forgotten.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Close;
 
 impl RequestId {
     /// The next one.

@@ -1,7 +1,7 @@
 //! Who is where: sessions by id and by the Contact that their PBX knows, calls by id. Pure.
 use std::collections::HashMap;
 
-use crate::vocabulary::{CallId, SessionId};
+use crate::vocabulary::{Account, CallId, SessionId};
 
 /// The book. `S` and `C` are what reaches a session and a call.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub struct Entry<S> {
     pub session: S,
     /// User part of its Contact at the PBX: a random word, ours alone.
     pub contact: String,
-    /// User part of its address of record, for a PBX that sends calls without a registration.
-    pub login: Option<String>,
+    /// Its account. The login finds it too, for a PBX that sends calls without a registration.
+    pub account: Option<Account>,
 }
 
 /// Why the book takes no more.
@@ -83,7 +83,7 @@ impl<S, C> Book<S, C> {
         if let Some(id) = self.by_contact.get(user) {
             return Some(*id);
         }
-        let mut found = self.sessions.iter().filter(|(_, entry)| entry.login.as_deref() == Some(user));
+        let mut found = self.sessions.iter().filter(|(_, entry)| !user.is_empty() && entry.login() == user);
         match (found.next(), found.next()) {
             (Some((id, _)), None) => Some(*id),
             _ => None,
@@ -116,6 +116,13 @@ impl<S, C> Book<S, C> {
     }
 }
 
+impl<S> Entry<S> {
+    /// User part of the account's address of record; empty without an account.
+    pub fn login(&self) -> &str {
+        self.account.as_ref().map_or("", |account| &account.login)
+    }
+}
+
 impl<S, C> Default for Book<S, C> {
     fn default() -> Self {
         Self::new()
@@ -125,13 +132,23 @@ impl<S, C> Default for Book<S, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::Secret;
 
     fn book(logins: &[&str]) -> Book<(), ()> {
         let mut book = Book::new();
         for login in logins {
             let id = book.next_session_id().unwrap();
+            let account = Account {
+                login: (*login).to_owned(),
+                auth_name: (*login).to_owned(),
+                password: Secret::default(),
+                domain: "example.org".to_owned(),
+                outbound_proxy: None,
+                port: None,
+                register: true,
+            };
             let contact = format!("c{}", id.0);
-            book.add_session(id, Entry { session: (), contact, login: Some((*login).to_owned()) });
+            book.add_session(id, Entry { session: (), contact, account: Some(account) });
         }
         book
     }

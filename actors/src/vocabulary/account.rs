@@ -1,9 +1,6 @@
 //! A user's SIP account as the page names it, checked at the door.
-use std::fmt;
-
-/// A text that no log, error or debug print may show.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
+use sip::auth::Secret;
+use sip::message::{HostPort, InvalidField, SipUri};
 
 /// The SIP account that a page brings: who the user is at which PBX.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,24 +31,6 @@ pub struct FieldError {
     pub problem: String,
 }
 
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 impl FieldError {
     /// `field` has `problem`.
     pub fn new(field: &'static str, problem: impl Into<String>) -> Self {
@@ -65,16 +44,43 @@ impl Account {
     pub fn check(&self) -> Result<(), FieldError> {
         word("sipLogin", &self.login)?;
         word("sipAuthenticationName", &self.auth_name)?;
-        host("sipDomain", &self.domain)?;
-        if let Some(proxy) = &self.outbound_proxy {
-            host("sipOutboundProxy", proxy)?;
-        }
+        self.address_of_record()?;
+        self.next_hop()?;
         printable("sipPassword", self.password.reveal())
+    }
+
+    /// The address of record: who the user is (RFC 3261 §10).
+    pub fn address_of_record(&self) -> Result<SipUri, FieldError> {
+        let domain = host_port("sipDomain", &self.domain)?;
+        Ok(SipUri::new(domain.host).with_user(&self.login)?)
+    }
+
+    /// Where requests of this account go first: the outbound proxy if the page names one, else the domain.
+    pub fn next_hop(&self) -> Result<SipUri, FieldError> {
+        let (field, text) = match &self.outbound_proxy {
+            Some(proxy) => ("sipOutboundProxy", proxy),
+            None => ("sipDomain", &self.domain),
+        };
+        let named = host_port(field, text)?;
+        Ok(SipUri::new(named.host).with_port(named.port.or(self.port)))
+    }
+
+    /// The Route of requests that must pass an outbound proxy other than the domain itself.
+    pub fn route(&self) -> Result<Option<SipUri>, FieldError> {
+        let next_hop = self.next_hop()?;
+        let at_home = next_hop.host() == self.address_of_record()?.host();
+        Ok((!at_home).then_some(next_hop))
     }
 
     /// `login@domain`, the address of record, for logs and comparisons.
     pub fn address(&self) -> String {
         format!("{}@{}", self.login, self.domain.to_ascii_lowercase())
+    }
+}
+
+impl From<InvalidField> for FieldError {
+    fn from(error: InvalidField) -> Self {
+        Self::new(error.field, error.problem)
     }
 }
 
@@ -104,13 +110,13 @@ fn word(field: &'static str, text: &str) -> Result<(), FieldError> {
     }
 }
 
-/// A host name, an IPv4 address or a bracketed IPv6 address, with an optional port.
-fn host(field: &'static str, text: &str) -> Result<(), FieldError> {
+/// A host name, an IPv4 address or an IPv6 address, with an optional port.
+fn host_port(field: &'static str, text: &str) -> Result<HostPort, FieldError> {
     word(field, text)?;
-    let bad = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'));
-    match text.chars().find(bad) {
-        Some(c) => Err(FieldError::new(field, format!("has {c:?}"))),
-        None => Ok(()),
+    let bare_v6 = || text.parse().map(|ip: std::net::Ipv6Addr| HostPort::from(std::net::SocketAddr::from((ip, 0))));
+    match text.parse().ok().or_else(|| bare_v6().ok()) {
+        Some(HostPort { host, port }) => Ok(HostPort { host, port: port.filter(|port| *port != 0) }),
+        None => Err(FieldError::new(field, "is neither a host name nor an address")),
     }
 }
 
@@ -148,6 +154,17 @@ mod tests {
         check(|a| a.outbound_proxy = Some("p q".into()), Some("sipOutboundProxy"));
         check(|a| a.password = Secret::new("a\nb"), Some("sipPassword"));
         check(|a| a.login = "x".repeat(129), Some("sipLogin"));
+    }
+
+    #[test]
+    fn requests_go_to_the_outbound_proxy_or_the_domain_at_the_accounts_port() {
+        let mut account = Account { port: Some(5070), ..account() };
+        assert_eq!(account.address_of_record().unwrap().to_string(), "sip:1001@pbx.example.org");
+        assert_eq!(account.next_hop().unwrap().to_string(), "sip:pbx.example.org:5070");
+        account.outbound_proxy = Some("10.0.0.1:5080".into());
+        assert_eq!(account.next_hop().unwrap().to_string(), "sip:10.0.0.1:5080");
+        account.outbound_proxy = Some("2001:db8::1".into());
+        assert_eq!(account.next_hop().unwrap().to_string(), "sip:[2001:db8::1]:5070");
     }
 
     #[test]

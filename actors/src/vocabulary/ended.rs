@@ -43,6 +43,8 @@ pub enum Cause {
     Unreachable,
     /// Any other refusal by the far side.
     Refused,
+    /// What the page asked for cannot be sent: a bad callee, a bad SDP line.
+    BadRequest,
     /// The browser's UDP path never came up, or was lost.
     IceFailed,
     /// The DTLS handshake with the browser failed.
@@ -88,6 +90,11 @@ impl EndReason {
         }
     }
 
+    /// Whether something failed, in contrast to an end that a person wanted or must expect.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.cause.class(), Class::Peer | Class::Network | Class::House)
+    }
+
     /// The same end with words for a person.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -102,6 +109,7 @@ impl EndReason {
             Cause::Cancelled => 487,
             Cause::NoAnswer | Cause::SessionClosed => 480,
             Cause::NotFound => 404,
+            Cause::BadRequest => 400,
             Cause::Forbidden | Cause::Refused => 403,
             Cause::NoCommonCodec | Cause::BadDescription => 488,
             Cause::SignallingTimeout => 408,
@@ -142,6 +150,7 @@ impl Cause {
             Self::SignallingTimeout => "signalling_timeout",
             Self::Unreachable => "unreachable",
             Self::Refused => "refused",
+            Self::BadRequest => "bad_request",
             Self::IceFailed => "ice_failed",
             Self::DtlsFailed => "dtls_failed",
             Self::SessionClosed => "session_closed",
@@ -155,7 +164,7 @@ impl Cause {
     pub fn class(self) -> Class {
         match self {
             Self::HangUp | Self::Cancelled => Class::Normal,
-            Self::Busy | Self::Declined | Self::NoAnswer | Self::NotFound | Self::SessionClosed => Class::User,
+            Self::Busy | Self::Declined | Self::NoAnswer | Self::NotFound | Self::SessionClosed | Self::BadRequest => Class::User,
             Self::Forbidden | Self::NoCommonCodec | Self::BadDescription | Self::Refused => Class::Peer,
             Self::SignallingTimeout | Self::Unreachable | Self::IceFailed | Self::DtlsFailed => Class::Network,
             Self::Overload | Self::Shutdown | Self::Internal => Class::House,

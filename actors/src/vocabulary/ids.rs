@@ -32,7 +32,7 @@ impl CallId {
 
     /// A fresh id for a call that comes in: 128 random bits in hex.
     pub fn random() -> Self {
-        Self(crate::vocabulary::ids::random_hex::<16>().into())
+        Self(random_hex::<16>().into())
     }
 
     /// The id as the page knows it.

@@ -77,6 +77,15 @@ impl Sink {
     }
 }
 
+/// Two sinks are the same if they lead to the same mailbox.
+impl PartialEq for Sink {
+    fn eq(&self, other: &Self) -> bool {
+        self.to.upgrade() == other.to.upgrade()
+    }
+}
+
+impl Eq for Sink {}
+
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sink")

@@ -110,6 +110,12 @@ impl Meters {
         Alive::new(self.transcoders_active.with_label_values(&[from, to]))
     }
 
+    /// Whether any session, call, leg or registration is left.
+    pub fn busy(&self) -> bool {
+        let kinds = ["session", "call", "browser", "dialog", "registration"];
+        kinds.iter().any(|kind| self.actors_alive.with_label_values(&[kind]).get() > 0)
+    }
+
     /// Everything in Prometheus' text format.
     pub fn text(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).expect("all metrics have names and labels")

@@ -61,6 +61,16 @@ pub struct MediaSettings {
     pub hold_music_file: Option<PathBuf>,
 }
 
+impl MediaSettings {
+    /// What the browser leg speaks, by preference: Opus first, for its error correction and its band; then what
+    /// browsers know beside it.
+    pub fn browser_codecs(&self) -> Vec<CodecId> {
+        let mut codecs = vec![CodecId::Opus, CodecId::Pcmu, CodecId::Pcma];
+        codecs.retain(|codec| self.audio_codecs.contains(codec));
+        codecs
+    }
+}
+
 /// When the browser's offer is answered (design: "one offer, one answer").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerTiming {

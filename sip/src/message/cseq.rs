@@ -32,10 +32,7 @@ impl FromStr for CSeq {
         if method.len() == scanner.rest.len() {
             return Err(Malformed("CSeq"));
         }
-        Ok(Self {
-            number,
-            method: method.parse().map_err(|_| Malformed("CSeq method"))?,
-        })
+        Ok(Self { number, method: method.parse().map_err(|_| Malformed("CSeq method"))? })
     }
 }
 
@@ -53,16 +50,7 @@ mod tests {
     fn a_cseq_is_a_number_of_32_bits_and_a_method() {
         assert_eq!("0009   INVITE".parse(), Ok(CSeq::new(9, Method::Invite)));
         assert_eq!("4294967295 ACK".parse(), Ok(CSeq::new(u32::MAX, Method::Ack)));
-        for bad in [
-            "4294967296 ACK",
-            "-1 ACK",
-            "1",
-            "1INVITE",
-            "1 A CK",
-            "INVITE",
-            "",
-            "ü 1",
-        ] {
+        for bad in ["4294967296 ACK", "-1 ACK", "1", "1INVITE", "1 A CK", "INVITE", "", "ü 1"] {
             assert!(bad.parse::<CSeq>().is_err(), "{bad}");
         }
     }

@@ -70,9 +70,7 @@ pub(crate) fn check(text: &str, also: &[u8], what: &'static str) -> Result<(), M
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -13,27 +13,14 @@ pub(crate) fn is_token(text: &str) -> bool {
 
 /// Refuses what could end a header line or hide in a log: control characters of any kind, line separators included.
 pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), InvalidField> {
-    if text
-        .chars()
-        .any(|c| c.is_control() || c == '\u{2028}' || c == '\u{2029}')
-    {
-        return Err(InvalidField {
-            field,
-            problem: "holds a control character",
-        });
+    if text.chars().any(|c| c.is_control() || c == '\u{2028}' || c == '\u{2029}') {
+        return Err(InvalidField { field, problem: "holds a control character" });
     }
     Ok(())
 }
 
 pub(crate) fn check_token(field: &'static str, text: &str) -> Result<(), InvalidField> {
-    if is_token(text) {
-        Ok(())
-    } else {
-        Err(InvalidField {
-            field,
-            problem: "is not a token",
-        })
-    }
+    if is_token(text) { Ok(()) } else { Err(InvalidField { field, problem: "is not a token" }) }
 }
 
 /// A decimal number that must fit `T`; leading zeros are legal (RFC 4475 3.1.1.1).
@@ -93,29 +80,17 @@ impl<'a> Scanner<'a> {
     /// Takes the longest run of bytes that `keep` likes.
     pub(crate) fn take_while(&mut self, keep: impl Fn(u8) -> bool) -> &'a str {
         // All callers stop at ASCII bytes only, so the cut is a character boundary.
-        let end = self
-            .rest
-            .bytes()
-            .position(|b| b.is_ascii() && !keep(b))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.bytes().position(|b| b.is_ascii() && !keep(b)).unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at(end);
         self.rest = rest;
         taken
     }
 
     pub(crate) fn token(&mut self, what: &'static str) -> Result<&'a str, Malformed> {
-        let end = self
-            .rest
-            .bytes()
-            .position(|b| !is_token_byte(b))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.bytes().position(|b| !is_token_byte(b)).unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at(end);
         self.rest = rest;
-        if taken.is_empty() {
-            Err(Malformed(what))
-        } else {
-            Ok(taken)
-        }
+        if taken.is_empty() { Err(Malformed(what)) } else { Ok(taken) }
     }
 
     /// Takes a quoted string with its quotes, as it stands.
@@ -151,11 +126,7 @@ pub(crate) fn unquote(text: &str) -> std::borrow::Cow<'_, str> {
     let mut plain = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
-        if c == '\\' {
-            plain.extend(chars.next())
-        } else {
-            plain.push(c)
-        }
+        if c == '\\' { plain.extend(chars.next()) } else { plain.push(c) }
     }
     plain.into()
 }

@@ -130,10 +130,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<HeaderName>().unwrap(), name);
         }
-        assert_eq!(
-            "X-Tenant".parse::<HeaderName>().unwrap(),
-            "x-tenant".parse().unwrap()
-        );
+        assert_eq!("X-Tenant".parse::<HeaderName>().unwrap(), "x-tenant".parse().unwrap());
         assert!("C ontact".parse::<HeaderName>().is_err());
         assert_eq!("C%6Fntact".parse::<HeaderName>().unwrap().as_str(), "C%6Fntact");
     }

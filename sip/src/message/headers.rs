@@ -5,7 +5,7 @@ use std::fmt;
 use super::{CSeq, HeaderName, HostPort, InvalidField, Method, NameAddr, StatusCode, Uri, Via, grammar};
 
 /// One header line: folding undone, outer blanks gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     name: HeaderName,
     value: Box<str>,
@@ -24,13 +24,19 @@ impl Header {
 
     /// For the parser, which has already made sure that no line end is inside.
     pub(crate) fn from_wire(name: HeaderName, value: &str) -> Self {
-        debug_assert!(
-            !value.contains(['\r', '\n']),
-            "the parser cuts lines before it makes headers"
-        );
-        Self {
-            name,
-            value: value.into(),
+        debug_assert!(!value.contains(['\r', '\n']), "the parser cuts lines before it makes headers");
+        Self { name, value: value.into() }
+    }
+}
+
+/// Credentials never reach a log.
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            HeaderName::Authorization | HeaderName::ProxyAuthorization => {
+                write!(f, "{}: (masked)", self.name)
+            }
+            _ => write!(f, "{}: {}", self.name, self.value),
         }
     }
 }
@@ -89,8 +95,7 @@ impl Headers {
 
     /// Adds fields of another message, all of this name, in their order and as they stand.
     pub fn copy_from(&mut self, other: &Headers, name: &HeaderName) {
-        self.0
-            .extend(other.0.iter().filter(|field| field.name == *name).cloned());
+        self.0.extend(other.0.iter().filter(|field| field.name == *name).cloned());
     }
 
     /// Replaces the first value of the topmost field of this name: the top Via, the first Route.
@@ -110,18 +115,12 @@ impl Headers {
 
     /// The value of the first field of this name, as written.
     pub fn get(&self, name: &HeaderName) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|header| header.name == *name)
-            .map(Header::value)
+        self.0.iter().find(|header| header.name == *name).map(Header::value)
     }
 
     /// The values of all fields of this name, one per line, as written.
     pub fn all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |field| field.name == *name)
-            .map(Header::value)
+        self.0.iter().filter(move |field| field.name == *name).map(Header::value)
     }
 
     /// Whether a field of this name is there.
@@ -168,21 +167,12 @@ impl Headers {
             return;
         };
         let old = &self.0[at].value;
-        let first = grammar::split_list(old, "list")
-            .ok()
-            .and_then(|parts| parts.first().map(|first| first.len()));
-        let rest = first.map_or("", |length| {
-            old.trim_start()[length..]
-                .trim_start()
-                .trim_start_matches(',')
-                .trim()
-        });
-        let parts: Vec<&str> = value
-            .as_deref()
-            .into_iter()
-            .chain(Some(rest))
-            .filter(|part| !part.is_empty())
-            .collect();
+        let first =
+            grammar::split_list(old, "list").ok().and_then(|parts| parts.first().map(|first| first.len()));
+        let rest =
+            first.map_or("", |length| old.trim_start()[length..].trim_start().trim_start_matches(',').trim());
+        let parts: Vec<&str> =
+            value.as_deref().into_iter().chain(Some(rest)).filter(|part| !part.is_empty()).collect();
         if parts.is_empty() {
             self.0.remove(at);
         } else {
@@ -193,9 +183,7 @@ impl Headers {
 
 impl fmt::Display for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|field| write!(f, "{}: {}\r\n", field.name, field.value))
+        self.0.iter().try_for_each(|field| write!(f, "{}: {}\r\n", field.name, field.value))
     }
 }
 
@@ -205,10 +193,7 @@ fn field(name: HeaderName, value: &impl HeaderValue) -> Header {
 
 fn checked(name: HeaderName, value: &str) -> Result<Header, InvalidField> {
     grammar::check_text("header value", value)?;
-    Ok(Header {
-        name,
-        value: value.trim().into(),
-    })
+    Ok(Header { name, value: value.trim().into() })
 }
 
 #[cfg(test)]
@@ -234,10 +219,7 @@ mod tests {
     fn the_first_value_of_a_list_can_be_replaced_and_removed() {
         let mut list = headers(&[("Route", "<sip:a,1>, <sip:b>"), ("Route", "<sip:c>")]);
         list.set_first(&HeaderName::Route, "<sip:z>");
-        assert_eq!(
-            list,
-            headers(&[("Route", "<sip:z>, <sip:b>"), ("Route", "<sip:c>")])
-        );
+        assert_eq!(list, headers(&[("Route", "<sip:z>, <sip:b>"), ("Route", "<sip:c>")]));
         list.remove_first(&HeaderName::Route);
         list.remove_first(&HeaderName::Route);
         assert_eq!(list, headers(&[("Route", "<sip:c>")]));
@@ -246,12 +228,15 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_masked_in_debug_output() {
+        let list = headers(&[("Authorization", "Digest response=\"abc\""), ("Subject", "x")]);
+        assert_eq!(format!("{list:?}"), "Headers([Authorization: (masked), Subject: x])");
+    }
+
+    #[test]
     fn text_cannot_add_a_line() {
         let mut list = Headers::new();
-        assert!(
-            list.push_text(HeaderName::Subject, "hello\r\nRoute: <sip:evil>")
-                .is_err()
-        );
+        assert!(list.push_text(HeaderName::Subject, "hello\r\nRoute: <sip:evil>").is_err());
         assert!(list.is_empty());
     }
 }

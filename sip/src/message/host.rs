@@ -51,14 +51,9 @@ impl FromStr for Host {
         let name = text.strip_suffix('.').unwrap_or(text);
         let legal = |label: &str| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         };
-        let numeric_top = name
-            .rsplit('.')
-            .next()
-            .is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit()));
+        let numeric_top = name.rsplit('.').next().is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit()));
         if name.len() > 253 || numeric_top || !name.split('.').all(legal) {
             return Err(HOST);
         }
@@ -87,10 +82,7 @@ pub struct HostPort {
 
 impl From<SocketAddr> for HostPort {
     fn from(address: SocketAddr) -> Self {
-        HostPort {
-            host: address.ip().into(),
-            port: Some(address.port()),
-        }
+        HostPort { host: address.ip().into(), port: Some(address.port()) }
     }
 }
 
@@ -111,10 +103,7 @@ impl FromStr for HostPort {
         if port == Some(0) {
             return Err(Malformed("port"));
         }
-        Ok(HostPort {
-            host: host.parse()?,
-            port,
-        })
+        Ok(HostPort { host: host.parse()?, port })
     }
 }
 
@@ -127,9 +116,7 @@ impl fmt::Display for HostPort {
 
 /// An IPv6 address without brackets. The old grammar allowed `:::` before an IPv4 tail (RFC 5118 4.10); it means `::`.
 pub(crate) fn v6(text: &str) -> Result<Ipv6Addr, Malformed> {
-    text.parse()
-        .or_else(|_| text.replacen(":::", "::", 1).parse())
-        .map_err(|_| HOST)
+    text.parse().or_else(|_| text.replacen(":::", "::", 1).parse()).map_err(|_| HOST)
 }
 
 const HOST: Malformed = Malformed("host");

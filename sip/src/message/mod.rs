@@ -2,24 +2,29 @@
 //!
 //! Values that come from people or JSON enter through constructors that refuse control characters and name the field
 //! ([`InvalidField`]), so no display name, user part or token can add a header line. Values that come from the network
-//! enter through `parse`.
+//! enter through [`parse`] and, for requests, [`check`].
 
 mod cseq;
 mod error;
 mod escape;
-mod grammar;
+pub(crate) mod grammar;
 mod header_name;
 mod headers;
 mod host;
 mod method;
 mod name_addr;
 mod params;
+mod parse;
 mod random;
+mod reject;
 mod request;
 mod response;
+mod sip_uri;
 mod status;
+mod tel_uri;
 mod typed;
 mod uri;
+mod validate;
 mod via;
 
 pub use cseq::CSeq;
@@ -30,11 +35,16 @@ pub use host::{Host, HostPort};
 pub use method::Method;
 pub use name_addr::NameAddr;
 pub use params::Params;
+pub(crate) use parse::declared_length;
+pub use parse::{MAX_HEADERS, MAX_MESSAGE, ParseError, ParseFailure, parse};
 pub use random::{random_branch, random_call_id, random_tag};
 pub use request::Request;
 pub use response::Response;
+pub use sip_uri::SipUri;
 pub use status::StatusCode;
-pub use uri::{SipUri, TelUri, Uri};
+pub use tel_uri::TelUri;
+pub use uri::Uri;
+pub use validate::{Capabilities, check};
 pub use via::{BRANCH_COOKIE, Transport, Via};
 
 /// What travels between two SIP elements (RFC 3261 7).

@@ -21,11 +21,7 @@ pub struct NameAddr {
 impl NameAddr {
     /// A party without display name and parameters.
     pub fn new(uri: impl Into<Uri>) -> Self {
-        Self {
-            display_name: None,
-            uri: uri.into(),
-            params: Params::default(),
-        }
+        Self { display_name: None, uri: uri.into(), params: Params::default() }
     }
 
     /// Sets the display name; an empty one is left out. Control characters are refused.
@@ -70,10 +66,8 @@ impl FromStr for NameAddr {
             (name, angle_uri(&mut scanner)?)
         } else if let Some(open) = scanner.rest.find('<') {
             let (name, rest) = scanner.rest.split_at(open);
-            if !name
-                .split([' ', '\t'])
-                .all(|word| word.is_empty() || grammar::is_token(word))
-            {
+            // Tokens by the grammar; older switches send umlauts and the like without quotes, and those confuse nothing.
+            if name.contains(|c: char| c.is_control() || "\"\\,;>".contains(c)) {
                 return Err(Malformed("display name"));
             }
             scanner.rest = rest;
@@ -91,11 +85,7 @@ impl FromStr for NameAddr {
             return Err(Malformed("address"));
         }
         let display_name = Some(display_name).filter(|name| !name.is_empty()).map(Into::into);
-        Ok(Self {
-            display_name,
-            uri,
-            params,
-        })
+        Ok(Self { display_name, uri, params })
     }
 }
 
@@ -132,12 +122,8 @@ mod tests {
             ("<sip:a@b.c;lr>", None, "sip:a@b.c;lr", None),
             ("caller<sip:a@b.c>;tag=1", Some("caller"), "sip:a@b.c", Some("1")),
             ("Anna Lee <sip:a@b.c>", Some("Anna Lee"), "sip:a@b.c", None),
-            (
-                r#""Lee, \"A\"" <sip:a@b.c>  ;  tag = x"#,
-                Some("Lee, \"A\""),
-                "sip:a@b.c",
-                Some("x"),
-            ),
+            ("Zoë (1001) <sip:a@b.c>", Some("Zoë (1001)"), "sip:a@b.c", None),
+            (r#""Lee, \"A\"" <sip:a@b.c>  ;  tag = x"#, Some("Lee, \"A\""), "sip:a@b.c", Some("x")),
             (r#""" <tel:+1-201>"#, None, "tel:+1-201", None),
         ] {
             let party: NameAddr = text.parse().unwrap();
@@ -171,9 +157,6 @@ mod tests {
         let party = NameAddr::new("sip:a@b.c".parse::<Uri>().unwrap());
         let sly = party.clone().with_display_name("x\" <sip:evil@b.c>, \"").unwrap();
         assert_eq!(sly.to_string().parse::<NameAddr>().unwrap(), sly);
-        assert_eq!(
-            party.with_display_name("a\r\nRoute: b").unwrap_err().field,
-            "display name"
-        );
+        assert_eq!(party.with_display_name("a\r\nRoute: b").unwrap_err().field, "display name");
     }
 }

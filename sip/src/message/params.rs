@@ -6,6 +6,10 @@ use std::fmt;
 use super::grammar::{self, Scanner};
 use super::{InvalidField, Malformed, escape};
 
+/// The most parameters of one URI or header value; the longest known legal message has 4. Lists are searched one by one, so a list
+/// without bound would let a sender buy much work with few bytes.
+const MAX_PARAMS: usize = 64;
+
 /// Parameters in their order. Names compare without case; values are kept as written, quotes and escapes included.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Params(Vec<(Box<str>, Option<Box<str>>)>);
@@ -14,15 +18,8 @@ impl Params {
     /// Adds or replaces a parameter. `value` must be a token or a host; use [`Params::set_quoted`] for free text.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), InvalidField> {
         grammar::check_token("parameter name", name)?;
-        if value.is_empty()
-            || !value
-                .bytes()
-                .all(|b| grammar::is_token_byte(b) || b"[]:".contains(&b))
-        {
-            return Err(InvalidField {
-                field: "parameter value",
-                problem: "is neither a token nor a host",
-            });
+        if value.is_empty() || !value.bytes().all(|b| grammar::is_token_byte(b) || b"[]:".contains(&b)) {
+            return Err(InvalidField { field: "parameter value", problem: "is neither a token nor a host" });
         }
         self.replace(name, Some(value.into()));
         Ok(())
@@ -83,6 +80,7 @@ impl Params {
             if !scanner.eat(b';') {
                 return Ok(params);
             }
+            params.check_room()?;
             scanner.skip_lws();
             let name = scanner.token("parameter")?;
             scanner.skip_lws();
@@ -111,6 +109,7 @@ impl Params {
                 Some((name, value)) => (name, Some(value)),
                 None => (part, None),
             };
+            params.check_room()?;
             escape::check(name, LEGAL, "URI parameter")?;
             escape::check(value.unwrap_or_default(), LEGAL, "URI parameter")?;
             if name.is_empty() {
@@ -121,12 +120,12 @@ impl Params {
         Ok(params)
     }
 
+    fn check_room(&self) -> Result<(), Malformed> {
+        if self.0.len() < MAX_PARAMS { Ok(()) } else { Err(Malformed("parameters: there are too many")) }
+    }
+
     fn replace(&mut self, name: &str, value: Option<Box<str>>) {
-        match self
-            .0
-            .iter_mut()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
+        match self.0.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             Some(param) => param.1 = value,
             None => self.0.push((name.into(), value)),
         }

@@ -35,12 +35,7 @@ impl Request {
         check_call_id(call_id)?;
         headers.push_text(HeaderName::CallId, call_id)?;
         headers.push(HeaderName::CSeq, CSeq::new(cseq, method.clone()));
-        Ok(Self {
-            method,
-            uri,
-            headers,
-            body: Bytes::new(),
-        })
+        Ok(Self { method, uri, headers, body: Bytes::new() })
     }
 
     /// Sets the body and its type, for example `application/sdp`.
@@ -54,13 +49,8 @@ impl Request {
     /// (RFC 3261 8.2.6). The To tag is the caller's: [`Response::with_to_tag`].
     pub fn response(&self, code: StatusCode) -> Response {
         let mut response = Response::new(code);
-        for name in [
-            HeaderName::Via,
-            HeaderName::From,
-            HeaderName::To,
-            HeaderName::CallId,
-            HeaderName::CSeq,
-        ] {
+        for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+        {
             response.headers.copy_from(&self.headers, &name);
         }
         if code == StatusCode::TRYING {

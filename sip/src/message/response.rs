@@ -20,21 +20,11 @@ pub struct Response {
 
 impl Response {
     pub(crate) fn new(code: StatusCode) -> Self {
-        Self {
-            code,
-            reason: code.reason().into(),
-            headers: Headers::new(),
-            body: Bytes::new(),
-        }
+        Self { code, reason: code.reason().into(), headers: Headers::new(), body: Bytes::new() }
     }
 
     pub(crate) fn from_wire(code: StatusCode, reason: &str, headers: Headers, body: Bytes) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-            headers,
-            body,
-        }
+        Self { code, reason: reason.into(), headers, body }
     }
 
     /// Replaces the usual phrase; control characters are refused.
@@ -75,11 +65,7 @@ impl Response {
 
     /// The bytes for the wire, with a Content-Length that fits the body.
     pub fn to_bytes(&self) -> Bytes {
-        to_bytes(
-            format_args!("SIP/2.0 {} {}", self.code, self.reason),
-            &self.headers,
-            &self.body,
-        )
+        to_bytes(format_args!("SIP/2.0 {} {}", self.code, self.reason), &self.headers, &self.body)
     }
 }
 

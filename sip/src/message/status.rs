@@ -120,10 +120,7 @@ impl TryFrom<u16> for StatusCode {
         if (100..700).contains(&code) {
             Ok(StatusCode(code))
         } else {
-            Err(InvalidField {
-                field: "status code",
-                problem: "is not between 100 and 699",
-            })
+            Err(InvalidField { field: "status code", problem: "is not between 100 and 699" })
         }
     }
 }

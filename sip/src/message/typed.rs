@@ -14,13 +14,9 @@ impl Headers {
     /// The topmost Via: the one that we wrote into a response, or that the sender wrote into a request.
     pub fn top_via(&self) -> Result<Via, HeaderError> {
         let name = HeaderName::Via;
-        let line = self
-            .get(&name)
-            .ok_or_else(|| error(&name, HeaderProblem::Missing))?;
+        let line = self.get(&name).ok_or_else(|| error(&name, HeaderProblem::Missing))?;
         let first = split_list(line, "Via").map_err(|malformed| error(&name, malformed.into()))?[0];
-        first
-            .parse()
-            .map_err(|malformed: Malformed| error(&name, malformed.into()))
+        first.parse().map_err(|malformed: Malformed| error(&name, malformed.into()))
     }
 
     /// Who asks.
@@ -50,11 +46,7 @@ impl Headers {
 
     /// The Contact addresses; none is not an error, and neither is `*`, which names no address.
     pub fn contacts(&self) -> Result<Vec<NameAddr>, HeaderError> {
-        if self.contact_is_wildcard() {
-            Ok(Vec::new())
-        } else {
-            self.values(HeaderName::Contact)
-        }
+        if self.contact_is_wildcard() { Ok(Vec::new()) } else { self.values(HeaderName::Contact) }
     }
 
     /// `Contact: *` of a REGISTER that removes all bindings (RFC 3261 10.2.2).
@@ -74,9 +66,7 @@ impl Headers {
 
     /// Hops left, 0 to 255 (RFC 3261 20.22).
     pub fn max_forwards(&self) -> Result<Option<u8>, HeaderError> {
-        self.optional(HeaderName::MaxForwards, |text| {
-            number(text, "number from 0 to 255")
-        })
+        self.optional(HeaderName::MaxForwards, |text| number(text, "number from 0 to 255"))
     }
 
     /// Lifetime in seconds.
@@ -123,10 +113,7 @@ impl Headers {
             return Ok(None);
         }
         let methods = self.tokens(name.clone())?.into_iter().map(|token| token.parse());
-        methods
-            .collect::<Result<_, _>>()
-            .map(Some)
-            .map_err(|_| error(&name, Malformed("method").into()))
+        methods.collect::<Result<_, _>>().map(Some).map_err(|_| error(&name, Malformed("method").into()))
     }
 
     /// The media types that the sender takes, lower case, without parameters; `None` when it does not say.
@@ -145,22 +132,17 @@ impl Headers {
 
     /// All tokens of a list header; an absent or empty header is an empty list.
     pub fn tokens(&self, name: HeaderName) -> Result<Vec<String>, HeaderError> {
-        self.list(&name, |text| {
-            if grammar::is_token(text) {
-                Ok(text.to_owned())
-            } else {
-                Err(Malformed("token"))
-            }
-        })
+        self.list(
+            &name,
+            |text| {
+                if grammar::is_token(text) { Ok(text.to_owned()) } else { Err(Malformed("token")) }
+            },
+        )
     }
 
     fn some_values<T: FromStr<Err = Malformed>>(&self, name: HeaderName) -> Result<Vec<T>, HeaderError> {
         let values = self.values(name.clone())?;
-        if values.is_empty() {
-            Err(error(&name, HeaderProblem::Missing))
-        } else {
-            Ok(values)
-        }
+        if values.is_empty() { Err(error(&name, HeaderProblem::Missing)) } else { Ok(values) }
     }
 
     /// `Supported:`, `Allow:` and `Accept:` may be empty, and an empty line says "none".
@@ -170,10 +152,7 @@ impl Headers {
         read: impl Fn(&str) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, HeaderError> {
         let mut values = Vec::new();
-        for line in self
-            .all(name)
-            .filter(|line| !line.is_empty() || *name == HeaderName::Via)
-        {
+        for line in self.all(name).filter(|line| !line.is_empty() || *name == HeaderName::Via) {
             for part in split_list(line, "list").map_err(|malformed| error(name, malformed.into()))? {
                 values.push(read(part).map_err(|malformed| error(name, malformed.into()))?);
             }
@@ -186,11 +165,7 @@ impl Headers {
         name: HeaderName,
         read: impl Fn(&str) -> Result<T, Malformed>,
     ) -> Result<Option<T>, HeaderError> {
-        if self.has(&name) {
-            self.single(name, read).map(Some)
-        } else {
-            Ok(None)
-        }
+        if self.has(&name) { self.single(name, read).map(Some) } else { Ok(None) }
     }
 
     fn single<T>(
@@ -202,24 +177,14 @@ impl Headers {
     }
 
     fn single_line(&self, name: &HeaderName) -> Result<&str, HeaderError> {
-        let mut lines = self
-            .iter()
-            .filter(|field| field.name() == name)
-            .map(super::Header::value);
+        let mut lines = self.iter().filter(|field| field.name() == name).map(super::Header::value);
         let line = lines.next().ok_or_else(|| error(name, HeaderProblem::Missing))?;
-        if lines.next().is_some() {
-            Err(error(name, HeaderProblem::Duplicate))
-        } else {
-            Ok(line)
-        }
+        if lines.next().is_some() { Err(error(name, HeaderProblem::Duplicate)) } else { Ok(line) }
     }
 }
 
 fn error(header: &HeaderName, problem: HeaderProblem) -> HeaderError {
-    HeaderError {
-        header: header.clone(),
-        problem,
-    }
+    HeaderError { header: header.clone(), problem }
 }
 
 fn seconds(text: &str) -> Result<u32, Malformed> {

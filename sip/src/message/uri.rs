@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Host, HostPort, InvalidField, Malformed, Params, Transport, escape, grammar};
+use super::{Malformed, SipUri, TelUri};
 
 /// Who or where, as it stands in a Request-URI or between angle brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -77,16 +77,8 @@ impl FromStr for Uri {
             "sip" => SipUri::parse(rest, false).map(Uri::Sip),
             "sips" => SipUri::parse(rest, true).map(Uri::Sip),
             "tel" => rest.parse().map(Uri::Tel),
-            _ if !rest
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b)) =>
-            {
-                Err(URI)
-            }
-            scheme => Ok(Uri::Other {
-                scheme: scheme.into(),
-                rest: rest.into(),
-            }),
+            _ if !rest.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b)) => Err(URI),
+            scheme => Ok(Uri::Other { scheme: scheme.into(), rest: rest.into() }),
         }
     }
 }
@@ -107,235 +99,77 @@ impl From<SipUri> for Uri {
     }
 }
 
-/// A SIP or SIPS URI. User and password are kept escaped as written; `%41` and `A` are told apart only by the accessors.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SipUri {
-    /// `sips:` — every hop must be encrypted.
-    pub secure: bool,
-    user: Option<Box<str>>,
-    password: Option<Box<str>>,
-    /// Host and port.
-    pub host_port: HostPort,
-    /// URI parameters, for example `transport`, `lr`, `user=phone`.
-    pub params: Params,
-    headers: Option<Box<str>>,
-}
-
-impl SipUri {
-    /// `sip:host`.
-    pub fn new(host: Host) -> Self {
-        let host_port = HostPort { host, port: None };
-        Self {
-            secure: false,
-            user: None,
-            password: None,
-            host_port,
-            params: Params::default(),
-            headers: None,
-        }
-    }
-
-    /// Sets the user part from plain text; what must be escaped is escaped. Control characters are refused.
-    pub fn with_user(mut self, user: &str) -> Result<Self, InvalidField> {
-        grammar::check_text("user", user)?;
-        if user.is_empty() {
-            return Err(InvalidField {
-                field: "user",
-                problem: "is empty",
-            });
-        }
-        self.user = Some(escape::encode(user, b"&=+$").into());
-        Ok(self)
-    }
-
-    /// Sets the port; `None` leaves it to the transport.
-    pub fn with_port(mut self, port: Option<u16>) -> Self {
-        self.host_port.port = port.filter(|port| *port != 0);
-        self
-    }
-
-    /// Sets the `transport` parameter.
-    pub fn with_transport(mut self, transport: Transport) -> Self {
-        let name = transport.as_str().to_ascii_lowercase();
-        self.params
-            .set("transport", &name)
-            .expect("the name of a transport is a token");
-        self
-    }
-
-    /// The user part, decoded once.
-    pub fn user(&self) -> Option<Cow<'_, str>> {
-        self.user.as_deref().map(escape::decode)
-    }
-
-    /// The user part as written.
-    pub fn user_escaped(&self) -> Option<&str> {
-        self.user.as_deref()
-    }
-
-    /// The host.
-    pub fn host(&self) -> &Host {
-        &self.host_port.host
-    }
-
-    /// The port as written.
-    pub fn port(&self) -> Option<u16> {
-        self.host_port.port
-    }
-
-    /// The `transport` parameter, if it names one that we speak.
-    pub fn transport(&self) -> Option<Transport> {
-        self.params.get("transport")?.parse().ok()
-    }
-
-    /// Whether the URI is a loose router (RFC 3261 16.12).
-    pub fn is_loose_router(&self) -> bool {
-        self.params.has("lr")
-    }
-
-    /// The header part as written, without the question mark: what a Refer-To or Contact wants in the new request.
-    pub fn headers(&self) -> Option<&str> {
-        self.headers.as_deref()
-    }
-
-    /// One header of the header part, decoded once; for example `Replaces` in a Refer-To (RFC 3891).
-    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let fields = self
-            .headers
-            .as_deref()?
-            .split('&')
-            .filter_map(|field| field.split_once('='));
-        fields
-            .into_iter()
-            .find(|(known, _)| escape::decode(known).eq_ignore_ascii_case(name))
-            .map(|(_, v)| escape::decode(v))
-    }
-
-    /// The URI without its header part and `method` parameter: legal as a Request-URI (RFC 3261 19.1.5).
-    pub fn without_headers(mut self) -> Self {
-        self.headers = None;
-        self.params.remove("method");
-        self
-    }
-
-    fn scheme(&self) -> &'static str {
-        if self.secure { "sips" } else { "sip" }
-    }
-
-    fn parse(text: &str, secure: bool) -> Result<Self, Malformed> {
-        // The user part may hold `;` and `?`, so look for `@` first. It cannot stand unescaped anywhere else.
-        let (user_info, place) = match text.split_once('@') {
-            Some((user_info, place)) => (Some(user_info), place),
-            None => (None, text),
-        };
-        let (user, password) =
-            match user_info.map(|info| info.split_once(':').map_or((info, None), |(u, p)| (u, Some(p)))) {
-                Some((user, password)) => (Some(user), password),
-                None => (None, None),
-            };
-        // `#` is not in the grammar, but dial plans send it unescaped and nothing is ambiguous.
-        escape::check(user.unwrap_or_default(), b"&=+$,;?/#", "user part")?;
-        escape::check(password.unwrap_or_default(), b"&=+$,", "password part")?;
-        if user == Some("") {
-            return Err(Malformed("user part"));
-        }
-        let (place, headers) = place
-            .split_once('?')
-            .map_or((place, None), |(place, headers)| (place, Some(headers)));
-        escape::check(headers.unwrap_or_default(), b"[]/?:+$=&", "URI headers")?;
-        let (host_port, params) = place
-            .split_once(';')
-            .map_or((place, None), |(host, params)| (host, Some(params)));
-        Ok(Self {
-            secure,
-            user: user.map(Into::into),
-            password: password.map(Into::into),
-            host_port: host_port.parse()?,
-            params: params.map_or(Ok(Params::default()), Params::parse_uri)?,
-            headers: headers.map(Into::into),
-        })
-    }
-
-    /// RFC 3261 19.1.4: user by decoded text and case, host without case; `user`, `ttl`, `method`, `maddr` and `transport` must
-    /// match if either side has them, other parameters only if both have them.
-    fn is_equivalent(&self, other: &SipUri) -> bool {
-        let decoded = |text: &Option<Box<str>>| text.as_deref().map(|t| escape::decode(t).into_owned());
-        let value = |uri: &SipUri, name: &str| {
-            uri.params
-                .get(name)
-                .map(|v| escape::decode(v).to_ascii_lowercase())
-        };
-        let agree = |name: &str| value(self, name) == value(other, name);
-        let both = |name: &str| self.params.has(name) && other.params.has(name);
-        self.secure == other.secure
-            && decoded(&self.user) == decoded(&other.user)
-            && decoded(&self.password) == decoded(&other.password)
-            && self.host_port == other.host_port
-            && ["user", "ttl", "method", "maddr", "transport"]
-                .into_iter()
-                .all(agree)
-            && self.params.iter().all(|(name, _)| !both(name) || agree(name))
-            && self.headers == other.headers
-    }
-}
-
-impl fmt::Display for SipUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.scheme())?;
-        if let Some(user) = &self.user {
-            f.write_str(user)?;
-            self.password
-                .as_ref()
-                .map_or(Ok(()), |password| write!(f, ":{password}"))?;
-            f.write_str("@")?;
-        }
-        write!(f, "{}{}", self.host_port, self.params)?;
-        self.headers
-            .as_ref()
-            .map_or(Ok(()), |headers| write!(f, "?{headers}"))
-    }
-}
-
-/// A telephone number (RFC 3966).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TelUri {
-    subscriber: Box<str>,
-    /// `phone-context`, `ext`, `isub` and others.
-    pub params: Params,
-}
-
-impl TelUri {
-    /// The number without visual separators: `+12015550123`.
-    pub fn number(&self) -> String {
-        self.subscriber.chars().filter(|c| !"-.()".contains(*c)).collect()
-    }
-}
-
-impl FromStr for TelUri {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (subscriber, params) = text
-            .split_once(';')
-            .map_or((text, None), |(number, params)| (number, Some(params)));
-        let legal = |b: u8| b.is_ascii_hexdigit() || b"-.()*#+".contains(&b);
-        if !subscriber.bytes().all(legal)
-            || subscriber.rfind('+').is_some_and(|at| at > 0)
-            || subscriber.is_empty()
-        {
-            return Err(Malformed("telephone number"));
-        }
-        Ok(Self {
-            subscriber: subscriber.into(),
-            params: params.map_or(Ok(Params::default()), Params::parse_uri)?,
-        })
-    }
-}
-
-impl fmt::Display for TelUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tel:{}{}", self.subscriber, self.params)
-    }
-}
-
 const URI: Malformed = Malformed("URI");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn what_is_legal_prints_as_it_was_read() {
+        for text in [
+            "sip:a:secret@example.com:5070;transport=tcp;lr?Replaces=x%3Bto&a=",
+            "sips:%61+b;x=1?y@[2001:db8::1]",
+            "sip:*72#@example.com",
+            "tel:+1-201-555-0123;phone-context=example.com",
+            "urn:service:sos",
+        ] {
+            assert_eq!(uri(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for text in [
+            "",
+            "sip:",
+            "sip",
+            "sip:@b",
+            "sip:a b@c",
+            "sip:a@b@c",
+            "sip:a@b;",
+            "sip:a@b;;x",
+            "sip:%4@b",
+            "sip:a@b:x",
+            "<sip:a@b>",
+            "1sip:a",
+            "tel:abcx",
+            "tel:1+2",
+            "urn:a b",
+            "urn:a>b",
+            "sip:a@b;x=\"y\"",
+            "sip:a\r\nVia@b",
+        ] {
+            assert!(text.parse::<Uri>().is_err(), "{text}");
+        }
+        let many = format!("sip:a@b{}", ";x".repeat(65));
+        assert!(many.parse::<Uri>().is_err());
+    }
+
+    /// The examples of RFC 3261 19.1.4.
+    #[test]
+    fn equivalence_follows_the_examples_of_the_rfc() {
+        for (one, two, same) in [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5", true),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off", false),
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp", false),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting", false),
+            ("sip:a@b", "sips:a@b", false),
+            ("tel:+1-201", "tel:+1.201", true),
+        ] {
+            assert_eq!(
+                (uri(one).is_equivalent(&uri(two)), uri(two).is_equivalent(&uri(one))),
+                (same, same),
+                "{one} {two}"
+            );
+        }
+    }
+}

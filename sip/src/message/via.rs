@@ -76,11 +76,7 @@ impl Via {
         let mut params = Params::default();
         params.set("branch", branch)?;
         params.set_flag("rport")?;
-        Ok(Self {
-            transport: transport.as_str().into(),
-            sent_by,
-            params,
-        })
+        Ok(Self { transport: transport.as_str().into(), sent_by, params })
     }
 
     /// The transport as written, for example `SCTP`.
@@ -134,9 +130,7 @@ impl Via {
                 .expect("an IP address is a legal parameter value");
         }
         if asked {
-            self.params
-                .set("rport", &source.port().to_string())
-                .expect("a port is a token");
+            self.params.set("rport", &source.port().to_string()).expect("a port is a token");
         }
     }
 }
@@ -151,11 +145,7 @@ impl FromStr for Via {
             scanner.skip_lws();
             let part = scanner.token(VIA)?;
             scanner.skip_lws();
-            if slash && !scanner.eat(b'/') {
-                Err(Malformed(VIA))
-            } else {
-                Ok(part)
-            }
+            if slash && !scanner.eat(b'/') { Err(Malformed(VIA)) } else { Ok(part) }
         };
         let (protocol, version, transport) = (part(true)?, part(true)?, part(false)?);
         if !protocol.eq_ignore_ascii_case("SIP") || version != "2.0" {
@@ -166,11 +156,7 @@ impl FromStr for Via {
         if !scanner.is_empty() {
             return Err(Malformed(VIA));
         }
-        Ok(Self {
-            transport: transport.into(),
-            sent_by: sent_by.parse()?,
-            params,
-        })
+        Ok(Self { transport: transport.into(), sent_by: sent_by.parse()?, params })
     }
 }
 
@@ -186,13 +172,9 @@ mod tests {
 
     #[test]
     fn white_space_in_every_legal_place_is_read_over() {
-        let via: Via = "SIP  / 2.0  / TCP     spindle.example.com  : 5070 ; branch  =   z9hG4bK9ikj8"
-            .parse()
-            .unwrap();
-        assert_eq!(
-            via.to_string(),
-            "SIP/2.0/TCP spindle.example.com:5070;branch=z9hG4bK9ikj8"
-        );
+        let via: Via =
+            "SIP  / 2.0  / TCP     spindle.example.com  : 5070 ; branch  =   z9hG4bK9ikj8".parse().unwrap();
+        assert_eq!(via.to_string(), "SIP/2.0/TCP spindle.example.com:5070;branch=z9hG4bK9ikj8");
         assert_eq!(via.transport(), Some(Transport::Tcp));
     }
 
@@ -218,22 +200,16 @@ mod tests {
             ("2001:db8::9:255", "2001:db8::9:255"),
             ("[2001:db8::9:255]", "2001:db8::9:255"),
         ] {
-            let via: Via = format!("SIP/2.0/UDP a.example;received={text};branch=z9hG4bKx")
-                .parse()
-                .unwrap();
+            let via: Via = format!("SIP/2.0/UDP a.example;received={text};branch=z9hG4bKx").parse().unwrap();
             assert_eq!(via.received(), Some(address.parse().unwrap()));
         }
     }
 
     #[test]
     fn only_the_cookie_with_something_behind_it_names_a_transaction() {
-        for (branch, unique) in [
-            ("z9hG4bKa", true),
-            ("Z9HG4BKa", true),
-            ("z9hG4bK", false),
-            ("1", false),
-            ("390skdjuw", false),
-        ] {
+        for (branch, unique) in
+            [("z9hG4bKa", true), ("Z9HG4BKa", true), ("z9hG4bK", false), ("1", false), ("390skdjuw", false)]
+        {
             let via: Via = format!("SIP/2.0/UDP a.example;branch={branch}").parse().unwrap();
             assert_eq!(via.unique_branch().is_some(), unique, "{branch}");
         }
@@ -244,16 +220,8 @@ mod tests {
         for (params, source, stamped) in [
             (";branch=b", "192.0.2.1:9", ";branch=b"),
             (";branch=b", "192.0.2.7:9", ";branch=b;received=192.0.2.7"),
-            (
-                ";rport;branch=b",
-                "192.0.2.1:9",
-                ";rport=9;branch=b;received=192.0.2.1",
-            ),
-            (
-                ";rport=4;received=10.0.0.1",
-                "[2001:db8::1]:9",
-                ";rport=9;received=2001:db8::1",
-            ),
+            (";rport;branch=b", "192.0.2.1:9", ";rport=9;branch=b;received=192.0.2.1"),
+            (";rport=4;received=10.0.0.1", "[2001:db8::1]:9", ";rport=9;received=2001:db8::1"),
             (";received=10.0.0.1", "[::ffff:192.0.2.1]:9", ""),
         ] {
             let mut via: Via = format!("SIP/2.0/UDP 192.0.2.1{params}").parse().unwrap();

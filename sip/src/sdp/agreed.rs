@@ -1,6 +1,6 @@
 //! The result of one offer and one answer, in the words of an RTP stack.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Direction, Format};
 
@@ -36,4 +36,11 @@ pub struct Stream {
     pub remote_holds: bool,
     /// Packet length to send, in ms; 20 unless the peer asks for another (10–120).
     pub ptime: u16,
+}
+
+impl Stream {
+    /// Every address that we would send to: each must pass the address policy before anything is sent.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        [self.remote_rtp, self.remote_rtcp].into_iter().flatten().map(|address| address.ip())
+    }
 }

@@ -20,13 +20,7 @@ pub struct Format {
 impl Format {
     /// A format without parameters.
     pub fn new(payload_type: u8, encoding: &str, clock: u32, channels: u8) -> Self {
-        Self {
-            payload_type,
-            encoding: encoding.to_owned(),
-            clock,
-            channels,
-            fmtp: None,
-        }
+        Self { payload_type, encoding: encoding.to_owned(), clock, channels, fmtp: None }
     }
 
     /// The same with parameters.
@@ -94,11 +88,7 @@ impl Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.encoding, self.clock)?;
-        if self.channels > 1 {
-            write!(f, "/{}", self.channels)
-        } else {
-            Ok(())
-        }
+        if self.channels > 1 { write!(f, "/{}", self.channels) } else { Ok(()) }
     }
 }
 
@@ -152,9 +142,6 @@ mod tests {
         assert!(pcmu.same_codec(&Format::new(96, "pcmu", 8000, 1)));
         assert!(!pcmu.same_codec(&Format::new(96, "PCMU", 16000, 1)));
         assert!(!pcmu.same_codec(&Format::new(96, "PCMU", 8000, 2)));
-        assert!(
-            !Format::new(97, "", 0, 1).same_codec(&Format::new(97, "", 0, 1)),
-            "unknown matches nothing"
-        );
+        assert!(!Format::new(97, "", 0, 1).same_codec(&Format::new(97, "", 0, 1)), "unknown matches nothing");
     }
 }

@@ -60,10 +60,7 @@ impl LocalMedia {
 
     /// Place in `prefer`, or its length: smaller is better.
     pub(super) fn prefer_rank(&self, format: &Format) -> usize {
-        self.prefer
-            .iter()
-            .position(|name| format.is(name))
-            .unwrap_or(self.prefer.len())
+        self.prefer.iter().position(|name| format.is(name)).unwrap_or(self.prefer.len())
     }
 }
 
@@ -101,10 +98,7 @@ impl ExtraLine {
         if bytes.len() > Self::MAX_BYTES {
             return Err(ExtraLineError::TooLong(bytes.len()));
         }
-        if line
-            .chars()
-            .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
-        {
+        if line.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
             return Err(ExtraLineError::ControlCharacter);
         }
         match bytes {
@@ -157,10 +151,7 @@ mod tests {
     fn an_extra_line_is_one_line_and_shapes_nothing() {
         check("b=AS:3000", Ok(()));
         check("a=x-note:grüße", Ok(()));
-        check(
-            "b=AS:1\r\nm=audio 1 RTP/AVP 0",
-            Err(ExtraLineError::ControlCharacter),
-        );
+        check("b=AS:1\r\nm=audio 1 RTP/AVP 0", Err(ExtraLineError::ControlCharacter));
         check("a=x\u{85}y", Err(ExtraLineError::ControlCharacter));
         check("a=x\u{2028}y", Err(ExtraLineError::ControlCharacter));
         check("a=\0", Err(ExtraLineError::ControlCharacter));
@@ -170,21 +161,14 @@ mod tests {
         check("b=", Err(ExtraLineError::NotALine));
         check("B=AS:1", Err(ExtraLineError::NotALine));
         check("", Err(ExtraLineError::NotALine));
-        check(
-            &format!("a={}", "x".repeat(1023)),
-            Err(ExtraLineError::TooLong(1025)),
-        );
+        check(&format!("a={}", "x".repeat(1023)), Err(ExtraLineError::TooLong(1025)));
     }
 
     #[test]
     fn preferred_codecs_come_first_and_the_rest_keeps_its_order() {
         let mut local = LocalMedia::audio(IpAddr::from([127, 0, 0, 1]), 2, &["opus", "PCMA", "pcmu", "none"]);
         local.prefer = vec!["g722".into(), "pcmu".into()];
-        let names: Vec<_> = local
-            .ordered_codecs()
-            .iter()
-            .map(|codec| codec.encoding.clone())
-            .collect();
+        let names: Vec<_> = local.ordered_codecs().iter().map(|codec| codec.encoding.clone()).collect();
         assert_eq!(names, ["PCMU", "opus", "PCMA"]);
     }
 }

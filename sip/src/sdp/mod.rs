@@ -38,6 +38,9 @@ mod offer_answer;
 mod parse;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use agreed::{Agreed, Stream};
 pub use direction::Direction;
 pub use format::Format;

@@ -98,6 +98,15 @@ impl Session {
         media.connection.as_deref().or(self.connection.as_deref())
     }
 
+    /// Puts an address in the place of a host name in every `c=`, once the name that
+    /// [`OfferAnswerError::HostName`](super::OfferAnswerError) complained of has been resolved.
+    pub fn resolve_host(&mut self, name: &str, address: std::net::IpAddr) {
+        let places = self.media.iter_mut().map(|media| &mut media.connection).chain([&mut self.connection]);
+        for place in places.filter(|place| place.as_deref() == Some(name)) {
+            *place = Some(address.to_string());
+        }
+    }
+
     /// Direction that holds for an m-line: its own, else the session's, else `sendrecv`.
     pub fn direction_of(&self, media: &Media) -> Direction {
         media.direction.or(self.direction).unwrap_or_default()
@@ -112,14 +121,7 @@ impl Session {
     /// without changing, so only the content decides.
     pub fn same_content(&self, other: &Self) -> bool {
         let version = other.origin.version;
-        *other
-            == Self {
-                origin: Origin {
-                    version,
-                    ..self.origin.clone()
-                },
-                ..self.clone()
-            }
+        *other == Self { origin: Origin { version, ..self.origin.clone() }, ..self.clone() }
     }
 }
 
@@ -153,9 +155,7 @@ impl Media {
 
     /// Whether the profile is plain RTP (`RTP/AVP` or `RTP/AVPF`), with no keys to exchange.
     pub fn is_plain_rtp(&self) -> bool {
-        ["RTP/AVP", "RTP/AVPF"]
-            .iter()
-            .any(|profile| self.protocol.eq_ignore_ascii_case(profile))
+        ["RTP/AVP", "RTP/AVPF"].iter().any(|profile| self.protocol.eq_ignore_ascii_case(profile))
     }
 
     /// Value of one of the other attributes; empty for a bare flag.
@@ -173,12 +173,7 @@ fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
 
 impl Default for Origin {
     fn default() -> Self {
-        Self {
-            username: "-".into(),
-            id: "0".into(),
-            version: 0,
-            address: "0.0.0.0".into(),
-        }
+        Self { username: "-".into(), id: "0".into(), version: 0, address: "0.0.0.0".into() }
     }
 }
 

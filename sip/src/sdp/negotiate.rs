@@ -25,26 +25,13 @@ impl Common {
     pub(super) fn in_their_order(local: &LocalMedia, offered: &[Format], theirs: &[Format]) -> Self {
         let pair = |theirs: &Format| {
             if theirs.encoding.is_empty() {
-                let ours = offered
-                    .iter()
-                    .find(|ours| ours.payload_type == theirs.payload_type)?;
-                return Some((
-                    ours.clone(),
-                    Format {
-                        fmtp: theirs.fmtp.clone(),
-                        ..ours.clone()
-                    },
-                ));
+                let ours = offered.iter().find(|ours| ours.payload_type == theirs.payload_type)?;
+                return Some((ours.clone(), Format { fmtp: theirs.fmtp.clone(), ..ours.clone() }));
             }
-            Some((
-                offered.iter().find(|ours| ours.same_codec(theirs))?.clone(),
-                theirs.clone(),
-            ))
+            Some((offered.iter().find(|ours| ours.same_codec(theirs))?.clone(), theirs.clone()))
         };
-        let (events, mut codecs): (Vec<_>, Vec<_>) = theirs
-            .iter()
-            .filter_map(pair)
-            .partition(|(ours, _)| ours.is_event());
+        let (events, mut codecs): (Vec<_>, Vec<_>) =
+            theirs.iter().filter_map(pair).partition(|(ours, _)| ours.is_event());
         codecs.sort_by_key(|(ours, _)| local.prefer_rank(ours));
         Self { codecs, events }
     }
@@ -61,10 +48,7 @@ impl Common {
     /// The event row whose clock is that of the codec, else 8 kHz, else any (RFC 4733 §2.1 wants the first).
     fn events_for(&self, codec: &Format) -> Option<Format> {
         let at = |clock| self.events.iter().find(move |(_, theirs)| theirs.clock == clock);
-        at(codec.clock)
-            .or_else(|| at(8000))
-            .or(self.events.first())
-            .map(|(_, theirs)| theirs.clone())
+        at(codec.clock).or_else(|| at(8000)).or(self.events.first()).map(|(_, theirs)| theirs.clone())
     }
 }
 
@@ -96,11 +80,7 @@ pub(super) fn pick_line(
     if let Some((line, _)) = lines().find(|(line, media)| takes(*line, media)) {
         return Ok(line);
     }
-    if in_use.is_some() {
-        pick_line(offer, local, None)
-    } else {
-        Err(refusal)
-    }
+    if in_use.is_some() { pick_line(offer, local, None) } else { Err(refusal) }
 }
 
 /// The codecs of an offer that we know too, ours first, with the offer's numbers: lets a caller refuse an INVITE at once
@@ -126,9 +106,7 @@ impl Remote {
     /// `NoAddress` without any `c=`, `HostName` if it holds a name (resolve it and put the address in its place).
     pub(super) fn of(session: &Session, media: &Media) -> Result<Self, OfferAnswerError> {
         let text = session.connection_of(media).ok_or(OfferAnswerError::NoAddress)?;
-        let address: IpAddr = text
-            .parse()
-            .map_err(|_| OfferAnswerError::HostName(text.to_owned()))?;
+        let address: IpAddr = text.parse().map_err(|_| OfferAnswerError::HostName(text.to_owned()))?;
         let address = Some(address).filter(|address| !address.is_unspecified());
         let direction = session.direction_of(media);
         Ok(Self {
@@ -178,10 +156,7 @@ pub(super) fn stream(
         receive,
         send_events: common.events_for(send),
         receive_events,
-        direction: ours
-            .direction
-            .unwrap_or_default()
-            .and(remote.direction.reversed()),
+        direction: ours.direction.unwrap_or_default().and(remote.direction.reversed()),
         remote_holds: !remote.direction.receives(),
         ptime: ptime(theirs),
     })
@@ -190,7 +165,5 @@ pub(super) fn stream(
 /// What the peer wants to receive, within what every packetizer here can do.
 fn ptime(theirs: &Media) -> u16 {
     let wanted = theirs.ptime.filter(|ms| *ms > 0).unwrap_or(20);
-    wanted
-        .min(theirs.max_ptime.filter(|ms| *ms > 0).unwrap_or(u16::MAX))
-        .clamp(10, 120)
+    wanted.min(theirs.max_ptime.filter(|ms| *ms > 0).unwrap_or(u16::MAX)).clamp(10, 120)
 }

@@ -13,21 +13,14 @@ impl Numbers {
         if let Some(known) = self.0.iter().rev().find(|known| known.same_codec(format)) {
             return format.clone().numbered(known.payload_type);
         }
-        let free = |number: &u8| {
-            !self
-                .0
-                .iter()
-                .chain(also_taken)
-                .any(|known| known.payload_type == *number)
-        };
+        let free = |number: &u8| !self.0.iter().chain(also_taken).any(|known| known.payload_type == *number);
         let number = std::iter::once(format.payload_type).chain(96..=127).find(free);
         format.clone().numbered(number.unwrap_or(format.payload_type))
     }
 
     /// Notes that we announced this format under this number.
     pub(super) fn give(&mut self, format: &Format) {
-        self.0
-            .retain(|known| known.payload_type != format.payload_type && !known.same_codec(format));
+        self.0.retain(|known| known.payload_type != format.payload_type && !known.same_codec(format));
         self.0.push(format.clone());
     }
 }
@@ -43,25 +36,13 @@ mod tests {
     #[test]
     fn a_number_keeps_its_meaning() {
         let mut numbers = Numbers::default();
-        assert_eq!(
-            numbers.assign(&opus(111), &[]).payload_type,
-            111,
-            "nothing given: the wish"
-        );
+        assert_eq!(numbers.assign(&opus(111), &[]).payload_type, 111, "nothing given: the wish");
         numbers.give(&opus(96));
         assert_eq!(numbers.assign(&opus(111), &[]).payload_type, 96, "given before");
         let speex = Format::new(96, "speex", 8000, 1);
-        assert_eq!(
-            numbers.assign(&speex, &[]).payload_type,
-            97,
-            "96 is opus for good"
-        );
+        assert_eq!(numbers.assign(&speex, &[]).payload_type, 97, "96 is opus for good");
         let taken = [Format::new(97, "x", 8000, 1)];
-        assert_eq!(
-            numbers.assign(&speex, &taken).payload_type,
-            98,
-            "97 is taken in this offer"
-        );
+        assert_eq!(numbers.assign(&speex, &taken).payload_type, 98, "97 is taken in this offer");
     }
 
     #[test]

@@ -85,10 +85,7 @@ impl OfferAnswer {
             Some(exchange) => exchange.lines.iter().map(Media::rejected).collect(),
             None => Vec::new(),
         };
-        let in_use = self
-            .agreed()
-            .and_then(|agreed| agreed.audio.as_ref())
-            .map(|stream| stream.line);
+        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
         let free = || lines.iter().position(|media| media.kind == MediaKind::Audio);
         let line = in_use.or_else(free).unwrap_or(lines.len());
         if line < lines.len() {
@@ -97,11 +94,7 @@ impl OfferAnswer {
             lines.push(audio)
         }
         let session = self.compose(local, lines);
-        self.pending = Pending::Ours(OurOffer {
-            session: session.clone(),
-            line,
-            local: local.clone(),
-        });
+        self.pending = Pending::Ours(OurOffer { session: session.clone(), line, local: local.clone() });
         self.answered = None;
         Ok(session)
     }
@@ -135,10 +128,7 @@ impl OfferAnswer {
             }
         };
         let mut lines: Vec<Media> = offer.media.iter().map(Media::rejected).collect();
-        let in_use = self
-            .agreed()
-            .and_then(|agreed| agreed.audio.as_ref())
-            .map(|stream| stream.line);
+        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
         let audio = match pick_line(&offer, local, in_use) {
             Ok(line) => Some(line),
             Err(OfferAnswerError::NoAudio) if self.current.is_some() && !lines.is_empty() => None,
@@ -159,10 +149,7 @@ impl OfferAnswer {
         }
         let session = self.compose(local, lines);
         self.answered = None;
-        self.current = Some(Exchange {
-            lines: session.media.clone(),
-            agreed: agreed.clone(),
-        });
+        self.current = Some(Exchange { lines: session.media.clone(), agreed: agreed.clone() });
         Ok((session, agreed))
     }
 
@@ -188,10 +175,7 @@ impl OfferAnswer {
         } else if self.current.is_none() {
             return Err(OfferAnswerError::NoAudio);
         }
-        self.current = Some(Exchange {
-            lines: offer.session.media.clone(),
-            agreed: agreed.clone(),
-        });
+        self.current = Some(Exchange { lines: offer.session.media.clone(), agreed: agreed.clone() });
         if let Pending::Ours(offer) = std::mem::replace(&mut self.pending, Pending::Idle) {
             self.answered = Some(offer);
         }
@@ -252,11 +236,7 @@ impl OfferAnswer {
     fn compose(&mut self, local: &LocalMedia, media: Vec<Media>) -> Session {
         let address = local.address.to_string();
         let mut session = Session {
-            origin: Origin {
-                id: self.session_id.to_string(),
-                address: address.clone(),
-                ..Origin::default()
-            },
+            origin: Origin { id: self.session_id.to_string(), address: address.clone(), ..Origin::default() },
             connection: Some(address),
             extra_lines: local.extra_lines.iter().take(ExtraLine::MAX).cloned().collect(),
             media,
@@ -275,21 +255,15 @@ impl OfferAnswer {
 fn audio_line(local: &LocalMedia, protocol: &str) -> Media {
     let mut media = Media::new(MediaKind::Audio, local.rtp_port, protocol);
     media.ptime = local.ptime;
-    media.rtcp = (local.rtp_port.checked_add(1) != Some(local.rtcp_port)).then_some(Rtcp {
-        port: local.rtcp_port,
-        address: None,
-    });
+    media.rtcp = (local.rtp_port.checked_add(1) != Some(local.rtcp_port))
+        .then_some(Rtcp { port: local.rtcp_port, address: None });
     media
 }
 
 /// The line of an answer that belongs to ours: the same place, or, from peers that reorder, the first audio.
 fn answered_line(answer: &Session, line: usize) -> Option<&Media> {
     let audio = |media: &&Media| media.kind == MediaKind::Audio;
-    answer
-        .media
-        .get(line)
-        .filter(audio)
-        .or_else(|| answer.media.iter().find(audio))
+    answer.media.get(line).filter(audio).or_else(|| answer.media.iter().find(audio))
 }
 
 /// Why an offer or an answer cannot be made or taken.

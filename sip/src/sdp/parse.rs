@@ -77,11 +77,7 @@ fn tidy(text: &str) -> Result<String, SdpError> {
         };
         let _ = write!(out, "{letter}={kept}\r\n");
     }
-    if media > MAX_MEDIA {
-        Err(SdpError::TooManyMedia(media))
-    } else {
-        Ok(out)
-    }
+    if media > MAX_MEDIA { Err(SdpError::TooManyMedia(media)) } else { Ok(out) }
 }
 
 /// Six words, the third a number; whatever is missing becomes a dash or 0.
@@ -89,12 +85,7 @@ fn tidy_origin(value: &str) -> String {
     let words: Vec<&str> = value.split_whitespace().collect();
     let word = |place: usize, default| words.get(place).copied().unwrap_or(default);
     let version: u64 = word(2, "0").parse().unwrap_or(0);
-    format!(
-        "{} {} {version} IN IP4 {}",
-        word(0, "-"),
-        word(1, "0"),
-        word(5, "0.0.0.0")
-    )
+    format!("{} {} {version} IN IP4 {}", word(0, "-"), word(1, "0"), word(5, "0.0.0.0"))
 }
 
 /// Single blanks, and a placeholder where the formats are missing: the browser SDK can strip them all.
@@ -107,9 +98,7 @@ fn tidy_media(value: &str) -> String {
 }
 
 fn is_bandwidth(value: &str) -> bool {
-    value
-        .split_once(':')
-        .is_some_and(|(kind, kbit)| !kind.is_empty() && kbit.parse::<u64>().is_ok())
+    value.split_once(':').is_some_and(|(kind, kbit)| !kind.is_empty() && kbit.parse::<u64>().is_ok())
 }
 
 fn session(parsed: sdp_types::Session) -> Session {
@@ -140,15 +129,9 @@ fn session(parsed: sdp_types::Session) -> Session {
 
 fn media(parsed: sdp_types::Media) -> Media {
     let mut media = Media::new(MediaKind::from(parsed.media.as_str()), parsed.port, &parsed.proto);
-    media.connection = parsed
-        .connections
-        .first()
-        .map(|line| address(&line.connection_address));
-    media.bandwidth = parsed
-        .bandwidths
-        .iter()
-        .map(|line| format!("{}:{}", line.bwtype, line.bandwidth))
-        .collect();
+    media.connection = parsed.connections.first().map(|line| address(&line.connection_address));
+    media.bandwidth =
+        parsed.bandwidths.iter().map(|line| format!("{}:{}", line.bwtype, line.bandwidth)).collect();
     let mut maps = Maps::default();
     for attribute in parsed.attributes {
         let value = attribute.value.as_deref().map(str::trim).unwrap_or_default();
@@ -182,10 +165,7 @@ struct Maps {
 
 impl Default for Maps {
     fn default() -> Self {
-        Self {
-            rtpmap: vec![None; 128],
-            fmtp: vec![None; 128],
-        }
+        Self { rtpmap: vec![None; 128], fmtp: vec![None; 128] }
     }
 }
 
@@ -244,10 +224,7 @@ fn milliseconds(value: &str) -> Option<u16> {
 fn rtcp(value: &str) -> Option<Rtcp> {
     let mut words = value.split_whitespace();
     let port = words.next()?.parse().ok()?;
-    Some(Rtcp {
-        port,
-        address: words.nth(2).map(address),
-    })
+    Some(Rtcp { port, address: words.nth(2).map(address) })
 }
 
 /// The address without `/ttl` and without an IPv6 zone, which means nothing on another host.
@@ -256,10 +233,7 @@ fn address(text: &str) -> String {
 }
 
 fn attribute(parsed: sdp_types::Attribute) -> Attribute {
-    Attribute {
-        name: parsed.attribute,
-        value: parsed.value,
-    }
+    Attribute { name: parsed.attribute, value: parsed.value }
 }
 
 /// Stands in for missing formats while the library, which wants one, reads the m-line.

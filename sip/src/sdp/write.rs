@@ -36,25 +36,12 @@ impl Display for Session {
 }
 
 fn write_media(f: &mut fmt::Formatter<'_>, media: &Media) -> fmt::Result {
-    line(
-        f,
-        'm',
-        &format_args!(
-            "{} {} {}{}",
-            media.kind.as_str(),
-            media.port,
-            media.protocol,
-            Words(media)
-        ),
-    )?;
+    line(f, 'm', &format_args!("{} {} {}{}", media.kind.as_str(), media.port, media.protocol, Words(media)))?;
     connection(f, media.connection.as_deref())?;
     for bandwidth in &media.bandwidth {
         line(f, 'b', bandwidth)?;
     }
-    media
-        .formats
-        .iter()
-        .try_for_each(|format| write_format(f, format))?;
+    media.formats.iter().try_for_each(|format| write_format(f, format))?;
     if let Some(ptime) = media.ptime {
         line(f, 'a', &format_args!("ptime:{ptime}"))?;
     }
@@ -63,11 +50,9 @@ fn write_media(f: &mut fmt::Formatter<'_>, media: &Media) -> fmt::Result {
     }
     if let Some(rtcp) = &media.rtcp {
         match &rtcp.address {
-            Some(address) => line(
-                f,
-                'a',
-                &format_args!("rtcp:{} IN {} {address}", rtcp.port, family(address)),
-            )?,
+            Some(address) => {
+                line(f, 'a', &format_args!("rtcp:{} IN {} {address}", rtcp.port, family(address)))?
+            }
             None => line(f, 'a', &format_args!("rtcp:{}", rtcp.port))?,
         }
     }
@@ -101,12 +86,10 @@ fn direction(f: &mut fmt::Formatter<'_>, direction: Option<Direction>) -> fmt::R
 }
 
 fn attributes(f: &mut fmt::Formatter<'_>, attributes: &[Attribute]) -> fmt::Result {
-    attributes
-        .iter()
-        .try_for_each(|attribute| match &attribute.value {
-            Some(value) => line(f, 'a', &format_args!("{}:{value}", attribute.name)),
-            None => line(f, 'a', &attribute.name),
-        })
+    attributes.iter().try_for_each(|attribute| match &attribute.value {
+        Some(value) => line(f, 'a', &format_args!("{}:{value}", attribute.name)),
+        None => line(f, 'a', &attribute.name),
+    })
 }
 
 fn line(f: &mut fmt::Formatter<'_>, letter: char, value: &dyn Display) -> fmt::Result {
@@ -130,11 +113,7 @@ impl Display for Words<'_> {
         for word in &self.0.other_formats {
             write!(f, " {word}")?;
         }
-        if self.0.formats.is_empty() && self.0.other_formats.is_empty() {
-            f.write_str(" 0")
-        } else {
-            Ok(())
-        }
+        if self.0.formats.is_empty() && self.0.other_formats.is_empty() { f.write_str(" 0") } else { Ok(()) }
     }
 }
 
@@ -143,8 +122,6 @@ struct Clean<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for Clean<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars()
-            .filter(|c| !c.is_control())
-            .try_for_each(|c| self.0.write_char(c))
+        text.chars().filter(|c| !c.is_control()).try_for_each(|c| self.0.write_char(c))
     }
 }
