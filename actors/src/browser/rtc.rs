@@ -121,16 +121,10 @@ impl Certificate {
     /// Makes a fresh key and a self-signed certificate.
     pub fn generate() -> Self {
         let provider = crypto::from_feature_flags();
-        let certificate = provider
-            .dtls_provider
-            .generate_certificate()
-            .expect("aws-lc-rs makes certificates");
+        let certificate =
+            provider.dtls_provider.generate_certificate().expect("aws-lc-rs makes certificates");
         let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
-        Certificate {
-            provider: Arc::new(provider),
-            certificate,
-            fingerprint,
-        }
+        Certificate { provider: Arc::new(provider), certificate, fingerprint }
     }
 }
 
@@ -232,17 +226,15 @@ impl Peer {
         if self.state != State::Connected {
             return Err(SendError::NotConnected);
         }
-        let number = self
-            .agreed
-            .payload_type(packet.kind)
-            .filter(|_| self.agreed.page_receives);
+        let number = self.agreed.payload_type(packet.kind).filter(|_| self.agreed.page_receives);
         let number = Pt::new_with_value(number.ok_or(SendError::NotAgreed(packet.kind))?);
         if packet.payload.len() > MAX_PAYLOAD {
             return Err(SendError::TooLong(packet.payload.len()));
         }
         let Outgoing { sequence, timestamp, marker, payload, .. } = packet;
         let packet =
-            RtpWrite::new(number, (self.first_sequence + sequence).into(), timestamp, now, &payload[..]).marker(marker);
+            RtpWrite::new(number, (self.first_sequence + sequence).into(), timestamp, now, &payload[..])
+                .marker(marker);
         if let Some(stream) = self.rtc.direct_api().stream_tx(&self.ssrc) {
             stream.write_rtp(packet);
         }
@@ -302,10 +294,7 @@ impl Peer {
         let mut settings = RtcConfig::new()
             .set_crypto_provider(config.certificate.provider.clone())
             .set_dtls_cert(config.certificate.certificate.clone())
-            .set_local_ice_credentials(IceCreds {
-                ufrag: secrets.ufrag.clone(),
-                pass: secrets.pwd.clone(),
-            })
+            .set_local_ice_credentials(IceCreds { ufrag: secrets.ufrag.clone(), pass: secrets.pwd.clone() })
             // Whatever the page speaks: 1.2, 1.3 or both.
             .set_dtls_version(DtlsVersion::Auto)
             .set_ice_lite(true)
@@ -353,11 +342,7 @@ impl Peer {
     /// Tells str0m of the page's side. Returns our part in the handshake.
     fn join(&mut self, remote: &Description, now: Instant) -> Result<Setup, SdpError> {
         self.timeout(now);
-        let setup = if remote.setup == Setup::Passive {
-            Setup::Active
-        } else {
-            Setup::Passive
-        };
+        let setup = if remote.setup == Setup::Passive { Setup::Active } else { Setup::Passive };
         let mut direct = self.rtc.direct_api();
         direct.set_remote_ice_credentials(IceCreds {
             ufrag: remote.ice.ufrag.clone(),
@@ -370,9 +355,7 @@ impl Peer {
         if let Some(ssrc) = remote.audio_section().ssrc.filter(|_| self.agreed.page_sends) {
             direct.expect_stream_rx(ssrc.into(), None, self.mid, None);
         }
-        direct
-            .start_dtls(setup == Setup::Active)
-            .map_err(|_| SdpError::Malformed("setup"))?;
+        direct.start_dtls(setup == Setup::Active).map_err(|_| SdpError::Malformed("setup"))?;
         self.state = State::Connecting { since: now };
         self.timeout(now);
         Ok(setup)
@@ -456,12 +439,7 @@ impl Peer {
     }
 
     fn packet(&mut self, packet: RtpPacket) {
-        let RtpPacket {
-            header,
-            payload,
-            timestamp: received,
-            ..
-        } = packet;
+        let RtpPacket { header, payload, timestamp: received, .. } = packet;
         let kind = self.agreed.kind(*header.payload_type);
         if let (State::Connected, Some(payload_kind)) = (self.state, kind) {
             self.outputs.push_back(Output::Packet(Packet {
@@ -512,19 +490,11 @@ impl Secrets {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut chance = [0_u8; UFRAG_LENGTH + PWD_LENGTH + 14];
         getrandom::fill(&mut chance).expect("the operating system has random numbers");
-        let text = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
-                .collect()
-        };
+        let text =
+            |bytes: &[u8]| bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
         let (ufrag, rest) = chance.split_at(UFRAG_LENGTH);
         let (pwd, rest) = rest.split_at(PWD_LENGTH);
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        };
+        let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         Secrets {
             ufrag: text(ufrag),
             pwd: text(pwd),
@@ -568,18 +538,7 @@ fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
         codecs.add_config(number, None, codec, rate, channels, plain);
     }
     for event in &agreed.telephone_events {
-        let rate = if event.clock_rate == 48_000 {
-            Frequency::FORTY_EIGHT_KHZ
-        } else {
-            Frequency::EIGHT_KHZ
-        };
-        codecs.add_config(
-            Pt::new_with_value(event.payload_type),
-            None,
-            Codec::Tele,
-            rate,
-            None,
-            plain,
-        );
+        let rate = if event.clock_rate == 48_000 { Frequency::FORTY_EIGHT_KHZ } else { Frequency::EIGHT_KHZ };
+        codecs.add_config(Pt::new_with_value(event.payload_type), None, Codec::Tele, rate, None, plain);
     }
 }

@@ -68,18 +68,11 @@ pub(crate) mod tests {
     #[test]
     fn the_user_name_fragment_before_the_colon_is_found() {
         let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(
-                username(&binding_request(name)),
-                expected.map(str::as_bytes),
-                "{name}"
-            );
+            assert_eq!(username(&binding_request(name)), expected.map(str::as_bytes), "{name}");
         };
         check("abcd:EFGH", Some("abcd"));
         check("abcd:", Some("abcd"));
-        check(
-            &format!("{}:{}", "u".repeat(256), "v".repeat(256)),
-            Some(&"u".repeat(256)),
-        );
+        check(&format!("{}:{}", "u".repeat(256), "v".repeat(256)), Some(&"u".repeat(256)));
         check("no colon", None);
         check(":page", None);
         check("", None);
