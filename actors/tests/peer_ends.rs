@@ -93,7 +93,7 @@ fn rubbish_from_the_pages_own_address_does_not_end_the_call() {
     call.until(SECOND, |call| !call.learnt.is_empty()).unwrap();
     let rubbish = |call: &mut Call| {
         for first in 0..=255_u8 {
-            for length in [0, 1, 2, 11, 12, 13, 20, 60, 300, 1_999] {
+            for length in [0, 1, 2, 11, 12, 13, 20, 60, 300, 1_999, 2_047] {
                 let datagram: Vec<u8> = std::iter::once(first).chain((0..length).map(|n| n as u8)).collect();
                 call.peer.receive(call.now, address(PAGE), address(BOUND), &datagram);
             }

@@ -5,6 +5,7 @@
 mod messages;
 pub mod peer;
 pub mod rtc;
+mod secrets;
 pub mod sdp;
 mod state;
 

@@ -124,3 +124,10 @@ pub const MAX_PAYLOAD: usize = 1_400;
 /// Most addresses that one page may use over a call. Each costs str0m a candidate for good; a page has some
 /// interfaces times a NAT rebinding now and then.
 pub const MAX_SOURCES: usize = 64;
+/// How long the page may take to reach us. It checks every 50 ms at first; a call with no way for its media should
+/// end within 10 s.
+pub const ICE_LIMIT: Duration = Duration::from_secs(8);
+/// How long ICE and DTLS together may take. A handshake repeats lost flights after 1, 2, 4 s.
+pub const DTLS_LIMIT: Duration = Duration::from_secs(20);
+/// RFC 7675 §5.1: consent ends 30 s after the last sign of it.
+pub const CONSENT: Duration = Duration::from_secs(30);

@@ -30,10 +30,14 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
-pub use super::peer::{Counts, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report, SendError};
+pub use super::peer::{
+    CONSENT, Counts, DTLS_LIMIT, ICE_LIMIT, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report,
+    SendError,
+};
 use super::sdp::{self, Agreed, Description, SdpError, Setup};
+use super::secrets::Secrets;
 use crate::lanes::LocalAddress;
-use crate::lanes::stun::{self, Transaction};
+use crate::lanes::stun;
 use crate::vocabulary::Packet;
 
 /// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
@@ -101,22 +105,10 @@ enum State {
     Ended,
 }
 
-/// How long the page may take to reach us. It checks every 50 ms at first; a call with no way for its media should
-/// end within 10 s.
-pub const ICE_LIMIT: Duration = Duration::from_secs(8);
-/// How long ICE and DTLS together may take. A handshake repeats lost flights after 1, 2, 4 s.
-pub const DTLS_LIMIT: Duration = Duration::from_secs(20);
-/// RFC 7675 §5.1: consent ends 30 s after the last sign of it.
-pub const CONSENT: Duration = Duration::from_secs(30);
 /// RTCP figures come this often; the same interval as str0m's sender and receiver reports for audio.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Packets str0m keeps per sending stream: one second. More only costs memory, sound is never resent.
 const SEND_BUFFER: usize = 50;
-/// RFC 8445 §5.3 asks for 24 bits of chance in a user name fragment and 128 in a password. 12 characters of 64
-/// (72 bits) never collide on a lane, 24 make 144 bits.
-const UFRAG_LENGTH: usize = 12;
-const PWD_LENGTH: usize = 24;
-
 impl Certificate {
     /// Makes a fresh key and a self-signed certificate.
     pub fn generate() -> Self {
@@ -131,6 +123,19 @@ impl Certificate {
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Certificate(..)")
+    }
+}
+
+impl PeerConfig {
+    /// What pages are told, each once: several bound addresses may share an advertised one.
+    fn candidates(&self) -> Vec<SocketAddr> {
+        let mut candidates = Vec::with_capacity(self.local.len());
+        for address in self.local.iter().map(|local| local.advertised) {
+            if !candidates.contains(&address) {
+                candidates.push(address);
+            }
+        }
+        candidates
     }
 }
 
@@ -150,7 +155,11 @@ impl Peer {
         let secrets = Secrets::generate();
         let mut peer = Self::build(config, &secrets, agreed, (mid, section.mid_extension), now);
         let setup = peer.join(offer, now)?;
-        let text = sdp::answer(offer, &peer.agreed, &secrets.local(config, setup));
+        let text = sdp::answer(
+            offer,
+            &peer.agreed,
+            &secrets.local(config.candidates(), config.certificate.fingerprint, setup),
+        );
         Ok((peer, text))
     }
 
@@ -159,7 +168,8 @@ impl Peer {
     /// Nothing times out until the page has answered: how long it may ring is the call's affair.
     pub fn offer(config: &PeerConfig, now: Instant) -> (Self, String) {
         let secrets = Secrets::generate();
-        let (text, agreed) = sdp::offer(&config.audio, &secrets.local(config, Setup::ActPass));
+        let local = secrets.local(config.candidates(), config.certificate.fingerprint, Setup::ActPass);
+        let (text, agreed) = sdp::offer(&config.audio, &local);
         let extension = (sdp::OFFERED_MID, Some(sdp::OFFERED_MID_EXTENSION));
         (Self::build(config, &secrets, agreed, extension, now), text)
     }
@@ -182,9 +192,9 @@ impl Peer {
         if self.state == State::Ended {
             return;
         }
-        let check = stun::transaction(datagram);
+        let check = stun::is_stun(datagram);
         if !self.learnt.contains(&from) {
-            if check.is_none() {
+            if !check {
                 self.counts.unproven += 1;
                 return;
             }
@@ -202,7 +212,7 @@ impl Peer {
         if self.rtc.handle_input(Input::Receive(now, receive)).is_err() {
             self.counts.malformed += 1;
         }
-        self.drain(now, check.map(|transaction| (from, transaction)));
+        self.drain(now);
     }
 
     /// Lets time pass; call it at [`Peer::deadline`] at the latest.
@@ -213,7 +223,7 @@ impl Peer {
                 if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
                     self.fail(&error);
                 }
-                self.drain(now, None);
+                self.drain(now);
             }
         }
     }
@@ -249,7 +259,7 @@ impl Peer {
         }
         self.state = State::Ended;
         if self.rtc.close().is_ok() {
-            self.drain(now, None);
+            self.drain(now);
         }
         self.rtc.disconnect();
     }
@@ -371,8 +381,8 @@ impl Peer {
         }
     }
 
-    /// Takes everything that str0m has. `check` is the binding request that was just put in, if it was one.
-    fn drain(&mut self, now: Instant, check: Option<(SocketAddr, Transaction)>) {
+    /// Takes everything that str0m has.
+    fn drain(&mut self, now: Instant) {
         loop {
             match self.rtc.poll_output() {
                 Ok(str0m::Output::Timeout(at)) => {
@@ -381,9 +391,8 @@ impl Peer {
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let bytes: Vec<u8> = transmit.contents.into();
-                    if check.is_some_and(|(from, t)| {
-                        from == transmit.destination && stun::is_success_of(&bytes, t)
-                    }) {
+                    // str0m answers only requests that are signed with our password (RFC 8445 §7.3).
+                    if stun::is_binding_success(&bytes) {
                         self.checked(transmit.destination, now);
                     }
                     let (from, to) = (transmit.source, transmit.destination);
@@ -401,7 +410,7 @@ impl Peer {
     /// str0m answered a binding request: `from` is the page's, and it still wants our media.
     fn checked(&mut self, from: SocketAddr, now: Instant) {
         self.checked = now;
-        if !self.learnt.contains(&from) {
+        if !self.learnt.contains(&from) && self.learnt.len() < MAX_SOURCES {
             self.learnt.push(from);
             self.outputs.push_back(Output::Learnt { from });
         }
@@ -471,56 +480,6 @@ impl Peer {
         if self.state != State::Ended {
             self.state = State::Ended;
             self.outputs.push_back(Output::Disconnected(lost));
-        }
-    }
-}
-
-/// What is drawn by lot for one peer.
-struct Secrets {
-    ufrag: String,
-    pwd: String,
-    ssrc: u32,
-    session_id: u64,
-    /// Below 2^15, so that the receiver cannot misjudge the first roll-over (RFC 3711 §3.3.1).
-    sequence: u16,
-}
-
-impl Secrets {
-    fn generate() -> Self {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut chance = [0_u8; UFRAG_LENGTH + PWD_LENGTH + 14];
-        getrandom::fill(&mut chance).expect("the operating system has random numbers");
-        let text =
-            |bytes: &[u8]| bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
-        let (ufrag, rest) = chance.split_at(UFRAG_LENGTH);
-        let (pwd, rest) = rest.split_at(PWD_LENGTH);
-        let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        Secrets {
-            ufrag: text(ufrag),
-            pwd: text(pwd),
-            // 0 means bandwidth probes to browsers.
-            ssrc: (number(&rest[..4]) as u32).max(1),
-            // RFC 8866 §5.2 and JSEP: a 63-bit number.
-            session_id: number(&rest[4..12]) >> 1,
-            sequence: (number(&rest[12..14]) as u16) >> 1,
-        }
-    }
-
-    fn local<'a>(&'a self, config: &'a PeerConfig, setup: Setup) -> sdp::Local<'a> {
-        let mut candidates: Vec<SocketAddr> = Vec::new();
-        for address in config.local.iter().map(|local| local.advertised) {
-            if !candidates.contains(&address) {
-                candidates.push(address);
-            }
-        }
-        sdp::Local {
-            candidates,
-            ufrag: &self.ufrag,
-            pwd: &self.pwd,
-            fingerprint: config.certificate.fingerprint,
-            setup,
-            ssrc: self.ssrc,
-            session_id: self.session_id,
         }
     }
 }
