@@ -40,6 +40,7 @@ pub fn demo() -> Result<()> {
     };
     System::new().block_on(async {
         let house = House::start(settings, PhoneHints { demo: Some(hints) }).await?;
+        let _registrar = house.switch().start_demo(DEMO_REGISTRAR.port()).await?;
         println!("{}", welcome(house.web_addresses(), &accounts));
         asked_to_stop().await?;
         house.stop().await;

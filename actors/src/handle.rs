@@ -19,7 +19,7 @@ pub use crate::vocabulary::{
     SessionId, Side, SipSettings, SwitchSettings,
 };
 pub use ::codecs::CodecId;
-pub use ::sip::resolve::AddressPolicy;
+pub use ::sip::resolve::{AddressClass, AddressPolicy};
 
 /// The running switch. Clones are handles to the same one.
 #[derive(Clone)]

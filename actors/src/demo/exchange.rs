@@ -1,6 +1,8 @@
 //! Makes the demo registrar's calls: a SIP dialog in, an answering machine or another SIP dialog out. The same calls and
 //! legs as everywhere else; only the pairing is new.
-use actix::{Actor, AsyncContext, Context, Handler, Recipient};
+use std::collections::HashMap;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
 use sip::message::{SipUri, StatusCode, Uri};
 
 use super::machine::Machine;
@@ -14,7 +16,8 @@ use crate::vocabulary::{CallId, CodecId, Side};
 /// The actor.
 pub struct Exchange {
     sip: SipSide,
-    calls: usize,
+    /// A call lives as long as it is held here.
+    calls: HashMap<CallId, Addr<Call>>,
 }
 
 /// Calls at a time: first steps need a handful, smoke tests some hundred.
@@ -23,15 +26,14 @@ const MAX_CALLS: usize = 500;
 impl Exchange {
     /// An exchange that speaks through the demo's own endpoint.
     pub fn new(sip: SipSide) -> Self {
-        Self { sip, calls: 0 }
+        Self { sip, calls: HashMap::new() }
     }
 
     fn connect(&mut self, demo: DemoCall, ctx: &mut Context<Self>) {
-        if self.calls >= MAX_CALLS {
+        if self.calls.len() >= MAX_CALLS {
             let response = demo.request.stateless_response(StatusCode::SERVICE_UNAVAILABLE);
             return self.sip.endpoint.do_send(Respond { key: demo.key, response });
         }
-        self.calls += 1;
         let call_id = CallId::random();
         let call = Call::new(CallOrder {
             call_id: call_id.clone(),
@@ -55,7 +57,8 @@ impl Exchange {
             codecs: codecs.to_vec(),
         };
         let order = DialogOrder::Incoming(invite);
-        let caller = Dialog::new(order, Side::Caller, call_id, reports, self.sip.clone()).start();
+        let caller = Dialog::new(order, Side::Caller, call_id.clone(), reports, self.sip.clone()).start();
+        self.calls.insert(call_id, call.clone());
         call.do_send(Begin { caller: leg(caller.clone().recipient(), caller.recipient()), callee });
     }
 
@@ -110,7 +113,7 @@ impl Handler<DemoCall> for Exchange {
 
 impl Handler<CallEnded> for Exchange {
     type Result = ();
-    fn handle(&mut self, _: CallEnded, _: &mut Self::Context) {
-        self.calls = self.calls.saturating_sub(1);
+    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
+        self.calls.remove(&ended.call_id);
     }
 }

@@ -179,12 +179,8 @@ impl SipEndpoint {
 
     /// Keeps the hops that the policy allows and that a listener of ours reaches.
     fn hops(&mut self, target: &str, found: Vec<sip::resolve::Hop>) -> Result<Vec<Hop>, LocateError> {
-        let policy = &self.settings.target_policy;
-        let allowed: Vec<_> =
-            found.into_iter().filter(|hop| policy.check(hop.address.ip()).is_ok()).collect();
-        if allowed.is_empty() {
-            return Err(LocateError::Denied(target.to_owned()));
-        }
+        let denied = |_| LocateError::Denied(target.to_owned());
+        let allowed = self.settings.target_policy.permitted(found).map_err(denied)?;
         let hops: Vec<Hop> = allowed.iter().filter_map(|hop| self.hop(hop.transport, hop.address)).collect();
         if hops.is_empty() { Err(LocateError::Unsupported(target.to_owned())) } else { Ok(hops) }
     }

@@ -18,7 +18,7 @@ pub fn settings() -> SipSettings {
         advertised_address: None,
         user_agent: "tandem-test".into(),
         dns_servers: vec![],
-        target_policy: AddressPolicy::default(),
+        target_policy: AddressPolicy::allow_all(),
         register_expires: Duration::from_secs(3600),
     }
 }
