@@ -18,9 +18,10 @@ fn same(text: String) -> String {
     text
 }
 
-fn outgoing(kind: Payload, timestamp: u32, text: &'static str) -> Outgoing {
+fn outgoing(kind: Payload, sequence: u64, timestamp: u32, text: &'static str) -> Outgoing {
     Outgoing {
         kind,
+        sequence,
         timestamp,
         marker: false,
         payload: Bytes::from_static(text.as_bytes()),
@@ -34,7 +35,7 @@ fn sound_flows_both_ways(call: &mut Call, codec: CodecId) {
     let step = codec.spec().clock_rate / 50;
     for count in 0..5 {
         call.peer
-            .send(outgoing(kind, 1_000 + count * step, "to the page"), call.now)
+            .send(outgoing(kind, u64::from(count), 1_000 + count * step, "to the page"), call.now)
             .unwrap();
         call.page_sends(number, 5_000 + count * step, b"from the page");
         call.run(Duration::from_millis(20));
@@ -180,12 +181,15 @@ fn nothing_is_sent_before_the_connection_stands_or_beyond_what_was_agreed() {
     let mut call = Call::page_offers(&[Pcmu], AT_ONCE, same);
     let early = call
         .peer
-        .send(outgoing(Payload::Audio(Pcmu), 0, "early"), call.now);
+        .send(outgoing(Payload::Audio(Pcmu), 0, 0, "early"), call.now);
     assert_eq!(early, Err(SendError::NotConnected));
     call.connect();
+    let mut sequence = 0;
     let mut check = |kind, payload: Vec<u8>, expected| {
+        sequence += 1;
         let packet = Outgoing {
             kind,
+            sequence,
             timestamp: 0,
             marker: false,
             payload: payload.into(),
@@ -218,7 +222,7 @@ fn rtcp_reports_come_every_five_seconds() {
     for count in 0..1_100 {
         let kind = Payload::Audio(Pcmu);
         call.peer
-            .send(outgoing(kind, count * 160, "one of many"), call.now)
+            .send(outgoing(kind, u64::from(count), count * 160, "one of many"), call.now)
             .unwrap();
         call.page_sends(0, count * 160, b"one of many");
         call.run(Duration::from_millis(20));
