@@ -2,8 +2,8 @@
 //! same legs as the gateway.
 mod bindings;
 mod exchange;
-mod machine;
-mod registrar;
+pub mod machine;
+pub mod registrar;
 
 use std::io;
 
