@@ -147,15 +147,23 @@ fn nothing_is_sent_before_the_connection_stands_or_beyond_what_was_agreed() {
     let early = call.peer.send(outgoing(Payload::Audio(Pcmu), 0, 0, "early"), call.now);
     assert_eq!(early, Err(SendError::NotConnected));
     call.connect();
-    let mut check = |kind, payload: Vec<u8>, expected| {
-        let packet = Outgoing { kind, sequence: 0, timestamp: 0, marker: false, payload: payload.into() };
+    let mut check = |kind, sequence, payload: Vec<u8>, expected| {
+        let packet = Outgoing { kind, sequence, timestamp: 0, marker: false, payload: payload.into() };
         assert_eq!(call.peer.send(packet, call.now), expected);
     };
-    check(Payload::Audio(Opus), vec![1], Err(SendError::NotAgreed(Payload::Audio(Opus))));
-    check(Payload::TelephoneEvent(8_000), vec![1], Err(SendError::NotAgreed(Payload::TelephoneEvent(8_000))));
-    check(Payload::Audio(Pcmu), vec![0; 1_400], Ok(()));
-    check(Payload::Audio(Pcmu), vec![0; 1_401], Err(SendError::TooLong(1_401)));
-    check(Payload::Audio(Pcmu), Vec::new(), Ok(()));
+    check(Payload::Audio(Opus), 0, vec![1], Err(SendError::NotAgreed(Payload::Audio(Opus))));
+    check(
+        Payload::TelephoneEvent(8_000),
+        0,
+        vec![1],
+        Err(SendError::NotAgreed(Payload::TelephoneEvent(8_000))),
+    );
+    check(Payload::Audio(Pcmu), 0, vec![0; 1_400], Ok(()));
+    check(Payload::Audio(Pcmu), 1, vec![0; 1_401], Err(SendError::TooLong(1_401)));
+    check(Payload::Audio(Pcmu), 1, Vec::new(), Ok(()));
+    check(Payload::Audio(Pcmu), 1, vec![1], Err(SendError::Repeated(1)));
+    check(Payload::Audio(Pcmu), 9, vec![1], Ok(()));
+    check(Payload::Audio(Pcmu), 2, vec![1], Ok(()));
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub enum Output {
 pub struct Outgoing {
     /// What it carries; must have been agreed.
     pub kind: Payload,
-    /// Counts from the stream's start and never wraps; holes are losses upstream.
+    /// Counts from the stream's start and never wraps; holes are losses upstream. Each is sent once.
     pub sequence: u64,
     /// RTP timestamp in the clock of `kind`.
     pub timestamp: u32,
@@ -102,6 +102,9 @@ pub enum SendError {
     /// This kind of payload was not agreed, or the page does not receive.
     #[error("{0:?} was not agreed")]
     NotAgreed(Payload),
+    /// A packet with this sequence number was sent, or many later ones were.
+    #[error("sequence number {0} was used")]
+    Repeated(u64),
     /// More than [`MAX_PAYLOAD`] bytes.
     #[error("payload of {0} bytes is too long")]
     TooLong(usize),

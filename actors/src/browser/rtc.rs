@@ -30,6 +30,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
+use super::once::Once;
 pub use super::peer::{
     CONSENT, Counts, DTLS_LIMIT, ICE_LIMIT, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report,
     SendError,
@@ -82,8 +83,9 @@ pub struct Peer {
     state: State,
     /// When str0m wants to be called next.
     wake: Instant,
-    /// Where the outgoing sequence numbers start.
+    /// Where the outgoing sequence numbers start, and which were used.
     first_sequence: u64,
+    once: Once,
     /// Addresses with an answered binding request, oldest first.
     learnt: Vec<SocketAddr>,
     /// When a binding request was last answered.
@@ -242,9 +244,17 @@ impl Peer {
             return Err(SendError::TooLong(packet.payload.len()));
         }
         let Outgoing { sequence, timestamp, marker, payload, .. } = packet;
-        let packet =
-            RtpWrite::new(number, (self.first_sequence + sequence).into(), timestamp, now, &payload[..])
-                .marker(marker);
+        if !self.once.take(sequence) {
+            return Err(SendError::Repeated(sequence));
+        }
+        let packet = RtpWrite::new(
+            number,
+            self.first_sequence.saturating_add(sequence).into(),
+            timestamp,
+            now,
+            &payload[..],
+        )
+        .marker(marker);
         if let Some(stream) = self.rtc.direct_api().stream_tx(&self.ssrc) {
             stream.write_rtp(packet);
         }
@@ -339,6 +349,7 @@ impl Peer {
             state: State::Offered,
             wake: now,
             first_sequence: u64::from(secrets.sequence),
+            once: Once::default(),
             learnt: Vec::new(),
             checked: now,
             report: Report::default(),
