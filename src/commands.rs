@@ -5,7 +5,7 @@ use std::path::Path;
 use actix_web::rt::System;
 use anyhow::Result;
 
-use crate::app::{House, asked_to_stop};
+use crate::app::{House, addresses, asked_to_stop};
 use crate::config::{self, Settings};
 use crate::http::{DemoHints, PhoneHints};
 use crate::telemetry;
@@ -86,12 +86,6 @@ fn warn_about(settings: &Settings) {
     for warning in config::warnings(settings, &addresses()) {
         tracing::warn!("{warning}");
     }
-}
-
-/// This machine's addresses; none if the system does not say.
-fn addresses() -> Vec<IpAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    interfaces.iter().map(if_addrs::Interface::ip).collect()
 }
 
 /// The environment, without what is not Unicode (no setting of ours is).
