@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use actix_web::rt::System;
+use actors::handle::{DEMO_ACCOUNTS, DEMO_PORT};
 use anyhow::Result;
 
 use crate::app::{House, addresses, asked_to_stop};
@@ -11,7 +12,7 @@ use crate::http::{DemoHints, PhoneHints};
 use crate::telemetry;
 
 /// Where the demo's registrar and answering machines are.
-const DEMO_REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
+const DEMO_REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEMO_PORT);
 
 /// Runs the gateway until it is asked to stop.
 pub fn serve(file: Option<&Path>) -> Result<()> {
@@ -31,7 +32,7 @@ pub fn demo() -> Result<()> {
     let settings = Settings::demo(environment())?;
     telemetry::start(&settings.log);
     let accounts: Vec<_> =
-        (1001..=1009).map(|number| (number.to_string(), format!("demo{number}"))).collect();
+        DEMO_ACCOUNTS.map(|number| (number.to_string(), format!("demo{number}"))).collect();
     let hints = DemoHints {
         domain: DEMO_REGISTRAR.ip().to_string(),
         port: DEMO_REGISTRAR.port(),
@@ -40,6 +41,7 @@ pub fn demo() -> Result<()> {
     };
     System::new().block_on(async {
         let house = House::start(settings, PhoneHints { demo: Some(hints) }).await?;
+        let _registrar = house.switch().start_demo(DEMO_REGISTRAR.port()).await?;
         println!("{}", welcome(house.web_addresses(), &accounts));
         asked_to_stop().await?;
         house.stop().await;

@@ -1,1 +1,32 @@
-//! Codecs.
+//! Samples and payload formats: what an RTP payload says, and how to say it in another codec.
+//!
+//! # Layout
+//! - [`codec`]: what a codec is: its id, its facts, the traits [`Decoder`] and [`Encoder`]
+//! - [`table`]: one row per codec; the only list of codecs in the house
+//! - [`chain`]: decode, resample if needed, encode; one direction of one call
+//! - [`audio`]: one file per codec
+//! - [`plc`]: concealment for codecs that have none of their own
+//! - [`resample`]: from one sample rate to another
+//! - [`payload`]: RTP payload formats that are no codec (telephone-event)
+//! - [`tone`], [`voice`] and [`probe`]: make a sound, and measure what became of it
+//!
+//! Deliberately absent: actors, threads, sockets, clocks. Nothing here allocates once it is built, and nothing
+//! panics on what the network sends: payloads and durations are capped ([`MAX_PAYLOAD`], [`MAX_FRAME_MS`]).
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod audio;
+pub mod chain;
+pub mod codec;
+pub mod error;
+pub mod payload;
+pub mod plc;
+pub mod probe;
+pub mod resample;
+pub mod table;
+pub mod tone;
+pub mod voice;
+
+pub use chain::{Chain, Frame, Loss};
+pub use codec::{CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};
+pub use error::CodecError;
+pub use table::CODECS;

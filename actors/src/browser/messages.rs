@@ -1,0 +1,22 @@
+//! What a page says about one call, as its session passes it on.
+use actix::Message;
+
+use crate::leg::Digits;
+
+/// A word of the page to one of its calls.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub enum PageWord {
+    /// It takes the call: its SDP answer.
+    Answer(String),
+    /// It hangs up, cancels or rejects.
+    HangUp,
+    /// It holds the other side.
+    Hold,
+    /// It goes on.
+    Unhold,
+    /// It sends digits.
+    Dial(Digits),
+    /// Its socket is gone.
+    Gone,
+}

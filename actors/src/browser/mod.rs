@@ -1,0 +1,387 @@
+//! A browser as a leg: one page's peer connection, and what the page is shown of the call.
+//!
+//! The shell. `state` decides, `rtc` is the peer connection; this file joins them to the lane's sockets, the page's
+//! session and the call. The page's path is negotiated once and never again.
+mod messages;
+pub mod peer;
+pub mod rtc;
+pub mod sdp;
+mod state;
+
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
+use tracing::{debug, info, warn};
+
+use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
+use crate::leg::{LegCommand, LegEvent, LegReport};
+use crate::page::{CallStatus, CallView, ToPage};
+use crate::rtp::sequencer::{Incoming, Sequencer};
+use crate::vocabulary::{Alive, AudioFormat, Cause, EndReason, Meters, Packet, Payload, Side, Sink};
+pub use messages::PageWord;
+use peer::{Lost, Outgoing, Output};
+pub use rtc::{Certificate, PeerConfig};
+use rtc::Peer;
+use sdp::{Description, SdpError};
+use state::{Action, Event, State};
+
+/// What a browser leg is told at birth.
+pub struct BrowserOrder {
+    /// Which end of the call the page is.
+    pub side: Side,
+    /// The call as the page sees it.
+    pub view: CallView,
+    /// The page's offer, if it calls.
+    pub offer: Option<String>,
+    /// The call.
+    pub call: WeakRecipient<LegReport>,
+    /// The page's session.
+    pub page: WeakRecipient<ToPage>,
+    /// The lane's sockets: where datagrams come from,
+    pub lane: Addr<LaneSocket>,
+    /// and where they go out.
+    pub sender: LaneSender,
+    /// Addresses, certificate and codecs of the peer connection.
+    pub peer: PeerConfig,
+    /// Whether the page's offer is answered at once.
+    pub answer_at_once: bool,
+    /// Where it counts.
+    pub meters: Meters,
+}
+
+/// The actor.
+pub struct BrowserLeg {
+    order: BrowserOrder,
+    state: State,
+    /// The page's offer or answer until the peer connection takes it.
+    description: Option<Description>,
+    peer: Option<Peer>,
+    fragment: Option<String>,
+    codec: Option<AudioFormat>,
+    sink: Option<Sink>,
+    outgoing: Option<Sequencer>,
+    timer: Option<(Instant, SpawnHandle)>,
+    described: Option<Instant>,
+    _alive: Alive,
+}
+
+/// Datagrams and packets that wait for their turn: over half a second of sound both ways.
+const MAILBOX: usize = 128;
+
+/// How often a leg looks whether its call still lives.
+const LIFE_CHECK: Duration = Duration::from_secs(5);
+
+impl BrowserLeg {
+    /// A leg that has not begun.
+    pub fn new(order: BrowserOrder) -> Self {
+        Self {
+            state: if order.offer.is_some() { State::Offered } else { State::Idle },
+            _alive: order.meters.alive("browser"),
+            order,
+            description: None,
+            peer: None,
+            fragment: None,
+            codec: None,
+            sink: None,
+            outgoing: None,
+            timer: None,
+            described: None,
+        }
+    }
+
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        for action in self.state.on(event, self.order.side) {
+            self.perform(action, ctx);
+        }
+    }
+
+    fn perform(&mut self, action: Action, ctx: &mut Context<Self>) {
+        match action {
+            Action::AnswerOffer(format) => self.answer_offer(format, ctx),
+            Action::Offer => self.offer(ctx),
+            Action::TakeAnswer => self.take_answer(ctx),
+            Action::AwaitPath => self.described = Some(now()),
+            Action::ShowIncoming => self.tell(ToPage::IncomingCall(self.order.view.clone())),
+            Action::ShowRing => self.show(CallStatus::Ring),
+            Action::ShowTalk => self.show(CallStatus::Established),
+            Action::ShowHold => self.show(CallStatus::Hold),
+            Action::ShowEnd(why) => self.end(why, ctx),
+            Action::Report(event) => self.report(event),
+        }
+    }
+
+    fn tell(&self, word: ToPage) {
+        if let Some(page) = self.order.page.upgrade() {
+            page.do_send(word);
+        }
+    }
+
+    fn show(&self, status: CallStatus) {
+        self.tell(ToPage::CallStatus(self.order.view.clone(), status));
+    }
+
+    fn report(&self, event: LegEvent) {
+        if let Some(call) = self.order.call.upgrade() {
+            call.do_send(LegReport { side: self.order.side, event });
+        }
+    }
+
+    // --- descriptions ---
+
+    /// Answers the page's offer; the other side's codec first, if it is known, so that nothing need be transcoded.
+    fn answer_offer(&mut self, other_side: Option<AudioFormat>, ctx: &mut Context<Self>) {
+        let Some(offer) = self.description.take() else { return };
+        let mut config = self.order.peer.clone();
+        if let Some(format) = other_side {
+            config.audio.sort_by_key(|codec| *codec != format.codec);
+        }
+        match Peer::answer(&offer, &config, now()) {
+            Ok((peer, text)) => {
+                self.has_peer(peer, ctx);
+                self.tell(ToPage::RemoteDescription { call_id: self.order.view.call_id.clone(), sdp: text });
+                if let Some(format) = self.agreed() {
+                    self.step(Event::OfferAnswered(format), ctx);
+                }
+                self.drive(ctx);
+            }
+            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
+        }
+    }
+
+    fn offer(&mut self, ctx: &mut Context<Self>) {
+        let (peer, text) = Peer::offer(&self.order.peer, now());
+        self.has_peer(peer, ctx);
+        // Before the call is announced: the WebSDK keeps an offer for a call that it does not know yet, and no other.
+        self.tell(ToPage::RemoteDescription { call_id: self.order.view.call_id.clone(), sdp: text });
+        self.drive(ctx);
+    }
+
+    fn take_answer(&mut self, ctx: &mut Context<Self>) {
+        let (Some(answer), Some(peer)) = (self.description.take(), &mut self.peer) else { return };
+        match peer.accept_answer(&answer, now()) {
+            Ok(()) => {
+                if let Some(format) = self.agreed() {
+                    self.step(Event::AnswerTaken(format), ctx);
+                }
+                self.drive(ctx);
+            }
+            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
+        }
+    }
+
+    fn has_peer(&mut self, peer: Peer, ctx: &mut Context<Self>) {
+        let fragment = peer.local_ufrag().to_owned();
+        self.order.lane.do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
+        self.fragment = Some(fragment);
+        self.peer = Some(peer);
+    }
+
+    /// What the page sends and takes, now that both descriptions are known: the first codec of the answer.
+    fn agreed(&mut self) -> Option<AudioFormat> {
+        let agreed = self.peer.as_ref()?.agreed();
+        let codec = agreed.audio.first()?.codec;
+        let ptime = agreed.ptime.unwrap_or(codec.spec().default_ptime_ms);
+        let format = AudioFormat {
+            codec,
+            ptime_ms: codec.spec().ptime_at_most(ptime),
+            telephone_event: !agreed.telephone_events.is_empty(),
+        };
+        self.codec = Some(format);
+        Some(format)
+    }
+
+    fn bad(&self, error: &SdpError) -> EndReason {
+        let cause = if matches!(error, SdpError::NoCommonCodec) { Cause::NoCommonCodec } else { Cause::BadDescription };
+        EndReason::new(Some(self.order.side), cause).with_detail(error.to_string())
+    }
+
+    // --- the path ---
+
+    /// Takes everything that the peer connection has, then sleeps until it wants to be called.
+    fn drive(&mut self, ctx: &mut Context<Self>) {
+        while let Some(output) = self.peer.as_mut().and_then(Peer::poll) {
+            match output {
+                Output::Transmit { from, to, bytes } => self.order.sender.send(from, to, &bytes),
+                Output::Learnt { from } => {
+                    if let Some(fragment) = self.fragment.clone() {
+                        self.order.lane.do_send(Learnt { fragment, from });
+                    }
+                }
+                Output::Connected => self.connected(),
+                Output::Packet(packet) => self.forward(packet),
+                Output::Report(report) => debug!(call_id = %self.order.view.call_id, ?report, "browser leg"),
+                Output::Disconnected(lost) => self.lost(&lost, ctx),
+            }
+        }
+        self.arm(ctx);
+    }
+
+    fn connected(&mut self) {
+        if let Some(since) = self.described {
+            let took = now().saturating_duration_since(since);
+            self.order.meters.ice_connect_seconds.observe(took.as_secs_f64());
+            info!(call_id = %self.order.view.call_id, ms = took.as_millis() as u64, "browser path up");
+        }
+    }
+
+    fn lost(&mut self, lost: &Lost, ctx: &mut Context<Self>) {
+        let (cause, reason) = match lost {
+            Lost::Ice => (Cause::IceFailed, "ice"),
+            Lost::Consent => (Cause::IceFailed, "consent"),
+            Lost::Dtls(_) => (Cause::DtlsFailed, "dtls"),
+            Lost::Fingerprint => (Cause::DtlsFailed, "fingerprint"),
+            Lost::Closed => (Cause::HangUp, "closed"),
+        };
+        self.order.meters.ice_failures_total.with_label_values(&[reason]).inc();
+        let why = EndReason::new(Some(self.order.side), cause).with_detail(lost.to_string());
+        self.step(Event::PathFailed(why), ctx);
+    }
+
+    fn forward(&mut self, packet: Packet) {
+        self.order.meters.rtp_packets_total.with_label_values(&["browser", "in"]).inc();
+        if let Some(sink) = &mut self.sink {
+            sink.send(packet);
+        }
+    }
+
+    /// One timer; re-armed only when the peer connection wants to be called earlier.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let Some(at) = self.peer.as_ref().map(Peer::deadline) else { return };
+        if let Some((armed, timer)) = self.timer {
+            if armed <= at {
+                return;
+            }
+            ctx.cancel_future(timer);
+        }
+        let timer = ctx.run_later(at.saturating_duration_since(now()), |leg, ctx| {
+            leg.timer = None;
+            if let Some(peer) = &mut leg.peer {
+                peer.timeout(now());
+            }
+            leg.drive(ctx);
+        });
+        self.timer = Some((at, timer));
+    }
+
+    fn send(&mut self, packet: Packet, ctx: &mut Context<Self>) {
+        let (Some(peer), Some(format)) = (&mut self.peer, self.codec) else { return };
+        let clock = format.codec.spec().clock_rate;
+        let outgoing = self.outgoing.get_or_insert_with(|| Sequencer::new(0, clock, 0, 0));
+        let source = u64::from(packet.ssrc);
+        if packet.payload_kind != Payload::Audio(format.codec) {
+            // The WebSDK has no use for telephone-events.
+            return outgoing.consumed(source, packet.sequence);
+        }
+        let (sequence, timestamp, marker) = (Some(packet.sequence), packet.timestamp, packet.marker);
+        let Some(stamp) = outgoing.stamp(packet.received, Incoming { source, sequence, timestamp, marker }) else { return };
+        let packet = Outgoing {
+            kind: packet.payload_kind,
+            sequence: stamp.extended_sequence,
+            timestamp: stamp.timestamp,
+            marker: stamp.marker,
+            payload: packet.payload,
+        };
+        if peer.send(packet, now()).is_ok() {
+            self.order.meters.rtp_packets_total.with_label_values(&["browser", "out"]).inc();
+        }
+        self.drive(ctx);
+    }
+
+    fn end(&mut self, why: EndReason, ctx: &mut Context<Self>) {
+        if let Some(peer) = &mut self.peer {
+            peer.close(now());
+        }
+        while let Some(output) = self.peer.as_mut().and_then(Peer::poll) {
+            if let Output::Transmit { from, to, bytes } = output {
+                self.order.sender.send(from, to, &bytes);
+            }
+        }
+        if let Some(fragment) = self.fragment.take() {
+            self.order.lane.do_send(Leave(fragment));
+        }
+        self.show(if why.is_failure() { CallStatus::Failed(why) } else { CallStatus::Finish(why) });
+        ctx.stop();
+    }
+
+    /// The page's answer came; a bad one ends the call.
+    fn page_answered(&mut self, sdp: &str, ctx: &mut Context<Self>) {
+        if self.state != State::Alerting {
+            return; // answered already, or over
+        }
+        match Description::parse(sdp) {
+            Ok(answer) => {
+                self.description = Some(answer);
+                self.step(Event::PageAnswered, ctx);
+            }
+            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
+        }
+    }
+}
+
+/// The clock that tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl Actor for BrowserLeg {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.run_interval(LIFE_CHECK, |leg, ctx| {
+            if leg.order.call.upgrade().is_none() {
+                warn!(call_id = %leg.order.view.call_id, "the call fell");
+                leg.end(EndReason::new(None, Cause::Internal), ctx);
+            }
+        });
+        let Some(offer) = self.order.offer.take() else { return };
+        match Description::parse(&offer) {
+            Ok(offer) => {
+                self.description = Some(offer);
+                self.step(Event::Begun { answer_at_once: self.order.answer_at_once }, ctx);
+            }
+            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
+        }
+    }
+}
+
+impl Handler<LegCommand> for BrowserLeg {
+    type Result = ();
+    fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
+        match command {
+            LegCommand::Plug(sink) => self.sink = sink,
+            command => self.step(Event::Command(command), ctx),
+        }
+    }
+}
+
+impl Handler<PageWord> for BrowserLeg {
+    type Result = ();
+    fn handle(&mut self, word: PageWord, ctx: &mut Self::Context) {
+        match word {
+            PageWord::Answer(sdp) => self.page_answered(&sdp, ctx),
+            PageWord::HangUp => self.step(Event::PageHangsUp, ctx),
+            PageWord::Hold => self.step(Event::PageHolds, ctx),
+            PageWord::Unhold => self.step(Event::PageResumes, ctx),
+            PageWord::Dial(digits) => self.step(Event::PageDials(digits), ctx),
+            PageWord::Gone => self.step(Event::PageGone, ctx),
+        }
+    }
+}
+
+impl Handler<PeerDatagram> for BrowserLeg {
+    type Result = ();
+    fn handle(&mut self, datagram: PeerDatagram, ctx: &mut Self::Context) {
+        if let Some(peer) = &mut self.peer {
+            peer.receive(datagram.received, datagram.from, datagram.to, &datagram.bytes);
+            self.drive(ctx);
+        }
+    }
+}
+
+impl Handler<Packet> for BrowserLeg {
+    type Result = ();
+    fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
+        self.send(packet, ctx);
+    }
+}

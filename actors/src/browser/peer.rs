@@ -1,0 +1,126 @@
+//! The words between a [`Peer`](super::rtc::Peer) and its owner. Plain values, no foreign type among them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::vocabulary::{Packet, Payload};
+
+/// What a peer wants done or known.
+#[derive(Debug)]
+pub enum Output {
+    /// The page proved to own `from`. Tell the lane's socket, and *before* the [`Output::Transmit`] that follows:
+    /// the page may use the address as soon as it has our answer.
+    Learnt {
+        /// The page's address.
+        from: SocketAddr,
+    },
+    /// Send this datagram.
+    Transmit {
+        /// The bound address to send from.
+        from: SocketAddr,
+        /// The page's address.
+        to: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// ICE and DTLS are done: sound may flow both ways.
+    Connected,
+    /// A packet of the page's sound or a telephone event, authenticated and never seen before.
+    Packet(Packet),
+    /// RTCP figures, every five seconds.
+    Report(Report),
+    /// The end, said once. Nothing but the last [`Output::Transmit`]s follows.
+    Disconnected(Lost),
+}
+
+/// An RTP packet for the page.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// What it carries; must have been agreed.
+    pub kind: Payload,
+    /// Counts from the stream's start and never wraps; holes are losses upstream.
+    pub sequence: u64,
+    /// RTP timestamp in the clock of `kind`.
+    pub timestamp: u32,
+    /// The marker bit: first packet after a silence.
+    pub marker: bool,
+    /// The payload, at most [`MAX_PAYLOAD`] bytes.
+    pub payload: Bytes,
+}
+
+/// What both ends counted, from RTCP and our own packets.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Report {
+    /// Round trip time by RTCP.
+    pub round_trip: Option<Duration>,
+    /// RTP packets sent to the page so far.
+    pub sent_packets: u64,
+    /// Payload bytes sent to the page so far.
+    pub sent_bytes: u64,
+    /// Part of ours that the page lost since the last report, 0 to 1.
+    pub sent_loss: Option<f32>,
+    /// Jitter the page sees, in units of the RTP clock.
+    pub sent_jitter: Option<u32>,
+    /// RTP packets taken from the page so far.
+    pub received_packets: u64,
+    /// Payload bytes taken from the page so far.
+    pub received_bytes: u64,
+    /// Part of the page's that we lost since the last report, 0 to 1.
+    pub received_loss: Option<f32>,
+    /// Jitter we see, in units of the RTP clock.
+    pub received_jitter: u32,
+}
+
+/// Why a peer connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// No binding request with our password came in time: UDP is blocked, or our addresses are out of reach.
+    #[error("ICE failed: no check from the page")]
+    Ice,
+    /// ICE was fine, the handshake did not end in time or broke.
+    #[error("DTLS failed: {0}")]
+    Dtls(String),
+    /// The page's certificate is not the one its description announced.
+    #[error("DTLS failed: the certificate does not match a=fingerprint")]
+    Fingerprint,
+    /// The page stopped checking for 30 s (RFC 7675 §5.1): it is gone or cut off.
+    #[error("consent lost: no check from the page for 30 s")]
+    Consent,
+    /// The page closed its peer connection.
+    #[error("closed by the page")]
+    Closed,
+}
+
+/// Why a packet was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// ICE or DTLS is not done yet, or the peer has ended.
+    #[error("not connected")]
+    NotConnected,
+    /// This kind of payload was not agreed, or the page does not receive.
+    #[error("{0:?} was not agreed")]
+    NotAgreed(Payload),
+    /// More than [`MAX_PAYLOAD`] bytes.
+    #[error("payload of {0} bytes is too long")]
+    TooLong(usize),
+}
+
+/// Datagrams that were dropped, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Not STUN, and from an address that never passed an ICE check.
+    pub unproven: u64,
+    /// STUN from more addresses than [`MAX_SOURCES`].
+    pub sources: u64,
+    /// Neither STUN nor DTLS nor RTP, or a broken one.
+    pub malformed: u64,
+}
+
+/// Largest RTP payload sent. The biggest Opus frame browsers and we make is far below; str0m writes packets into
+/// buffers of 2,000 bytes and would panic beyond.
+pub const MAX_PAYLOAD: usize = 1_400;
+/// Most addresses that one page may use over a call. Each costs str0m a candidate for good; a page has some
+/// interfaces times a NAT rebinding now and then.
+pub const MAX_SOURCES: usize = 64;

@@ -1,0 +1,30 @@
+//! What may be said to a call, and what a call says. (What passes between it and its legs is in `crate::leg`.)
+use actix::Message;
+
+use crate::leg::Leg;
+use crate::vocabulary::{CallId, EndReason};
+
+/// Plugs in the two legs and starts the call.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Begin {
+    /// Who asked for it.
+    pub caller: Leg,
+    /// Who is asked.
+    pub callee: Leg,
+}
+
+/// Ends the call from above: shutdown, a REST request, a closed session.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct HangUp(pub EndReason);
+
+/// The call is over; its legs may still be saying goodbye.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct CallEnded {
+    /// Which call.
+    pub call_id: CallId,
+    /// Who ended it, and why.
+    pub reason: EndReason,
+}

@@ -1,0 +1,282 @@
+//! A call: two legs and what lies between them.
+//!
+//! This file is the shell: it turns messages into events, asks `state` what to do, and does it. It owns its
+//! legs and transcoders and is owned by the switchboard. Crash group: when a call falls, its legs notice
+//! that nobody listens and end by themselves.
+mod messages;
+mod state;
+mod wiring;
+
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
+use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
+use crate::vocabulary::{Alive, CallId, Cause, EndReason, Meters, Side, Sink};
+pub use messages::{Begin, CallEnded, HangUp};
+use state::{Action, Event, State};
+use wiring::{Plan, Wiring};
+
+/// What a call is told at birth.
+pub struct CallOrder {
+    /// Its key.
+    pub call_id: CallId,
+    /// `outgoing` (a page called) or `incoming`, for logs and metrics.
+    pub direction: &'static str,
+    /// How long the callee may ring.
+    pub no_answer: Duration,
+    /// Who is told of the end.
+    pub owner: WeakRecipient<CallEnded>,
+    /// Where it counts.
+    pub meters: Meters,
+}
+
+/// The actor.
+pub struct Call {
+    order: CallOrder,
+    state: State,
+    wiring: Wiring,
+    /// What is plugged in now, from caller and from callee.
+    plugged: Option<(Plan, Plan)>,
+    legs: Option<Begin>,
+    /// Reports that overtook [`Begin`]: legs start on their own.
+    early: Vec<LegReport>,
+    transcoders: Transcoders,
+    limit: Option<SpawnHandle>,
+    begun: Instant,
+    answered: Option<Instant>,
+    _alive: Alive,
+}
+
+/// The transcoders of a call, one per direction, and how often one has died.
+#[derive(Default)]
+struct Transcoders {
+    running: Vec<(u64, actix::Addr<Transcoder>)>,
+    next_id: u64,
+    deaths: u32,
+}
+
+/// What legs can have to say before the call has begun: a description, a failure.
+const MAX_EARLY: usize = 8;
+
+/// A transcoder that died is started anew once; a second death ends the call.
+const MAX_TRANSCODER_DEATHS: u32 = 1;
+
+impl Call {
+    /// A call without legs; [`Begin`] plugs them in.
+    pub fn new(order: CallOrder) -> Self {
+        order.meters.calls_active.with_label_values(&[order.direction]).inc();
+        Self {
+            _alive: order.meters.alive("call"),
+            order,
+            state: State::default(),
+            wiring: Wiring::default(),
+            plugged: None,
+            legs: None,
+            early: vec![],
+            transcoders: Transcoders::default(),
+            limit: None,
+            begun: Instant::now(),
+            answered: None,
+        }
+    }
+
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let before = std::mem::discriminant(&self.state);
+        for action in self.state.on(event) {
+            self.perform(action, ctx);
+        }
+        if std::mem::discriminant(&self.state) != before {
+            info!(call_id = %self.order.call_id, state = ?self.state, "call");
+        }
+    }
+
+    fn hear(&mut self, LegReport { side, event }: LegReport, ctx: &mut Context<Self>) {
+        let event = match event {
+            LegEvent::Rang => Event::Rang,
+            LegEvent::MediaAgreed(format) => {
+                if !self.wiring.agree(side, format) {
+                    return;
+                }
+                Event::MediaAgreed(side, format)
+            }
+            LegEvent::Answered => Event::Answered,
+            LegEvent::HoldAsked => Event::HoldAsked(side),
+            LegEvent::ResumeAsked => Event::ResumeAsked(side),
+            LegEvent::Held => Event::Held,
+            LegEvent::Resumed => Event::Resumed,
+            LegEvent::Refused => Event::Refused,
+            LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
+            LegEvent::Ended(why) => Event::LegEnded(why),
+        };
+        self.step(event, ctx);
+    }
+
+    fn perform(&mut self, action: Action, ctx: &mut Context<Self>) {
+        match action {
+            Action::Tell(side, command) => {
+                if matches!(command, LegCommand::Answer) && self.answered.is_none() {
+                    self.answered = Some(Instant::now());
+                    self.order.meters.call_setup_seconds.observe(self.begun.elapsed().as_secs_f64());
+                }
+                self.tell(side, command);
+            }
+            Action::StartNoAnswerLimit => {
+                let limit = ctx.run_later(self.order.no_answer, |call, ctx| call.step(Event::NoAnswer, ctx));
+                self.limit = Some(limit);
+            }
+            Action::StopNoAnswerLimit => {
+                if let Some(limit) = self.limit.take() {
+                    ctx.cancel_future(limit);
+                }
+            }
+            Action::Connect => self.connect(ctx),
+            Action::Pause => self.pause(),
+            Action::Finish(why) => self.finish(why, ctx),
+        }
+    }
+
+    /// Wires both directions, sinks first; leaves alone what is wired like that already.
+    fn connect(&mut self, ctx: &mut Context<Self>) {
+        let (Some(there), Some(back)) = (self.wiring.plan(Side::Caller), self.wiring.plan(Side::Callee)) else { return };
+        if self.plugged.replace((there, back)) == Some((there, back)) {
+            return;
+        }
+        self.transcoders.running.clear();
+        for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
+            let Some(legs) = &self.legs else { return };
+            let target = Sink::new(&leg(legs, from.other()).packets);
+            let sink = match plan {
+                Plan::Forward(codec) => {
+                    info!(call_id = %self.order.call_id, from = from.as_str(), path = %codec, "forwarding");
+                    target
+                }
+                Plan::Transcode(conversion) => match self.transcode(conversion, target, ctx) {
+                    Some(sink) => sink,
+                    None => return,
+                },
+            };
+            self.tell(from, LegCommand::Plug(Some(sink)));
+        }
+    }
+
+    /// Starts a transcoder in front of `target`; a codec that cannot be had ends the call.
+    fn transcode(&mut self, conversion: Conversion, target: Sink, ctx: &mut Context<Self>) -> Option<Sink> {
+        let id = self.transcoders.next_id;
+        self.transcoders.next_id += 1;
+        let owner = ctx.address().downgrade().recipient();
+        match Transcoder::new(conversion, target, id, owner, &self.order.meters) {
+            Ok(transcoder) => {
+                info!(call_id = %self.order.call_id, path = %transcoder, "transcoding");
+                let transcoder = transcoder.start();
+                let sink = Sink::new(&transcoder.clone().recipient());
+                self.transcoders.running.push((id, transcoder));
+                Some(sink)
+            }
+            Err(problem) => {
+                warn!(call_id = %self.order.call_id, %problem, "no transcoder");
+                let why = EndReason::new(None, Cause::NoCommonCodec).with_detail(problem.to_string());
+                ctx.notify(HangUp(why));
+                None
+            }
+        }
+    }
+
+    fn pause(&mut self) {
+        self.tell(Side::Caller, LegCommand::Plug(None));
+        self.tell(Side::Callee, LegCommand::Plug(None));
+        self.transcoders.running.clear();
+        self.plugged = None;
+    }
+
+    /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.
+    fn tell(&self, side: Side, command: LegCommand) {
+        if let Some(legs) = &self.legs {
+            leg(legs, side).commands.do_send(command);
+        }
+    }
+
+    fn finish(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        let talked = self.answered.map(|since| since.elapsed());
+        let (call_id, direction) = (&self.order.call_id, self.order.direction);
+        info!(
+            %call_id, direction, by = reason.by.map_or("house", Side::as_str), cause = reason.cause.as_str(),
+            class = reason.cause.class().as_str(), sip_code = reason.sip_code, detail = reason.detail,
+            seconds = talked.map(|time| time.as_secs_f64()), "call ended"
+        );
+        let meters = &self.order.meters;
+        meters.calls_total.with_label_values(&[direction, reason.cause.as_str()]).inc();
+        if let Some(talked) = talked {
+            meters.call_duration_seconds.observe(talked.as_secs_f64());
+        }
+        if let Some(owner) = self.order.owner.upgrade() {
+            owner.do_send(CallEnded { call_id: self.order.call_id.clone(), reason });
+        }
+        ctx.stop();
+    }
+}
+
+fn leg(legs: &Begin, side: Side) -> &Leg {
+    match side {
+        Side::Caller => &legs.caller,
+        Side::Callee => &legs.callee,
+    }
+}
+
+impl Actor for Call {
+    type Context = Context<Self>;
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.order.meters.calls_active.with_label_values(&[self.order.direction]).dec();
+    }
+}
+
+impl Handler<Begin> for Call {
+    type Result = ();
+    fn handle(&mut self, legs: Begin, ctx: &mut Self::Context) {
+        self.legs = Some(legs);
+        self.step(Event::Begun, ctx);
+        for report in std::mem::take(&mut self.early) {
+            self.hear(report, ctx);
+        }
+    }
+}
+
+impl Handler<LegReport> for Call {
+    type Result = ();
+    fn handle(&mut self, report: LegReport, ctx: &mut Self::Context) {
+        if self.legs.is_some() {
+            self.hear(report, ctx);
+        } else if self.early.len() < MAX_EARLY {
+            self.early.push(report);
+        }
+    }
+}
+impl Handler<HangUp> for Call {
+    type Result = ();
+    fn handle(&mut self, HangUp(why): HangUp, ctx: &mut Self::Context) {
+        self.step(Event::HangUpAsked(why), ctx);
+    }
+}
+
+impl Handler<TranscoderGone> for Call {
+    type Result = ();
+    fn handle(&mut self, TranscoderGone(id): TranscoderGone, ctx: &mut Self::Context) {
+        if !self.transcoders.running.iter().any(|(running, _)| *running == id) {
+            return; // one that we replaced ourselves
+        }
+        self.transcoders.deaths += 1;
+        error!(call_id = %self.order.call_id, deaths = self.transcoders.deaths, "a transcoder died");
+        if self.transcoders.deaths > MAX_TRANSCODER_DEATHS {
+            self.step(Event::HangUpAsked(EndReason::new(None, Cause::Internal)), ctx);
+        } else {
+            self.plugged = None;
+            self.connect(ctx);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What a call is doing and what it does next. Pure: no actix, no socket, no clock.
+//!
+//! | in                     | on                       | becomes        | does                                   |
+//! |------------------------|--------------------------|----------------|----------------------------------------|
+//! | New                    | Begun                    | Dialing        | dial callee, start the no-answer limit |
+//! | Dialing                | Rang (callee)            | Ringing        | ring caller                            |
+//! | Dialing, Ringing       | Answered (callee)        | Talking        | stop the limit, answer both, connect   |
+//! | Talking                | HoldAsked (side)         | Holding        | hold the other side, pause             |
+//! | Holding                | Held                     | OnHold         | show hold to the asker                 |
+//! | Holding                | Refused                  | Talking        | show talk to the asker, connect        |
+//! | OnHold                 | ResumeAsked (same side)  | Resuming       | resume the other side                  |
+//! | Resuming               | Resumed                  | Talking        | show talk to the asker, connect        |
+//! | Resuming               | Refused                  | OnHold         | show hold to the asker                 |
+//! | OnHold                 | HoldAsked (same side)    | OnHold         | show hold to the asker                 |
+//! | Talking                | ResumeAsked (side)       | Talking        | show talk to the asker                 |
+//! | any but New, Ended     | MediaAgreed (side)       | same           | tell the other side; connect unless held |
+//! | Talking, any hold      | DigitsAsked (side)       | same           | send digits to the other side          |
+//! | Dialing, Ringing       | NoAnswer                 | Ended          | hang up both, finish                   |
+//! | any but Ended          | LegEnded, HangUpAsked    | Ended          | hang up both, finish                   |
+//!
+//! Every other pair is ignored: it came from the network, too early or too late, and is not our bug.
+//! A page's `hold` and `unhold` always end in a "show" of what is true, so that its button never dies.
+use crate::leg::{Digits, LegCommand};
+use crate::vocabulary::{AudioFormat, Cause, EndReason, Side};
+
+/// The life of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum State {
+    /// Made, legs not yet plugged in.
+    #[default]
+    New,
+    /// The callee has been asked.
+    Dialing,
+    /// The callee rings.
+    Ringing,
+    /// Answered.
+    Talking,
+    /// This side asked for hold; the other has not agreed yet.
+    Holding(Side),
+    /// Held at this side's wish.
+    OnHold(Side),
+    /// This side asked to go on; the other has not agreed yet.
+    Resuming(Side),
+    /// Over.
+    Ended(EndReason),
+}
+
+/// What may happen to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Both legs are plugged in.
+    Begun,
+    /// The callee rings.
+    Rang,
+    /// The callee answered.
+    Answered,
+    /// A leg's sound is agreed, or agreed anew.
+    MediaAgreed(Side, AudioFormat),
+    /// A side wants the other held.
+    HoldAsked(Side),
+    /// A side wants to go on.
+    ResumeAsked(Side),
+    /// The other side is held.
+    Held,
+    /// The other side is back.
+    Resumed,
+    /// The other side would not.
+    Refused,
+    /// A side wants digits sent to the other.
+    DigitsAsked(Side, Digits),
+    /// The no-answer limit is over.
+    NoAnswer,
+    /// A leg is over.
+    LegEnded(EndReason),
+    /// Somebody above wants the call over.
+    HangUpAsked(EndReason),
+}
+
+/// What the shell must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Pass a command to a leg.
+    Tell(Side, LegCommand),
+    /// Start the limit after which an unanswered call ends.
+    StartNoAnswerLimit,
+    /// Answered, or over.
+    StopNoAnswerLimit,
+    /// Plug each leg into the other, through transcoders if need be, as far as both formats are known.
+    Connect,
+    /// Unplug: on hold, nothing passes.
+    Pause,
+    /// Say goodbye and stop.
+    Finish(EndReason),
+}
+
+impl State {
+    /// The whole life of a call. Returns what to do, in order.
+    pub fn on(&mut self, event: Event) -> Vec<Action> {
+        use Action::*;
+        use State::*;
+        let (next, actions) = match (&*self, event) {
+            (Ended(_), _) => return vec![],
+            (_, Event::HangUpAsked(why) | Event::LegEnded(why)) => (Ended(why.clone()), goodbye(why)),
+            (Dialing | Ringing, Event::NoAnswer) => {
+                let why = EndReason::new(None, Cause::NoAnswer);
+                (Ended(why.clone()), goodbye(why))
+            }
+
+            (New, Event::Begun) => (Dialing, vec![Tell(Side::Callee, LegCommand::Dial), StartNoAnswerLimit]),
+            (Dialing, Event::Rang) => (Ringing, vec![Tell(Side::Caller, LegCommand::Ring)]),
+            (Dialing | Ringing, Event::Answered) => (
+                Talking,
+                vec![
+                    StopNoAnswerLimit,
+                    Tell(Side::Caller, LegCommand::Answer),
+                    Tell(Side::Callee, LegCommand::Answer),
+                    Connect,
+                ],
+            ),
+
+            (Talking, Event::HoldAsked(by)) => (Holding(by), vec![Tell(by.other(), LegCommand::Hold), Pause]),
+            (Holding(by), Event::Held) => (OnHold(*by), vec![Tell(*by, LegCommand::ShowHold(true))]),
+            (Holding(by), Event::Refused) => (Talking, vec![Tell(*by, LegCommand::ShowHold(false)), Connect]),
+            (OnHold(by), Event::ResumeAsked(asker)) if *by == asker => {
+                (Resuming(asker), vec![Tell(asker.other(), LegCommand::Resume)])
+            }
+            (Resuming(by), Event::Resumed) => (Talking, vec![Tell(*by, LegCommand::ShowHold(false)), Connect]),
+            (Resuming(by), Event::Refused) => (OnHold(*by), vec![Tell(*by, LegCommand::ShowHold(true))]),
+            (OnHold(by), Event::HoldAsked(asker)) if *by == asker => {
+                (OnHold(asker), vec![Tell(asker, LegCommand::ShowHold(true))])
+            }
+            (Talking, Event::ResumeAsked(asker)) => (Talking, vec![Tell(asker, LegCommand::ShowHold(false))]),
+
+            (New, _) => return vec![],
+            (now, Event::MediaAgreed(side, format)) => {
+                let mut actions = vec![Tell(side.other(), LegCommand::Agree(format))];
+                if !now.is_held() {
+                    actions.push(Connect);
+                }
+                (now.clone(), actions)
+            }
+            (now, Event::DigitsAsked(side, digits)) if now.is_answered() => {
+                (now.clone(), vec![Tell(side.other(), LegCommand::SendDigits(digits))])
+            }
+            _ => return vec![],
+        };
+        *self = next;
+        actions
+    }
+
+    /// Whether the callee has answered and the call is not over.
+    pub fn is_answered(&self) -> bool {
+        matches!(self, Self::Talking) || self.is_held()
+    }
+
+    /// Whether nothing passes because a side holds the other, or is about to.
+    fn is_held(&self) -> bool {
+        matches!(self, Self::Holding(_) | Self::OnHold(_) | Self::Resuming(_))
+    }
+}
+
+fn goodbye(why: EndReason) -> Vec<Action> {
+    vec![
+        Action::StopNoAnswerLimit,
+        Action::Pause,
+        Action::Tell(Side::Caller, LegCommand::HangUp(why.clone())),
+        Action::Tell(Side::Callee, LegCommand::HangUp(why.clone())),
+        Action::Finish(why),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use codecs::CodecId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The one place that knows how to drive a state.
+    fn check(start: State, event: Event, end: State, does: &str) {
+        let mut state = start;
+        let actions: Vec<_> = state.on(event).iter().map(brief).collect();
+        assert_eq!(state, end);
+        assert_eq!(actions.join(" "), does);
+    }
+
+    /// An action in a few letters, so that a row of the table stays a row.
+    fn brief(action: &Action) -> String {
+        match action {
+            Action::Tell(side, command) => {
+                let name = format!("{command:?}");
+                let end = name.find(['(', ' ']).unwrap_or(name.len());
+                let arg = if let LegCommand::ShowHold(on) = command { format!("={on}") } else { String::new() };
+                format!("{}:{}{arg}", side.as_str(), &name[..end])
+            }
+            Action::Finish(why) => format!("Finish[{why}]"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn why() -> EndReason {
+        EndReason::new(Some(Side::Callee), Cause::HangUp)
+    }
+
+    fn format() -> AudioFormat {
+        AudioFormat { codec: CodecId::Pcmu, ptime_ms: 20, telephone_event: true }
+    }
+
+    fn digits() -> Digits {
+        Digits { digits: "1".into(), method: crate::leg::DigitMethod::Rfc2833 }
+    }
+
+    use Side::{Callee, Caller};
+    use State::*;
+
+    #[test]
+    fn a_call_is_dialled_rings_and_is_answered() {
+        check(New, Event::Begun, Dialing, "callee:Dial StartNoAnswerLimit");
+        check(Dialing, Event::Rang, Ringing, "caller:Ring");
+        let answer = "StopNoAnswerLimit caller:Answer callee:Answer Connect";
+        check(Ringing, Event::Answered, Talking, answer);
+        check(Dialing, Event::Answered, Talking, answer);
+    }
+
+    #[test]
+    fn a_hold_waits_for_the_other_side_and_is_shown_to_the_asker() {
+        check(Talking, Event::HoldAsked(Caller), Holding(Caller), "callee:Hold Pause");
+        check(Holding(Caller), Event::Held, OnHold(Caller), "caller:ShowHold=true");
+        check(OnHold(Caller), Event::ResumeAsked(Caller), Resuming(Caller), "callee:Resume");
+        check(Resuming(Caller), Event::Resumed, Talking, "caller:ShowHold=false Connect");
+    }
+
+    #[test]
+    fn a_refused_hold_shows_what_is_true() {
+        check(Holding(Callee), Event::Refused, Talking, "callee:ShowHold=false Connect");
+        check(Resuming(Callee), Event::Refused, OnHold(Callee), "callee:ShowHold=true");
+        check(OnHold(Caller), Event::HoldAsked(Caller), OnHold(Caller), "caller:ShowHold=true");
+        check(Talking, Event::ResumeAsked(Caller), Talking, "caller:ShowHold=false");
+        check(OnHold(Caller), Event::ResumeAsked(Callee), OnHold(Caller), "");
+    }
+
+    #[test]
+    fn agreed_media_connects_unless_held() {
+        check(Ringing, Event::MediaAgreed(Callee, format()), Ringing, "caller:Agree Connect");
+        check(OnHold(Caller), Event::MediaAgreed(Callee, format()), OnHold(Caller), "caller:Agree");
+        check(New, Event::MediaAgreed(Callee, format()), New, "");
+    }
+
+    #[test]
+    fn digits_pass_only_once_answered() {
+        check(Talking, Event::DigitsAsked(Caller, digits()), Talking, "callee:SendDigits");
+        check(OnHold(Caller), Event::DigitsAsked(Caller, digits()), OnHold(Caller), "callee:SendDigits");
+        check(Ringing, Event::DigitsAsked(Caller, digits()), Ringing, "");
+    }
+
+    #[test]
+    fn every_state_ends_when_a_leg_ends() {
+        let all = [New, Dialing, Ringing, Talking, Holding(Caller), OnHold(Callee), Resuming(Caller)];
+        for state in all {
+            let does = "StopNoAnswerLimit Pause caller:HangUp callee:HangUp Finish[hangup by callee]";
+            check(state.clone(), Event::LegEnded(why()), Ended(why()), does);
+            check(state, Event::HangUpAsked(why()), Ended(why()), does);
+        }
+        check(Ended(why()), Event::LegEnded(why()), Ended(why()), "");
+    }
+
+    #[test]
+    fn nobody_answers_for_ever() {
+        let end = Ended(EndReason::new(None, Cause::NoAnswer));
+        let does = "StopNoAnswerLimit Pause caller:HangUp callee:HangUp Finish[no_answer by house]";
+        check(Ringing, Event::NoAnswer, end, does);
+        check(Talking, Event::NoAnswer, Talking, "");
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let side = prop_oneof![Just(Caller), Just(Callee)];
+        prop_oneof![
+            Just(Event::Begun),
+            Just(Event::Rang),
+            Just(Event::Answered),
+            Just(Event::Held),
+            Just(Event::Resumed),
+            Just(Event::Refused),
+            Just(Event::NoAnswer),
+            side.clone().prop_map(Event::HoldAsked),
+            side.clone().prop_map(Event::ResumeAsked),
+            side.clone().prop_map(|side| Event::MediaAgreed(side, format())),
+            side.prop_map(|side| Event::DigitsAsked(side, digits())),
+            Just(Event::LegEnded(why())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_of_events_leaves_a_call_that_can_end_and_ends_once(
+            events in proptest::collection::vec(any_event(), 0..60)
+        ) {
+            let mut state = State::default();
+            let mut finished = 0;
+            for event in events.into_iter().chain([Event::HangUpAsked(why())]) {
+                let actions = state.on(event);
+                finished += actions.iter().filter(|action| matches!(action, Action::Finish(_))).count();
+            }
+            prop_assert!(matches!(state, Ended(_)));
+            prop_assert_eq!(finished, 1);
+        }
+
+        #[test]
+        fn an_asker_always_learns_what_came_of_its_hold(answers in proptest::collection::vec(0usize..3, 1..20)) {
+            let mut state = Talking;
+            for answer in answers {
+                let ask = if state == Talking { Event::HoldAsked(Caller) } else { Event::ResumeAsked(Caller) };
+                state.on(ask);
+                let reply = [Event::Held, Event::Resumed, Event::Refused][answer].clone();
+                let fits = !matches!((&state, &reply), (Holding(_), Event::Resumed) | (Resuming(_), Event::Held));
+                let reply = if fits { reply } else { Event::Refused };
+                let shown = state.on(reply).iter().any(|a| matches!(a, Action::Tell(Caller, LegCommand::ShowHold(_))));
+                prop_assert!(shown);
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The RTP session of a SIP leg: sockets, the locked source, numbering, digits and RTCP put together.
+//! No actor; the shell hands it datagrams, packets and `now`.
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::BytesMut;
+use codecs::CodecId;
+use sip::sdp::{Format, Stream};
+use tracing::debug;
+
+use crate::leg::DigitMethod;
+use crate::rtp::digits::{DigitError, DigitReceiver, DigitSender};
+use crate::rtp::latch::{Latch, Seen, Verdict};
+use crate::rtp::packet::{RtpPacket, is_rtcp};
+use crate::rtp::ports::PortPool;
+use crate::rtp::rtcp::{self, NtpClock, Report, Rtcp, SenderInfo};
+use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
+use crate::rtp::socket::{self, Port, RtpSockets};
+use crate::rtp::stats::ReceiveStats;
+use crate::udp::Datagram;
+use crate::vocabulary::{AudioFormat, Meters, Packet, Payload, random_hex};
+
+/// The RTP session.
+pub struct RtpSession {
+    sockets: RtpSockets,
+    meters: Meters,
+    cname: String,
+    ntp: NtpClock,
+    agreed: Option<Agreed>,
+    latch: Latch,
+    received: ReceiveStats,
+    heard: DigitReceiver,
+    sequencer: Sequencer,
+    digits: DigitSender,
+    sent: Sent,
+    datagram: BytesMut,
+}
+
+/// What offer and answer settled, in the words of the packets' path.
+struct Agreed {
+    stream: Stream,
+    codec: CodecId,
+    /// What a payload type of the far end means.
+    meanings: Vec<(u8, Payload)>,
+}
+
+#[derive(Default)]
+struct Sent {
+    packets: u32,
+    octets: u32,
+    last_timestamp: u32,
+}
+
+/// A packet of the far end that is worth passing on.
+pub struct Heard {
+    /// The packet; telephone-events too, so that whoever counts sequence numbers downstream sees no hole.
+    pub packet: Packet,
+    /// The digit that begins with it.
+    pub digit: Option<char>,
+}
+
+/// Reports go out this often (RFC 3550 §6.2 for two parties).
+pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
+
+impl RtpSession {
+    /// Takes a pair of ports on `ip`.
+    pub fn bind(pool: &PortPool, ip: IpAddr, now: Instant, meters: &Meters) -> std::io::Result<Self> {
+        let random = random_u32();
+        Ok(Self {
+            sockets: RtpSockets::bind(pool, ip, now)?,
+            meters: meters.clone(),
+            cname: random_hex::<8>(),
+            ntp: NtpClock::new(now, SystemTime::now()),
+            agreed: None,
+            latch: Latch::new(now, None),
+            received: ReceiveStats::new(now, 8000),
+            heard: DigitReceiver::new(),
+            sequencer: sequencer(random_u32(), 8000, random),
+            digits: DigitSender::new(now, 8000, Duration::from_millis(20)),
+            sent: Sent::default(),
+            datagram: BytesMut::with_capacity(2048),
+        })
+    }
+
+    /// Our RTP port, for SDP.
+    pub fn port(&self) -> u16 {
+        self.sockets.port()
+    }
+
+    /// What comes in.
+    pub fn incoming(&self) -> socket::Incoming {
+        self.sockets.incoming()
+    }
+
+    /// Follows a new agreement. The same one again changes nothing: a refresh never touches media.
+    /// `None`: the codec is none of ours, which our own offers and answers rule out.
+    pub fn agree(&mut self, stream: &Stream, now: Instant) -> Option<AudioFormat> {
+        let codec = codec_of(&stream.send)?;
+        let before = self.agreed.as_ref();
+        if before.is_some_and(|agreed| agreed.stream == *stream) {
+            return Some(format(codec, stream));
+        }
+        if before.is_none_or(|agreed| agreed.stream.remote_rtp != stream.remote_rtp) {
+            self.latch.renegotiated(now, stream.remote_rtp);
+        }
+        if before.is_none_or(|agreed| agreed.stream.send.clock != stream.send.clock) {
+            // Another clock is another stream: an SSRC keeps its clock (RFC 3550 §5.2).
+            let random = random_u32();
+            self.sequencer = sequencer(random_u32(), stream.send.clock, random);
+            self.received = ReceiveStats::new(now, stream.send.clock);
+        }
+        let event_clock = stream.send_events.as_ref().map_or(8000, |events| events.clock);
+        self.digits = DigitSender::new(now, event_clock, Duration::from_millis(u64::from(stream.ptime)));
+        let sound = stream.receive.iter().filter_map(|format| Some((format.payload_type, Payload::Audio(codec_of(format)?))));
+        let events = stream.receive_events.iter().map(|format| (format.payload_type, Payload::TelephoneEvent(format.clock)));
+        let meanings = sound.chain(events).collect();
+        self.agreed = Some(Agreed { stream: stream.clone(), codec, meanings });
+        Some(format(codec, stream))
+    }
+
+    /// Looks at a datagram. RTCP ends here; RTP of the call's source comes back.
+    pub fn receive(&mut self, port: Port, datagram: &Datagram) -> Option<Heard> {
+        if port == Port::Rtcp || is_rtcp(&datagram.bytes) {
+            self.receive_rtcp(datagram);
+            return None;
+        }
+        let now = datagram.received;
+        let Ok(rtp) = RtpPacket::parse(&datagram.bytes) else {
+            self.dropped("sip_rtp_malformed");
+            return None;
+        };
+        let agreed = self.agreed.as_ref()?;
+        let meaning = agreed.meanings.iter().find(|(number, _)| *number == rtp.payload_type);
+        let Some((_, kind)) = meaning.copied() else {
+            self.dropped("sip_rtp_unknown_payload_type");
+            return None;
+        };
+        let seen = Seen { from: datagram.from, ssrc: rtp.ssrc, sequence: rtp.sequence };
+        match self.latch.judge(now, seen) {
+            Verdict::Drop => {
+                self.meters.rtp_foreign_source_packets_total.inc();
+                return None;
+            }
+            Verdict::AcceptAndLock(source) => debug!(%source, "media source locked"),
+            Verdict::Accept => {}
+        }
+        self.received.on_packet(now, rtp.ssrc, rtp.sequence, rtp.timestamp);
+        self.meters.rtp_packets_total.with_label_values(&["sip", "in"]).inc();
+        let digit = match kind {
+            Payload::TelephoneEvent(_) => self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten(),
+            Payload::Audio(_) => None,
+        };
+        let RtpPacket { marker, sequence, timestamp, ssrc, payload, .. } = rtp;
+        let packet = Packet { payload_kind: kind, ssrc, sequence, timestamp, marker, payload, received: now };
+        Some(Heard { packet, digit })
+    }
+
+    /// Sends a packet of the other leg to the far end.
+    pub fn send(&mut self, packet: &Packet) {
+        let Some(agreed) = &self.agreed else { return };
+        let source = u64::from(packet.ssrc);
+        if packet.payload_kind != Payload::Audio(agreed.codec) || self.digits.is_sending() {
+            // A digit on the wire stands for the sound of its time.
+            self.sequencer.consumed(source, packet.sequence);
+            return;
+        }
+        if !agreed.stream.direction.sends() {
+            return;
+        }
+        let payload_type = agreed.stream.send.payload_type;
+        let incoming = Incoming {
+            source,
+            sequence: Some(packet.sequence),
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+        };
+        if let Some(stamp) = self.sequencer.stamp(packet.received, incoming) {
+            self.transmit(&stamp, payload_type, packet.payload.clone());
+        }
+    }
+
+    /// Queues digits for the far end, as telephone-events.
+    pub fn queue_digits(&mut self, digits: &str, method: DigitMethod) -> Result<(), DigitsRefused> {
+        let events = self.agreed.as_ref().and_then(|agreed| agreed.stream.send_events.as_ref());
+        if method != DigitMethod::Rfc2833 || events.is_none() {
+            return Err(DigitsRefused::NotAgreed);
+        }
+        Ok(self.digits.queue(digits, None)?)
+    }
+
+    /// Sends the digit packets that are due; when to come back, if any wait.
+    pub fn pump_digits(&mut self, now: Instant) -> Option<Instant> {
+        let number = self.agreed.as_ref()?.stream.send_events.as_ref()?.payload_type;
+        while let Some(packet) = self.digits.poll(now, self.sequencer.timestamp_at(now)) {
+            let stamp = self.sequencer.insert(now, packet.timestamp, packet.marker);
+            self.transmit(&stamp, number, packet.payload.to_vec().into());
+        }
+        self.digits.deadline()
+    }
+
+    /// Sends an RTCP report.
+    pub fn report(&mut self, now: Instant, bye: bool) {
+        let Some(agreed) = &self.agreed else { return };
+        let Some(remote) = self.rtcp_remote(&agreed.stream) else { return };
+        let timestamp = self.sequencer.timestamp_at(now);
+        let sender = (self.sent.packets > 0).then(|| SenderInfo {
+            ntp: self.ntp.at(now),
+            rtp_timestamp: timestamp,
+            packets: self.sent.packets,
+            octets: self.sent.octets,
+        });
+        let block = self.received.report(now);
+        let report = Report { ssrc: self.sequencer.ssrc(), cname: &self.cname, sender, block, bye };
+        if self.sockets.send(Port::Rtcp, &report.build(), remote).is_err() {
+            self.dropped("sip_socket");
+        }
+    }
+
+    /// Puts what the far end's stream was like into the meters.
+    pub fn conclude(&mut self, now: Instant) {
+        self.report(now, true);
+        let summary = self.received.summary();
+        self.meters.rtp_lost_total.with_label_values(&["sip"]).inc_by(u64::from(summary.lost));
+        if summary.received > 0 {
+            self.meters.rtp_jitter_seconds.with_label_values(&["sip"]).observe(summary.jitter.as_secs_f64());
+        }
+    }
+
+    fn receive_rtcp(&mut self, datagram: &Datagram) {
+        if !self.latch.accepts_rtcp(datagram.from) {
+            self.meters.rtp_foreign_source_packets_total.inc();
+            return;
+        }
+        match rtcp::parse(&datagram.bytes) {
+            Err(_) => self.dropped("sip_rtcp_malformed"),
+            Ok(packets) => {
+                for packet in packets {
+                    if let Rtcp::SenderReport { ssrc, info, .. } = packet {
+                        self.received.on_sender_report(datagram.received, ssrc, &info);
+                    }
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, stamp: &Stamp, payload_type: u8, payload: bytes::Bytes) {
+        let Some(remote) = self.latch.remote() else { return };
+        self.sent.packets = self.sent.packets.wrapping_add(1);
+        self.sent.octets = self.sent.octets.wrapping_add(payload.len() as u32);
+        self.sent.last_timestamp = stamp.timestamp;
+        let packet = RtpPacket {
+            marker: stamp.marker,
+            payload_type,
+            sequence: stamp.sequence(),
+            timestamp: stamp.timestamp,
+            ssrc: stamp.ssrc,
+            payload,
+        };
+        self.datagram.clear();
+        packet.write(&mut self.datagram);
+        if self.sockets.send(Port::Rtp, &self.datagram, remote).is_ok() {
+            self.meters.rtp_packets_total.with_label_values(&["sip", "out"]).inc();
+        } else {
+            self.dropped("sip_socket");
+        }
+    }
+
+    /// Where reports go: next to the locked source if it is not where SDP said.
+    fn rtcp_remote(&self, stream: &Stream) -> Option<SocketAddr> {
+        match self.latch.remote() {
+            Some(remote) if Some(remote) != stream.remote_rtp => {
+                Some(SocketAddr::new(remote.ip(), remote.port().checked_add(1)?))
+            }
+            _ => stream.remote_rtcp,
+        }
+    }
+
+    fn dropped(&self, place: &str) {
+        self.meters.packets_dropped_total.with_label_values(&[place]).inc();
+    }
+}
+
+/// Why digits were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DigitsRefused {
+    /// The far end takes no telephone-events, or another method was asked for.
+    #[error("the far end takes no digits of this kind")]
+    NotAgreed,
+    /// Not digits, or too many.
+    #[error(transparent)]
+    Digits(#[from] DigitError),
+}
+
+fn codec_of(format: &Format) -> Option<CodecId> {
+    CodecId::from_rtpmap(&format.encoding, format.clock)
+}
+
+fn format(codec: CodecId, stream: &Stream) -> AudioFormat {
+    AudioFormat {
+        codec,
+        ptime_ms: codec.spec().ptime_at_most(u32::from(stream.ptime)),
+        telephone_event: stream.send_events.is_some(),
+    }
+}
+
+fn sequencer(ssrc: u32, clock: u32, random: u32) -> Sequencer {
+    // Below 2^15, so that nobody misjudges the first roll-over (RFC 3711 §3.3.1).
+    Sequencer::new(ssrc, clock, (random >> 17) as u16, random)
+}
+
+fn random_u32() -> u32 {
+    getrandom::u32().expect("the operating system's generator does not fail after boot")
+}

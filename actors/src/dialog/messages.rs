@@ -1,0 +1,68 @@
+//! What a dialog is told at birth. Commands and reports are in `crate::leg`, SIP events in `crate::sip`.
+use std::sync::Arc;
+
+use actix::Addr;
+use sip::message::{Request, SipUri, Uri};
+use sip::sdp::ExtraLine;
+use sip::transaction::ServerKey;
+
+use crate::rtp::ports::PortPool;
+use crate::sip::{Hop, SipEndpoint};
+use crate::vocabulary::{Account, CodecId, Meters, SwitchSettings};
+
+/// What all dialogs of a switch share.
+#[derive(Clone)]
+pub struct SipSide {
+    /// Sends and receives SIP.
+    pub endpoint: Addr<SipEndpoint>,
+    /// RTP ports.
+    pub ports: PortPool,
+    /// Settings.
+    pub settings: Arc<SwitchSettings>,
+    /// Counters.
+    pub meters: Meters,
+}
+
+/// Which way a dialog begins.
+pub enum DialogOrder {
+    /// We call.
+    Outgoing(OutgoingInvite),
+    /// We are called.
+    Incoming(IncomingInvite),
+}
+
+/// A call of ours.
+pub struct OutgoingInvite {
+    /// Whom.
+    pub target: Uri,
+    /// Where the INVITE goes first.
+    pub next_hop: SipUri,
+    /// Named in a Route header, if the next hop is not the domain's own.
+    pub outbound_proxy: Option<SipUri>,
+    /// Who calls.
+    pub from: SipUri,
+    /// Under which name.
+    pub display_name: Option<String>,
+    /// Whose credentials answer challenges; none: no challenge is answered.
+    pub account: Option<Account>,
+    /// User part of our Contact.
+    pub contact_user: String,
+    /// Lines of the page for our SDP.
+    pub extra_lines: Vec<ExtraLine>,
+    /// What we speak, by preference.
+    pub codecs: Vec<CodecId>,
+}
+
+/// A call to us.
+pub struct IncomingInvite {
+    /// The INVITE's transaction.
+    pub key: ServerKey,
+    /// The INVITE.
+    pub request: Request,
+    /// Where it came from, and how we look from there.
+    pub hop: Hop,
+    /// User part of our Contact.
+    pub contact_user: String,
+    /// What we speak, by preference.
+    pub codecs: Vec<CodecId>,
+}

@@ -1,0 +1,169 @@
+//! Floor 6: the only door for `src`. Plain async functions; no actor type, no actix word gets out.
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use tokio::sync::mpsc;
+
+use crate::browser::Certificate;
+use crate::dialog::SipSide;
+use crate::lanes::Lanes;
+pub use crate::leg::{DigitMethod, Digits};
+pub use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
+use crate::rtp::ports::PortPool;
+use crate::session::Session;
+use crate::sip::SipEndpoint;
+use crate::switchboard::{OpenError, OpenSession, Shutdown, Switchboard};
+pub use crate::vocabulary::{
+    Account, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, MediaSettings, Meters, Secret,
+    SessionId, Side, SipSettings, SwitchSettings,
+};
+pub use ::codecs::CodecId;
+pub use ::sip::resolve::{AddressClass, AddressPolicy};
+
+/// The running switch. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Switch {
+    switchboard: Addr<Switchboard>,
+    sip: SipSide,
+}
+
+/// The SIP peer of `tandem demo`; it lives as long as this.
+pub struct Demo {
+    _demo: crate::demo::Demo,
+}
+
+/// Why the switch cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub struct StartError {
+    /// The setting and the address.
+    pub what: String,
+    /// The system's word.
+    pub source: std::io::Error,
+}
+
+/// Why a page gets no session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// A field of the account cannot be used.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The switch is full or stopping.
+    #[error("no more sessions are taken")]
+    Overload,
+}
+
+/// A page's session, held by its socket. Dropping it ends the session.
+#[derive(Debug)]
+pub struct SessionHandle {
+    id: SessionId,
+    token: String,
+    session: Addr<Session>,
+}
+
+/// Where the demo's registrar listens, on 127.0.0.1.
+pub const DEMO_PORT: u16 = crate::demo::ADDRESS.port();
+
+/// The demo's accounts; the password of each is `demo` and its number.
+pub const DEMO_ACCOUNTS: std::ops::RangeInclusive<u16> = crate::demo::ACCOUNTS;
+
+/// How long calls and registrations may take to say goodbye when Tandem stops.
+const GOODBYE: Duration = Duration::from_secs(4);
+
+impl Switch {
+    /// Binds every listener and starts the lanes. Must be called inside an actix system.
+    pub async fn start(settings: SwitchSettings) -> Result<Self, StartError> {
+        let settings = Arc::new(settings);
+        let meters = Meters::new();
+        let ports = PortPool::new(settings.media.rtp_ports, settings.media.port_rest, &meters);
+        let lanes = Lanes::start(&settings.media, &meters)
+            .map_err(|source| StartError { what: "media.webrtc_port".to_owned(), source })?;
+        let endpoint = SipEndpoint::bind(&settings.sip, &meters)
+            .await
+            .map_err(|source| StartError { what: "listen.sip".to_owned(), source })?;
+        let endpoint = endpoint.start();
+        let sip = SipSide {
+            endpoint: endpoint.clone(),
+            ports,
+            settings: settings.clone(),
+            meters,
+        };
+        let switchboard = Switchboard::new(settings, lanes, sip.clone(), Certificate::generate()).start();
+        endpoint.do_send(crate::sip::Serve(switchboard.clone().recipient()));
+        Ok(Self { switchboard, sip })
+    }
+
+    /// Opens the demo's registrar and answering machines at 127.0.0.1:`port` ([`DEMO_PORT`]).
+    pub async fn start_demo(&self, port: u16) -> Result<Demo, StartError> {
+        let demo = crate::demo::open(port, &self.sip).await;
+        demo.map(|demo| Demo { _demo: demo }).map_err(|source| StartError { what: "demo registrar".to_owned(), source })
+    }
+
+    /// Opens a session for a page. `account`: `None` for a page without SIP fields. What the page must be told
+    /// comes through `events`; when that is full, the session ends and the sender is dropped.
+    pub async fn open_session(
+        &self,
+        account: Option<Account>,
+        events: mpsc::Sender<ToPage>,
+    ) -> Result<SessionHandle, SessionError> {
+        if let Some(account) = &account {
+            account.check()?;
+        }
+        let opened = self.switchboard.send(OpenSession { account, page: events }).await;
+        match opened {
+            Ok(Ok(opened)) => Ok(SessionHandle { id: opened.id, token: opened.token, session: opened.session }),
+            Ok(Err(OpenError::Field(error))) => Err(error.into()),
+            Ok(Err(OpenError::Full)) | Err(_) => Err(SessionError::Overload),
+        }
+    }
+
+    /// Whether new calls are taken; if not, why.
+    pub fn ready(&self) -> Result<(), String> {
+        if !self.switchboard.connected() {
+            return Err("the switchboard is gone".to_owned());
+        }
+        if self.sip.ports.free(std::time::Instant::now()) == 0 {
+            return Err("no RTP port is free".to_owned());
+        }
+        Ok(())
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        self.sip.ports.free(std::time::Instant::now()); // ports that have rested count as free
+        self.sip.meters.text()
+    }
+
+    /// Ends all calls and sessions and un-registers; returns when nothing is left, or after 4 s.
+    pub async fn stop(&self) {
+        let end = tokio::time::Instant::now() + GOODBYE;
+        let _ = self.switchboard.send(Shutdown).await; // gone already: nothing to end
+        while tokio::time::Instant::now() < end && self.sip.meters.busy() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl SessionHandle {
+    /// Names the session to its page (`authToken`): 128 random bits in hex.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The session's id, for logs.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Hands over what the page asked. False: the session is gone or cannot keep up; close the socket.
+    pub fn tell(&self, ask: FromPage) -> bool {
+        self.session.try_send(ask).is_ok()
+    }
+}
+
+impl Drop for SessionHandle {
+    fn drop(&mut self) {
+        self.session.do_send(FromPage::Gone);
+    }
+}

@@ -1,0 +1,99 @@
+//! The contract between a call and anything that can be called.
+//!
+//! A call joins two legs and does not know what they are: a browser, a SIP dialog, an answering machine.
+//! Commands go down and are imperative; reports come up and are in the past tense. A leg never waits for
+//! its call.
+use actix::{Message, Recipient};
+
+use crate::vocabulary::{AudioFormat, EndReason, Packet, Side, Sink};
+
+/// What a call tells a leg.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub enum LegCommand {
+    /// Callee leg: start. Send the INVITE, offer to the page.
+    Dial,
+    /// Caller leg: the other side rings. 180, `ring`.
+    Ring,
+    /// The other side's sound is agreed, or has changed. A leg whose own SDP waits for it goes on.
+    Agree(AudioFormat),
+    /// The call is answered. A SIP caller gets its 200; a page, caller or callee, gets `talk`.
+    Answer,
+    /// Send what you receive there; `None`: nowhere.
+    Plug(Option<Sink>),
+    /// Hold your far end: re-INVITE, and report [`LegEvent::Held`], or [`LegEvent::Refused`].
+    Hold,
+    /// Take your far end out of hold; report [`LegEvent::Resumed`] or [`LegEvent::Refused`].
+    Resume,
+    /// The hold that your far end asked for stands now, or stands no more.
+    ShowHold(bool),
+    /// Send digits (`0-9*#A-D`, in order) to your far end.
+    SendDigits(Digits),
+    /// End, whatever you are doing, and say so to your far end. Idempotent.
+    HangUp(EndReason),
+}
+
+/// Digits and how they are to travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digits {
+    /// Characters of `0-9*#A-D`.
+    pub digits: String,
+    /// The way the page asked for.
+    pub method: DigitMethod,
+}
+
+/// How digits travel on the SIP side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DigitMethod {
+    /// telephone-event packets (RFC 4733).
+    #[default]
+    Rfc2833,
+    /// SIP INFO with `application/dtmf`.
+    Info,
+    /// SIP INFO with `application/dtmf-relay`.
+    InfoRelay,
+}
+
+/// What a leg tells its call.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct LegReport {
+    /// Which leg speaks.
+    pub side: Side,
+    /// What happened.
+    pub event: LegEvent,
+}
+
+/// What happened at a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegEvent {
+    /// The far end rings.
+    Rang,
+    /// The far end's sound is agreed; again when it changes.
+    MediaAgreed(AudioFormat),
+    /// The far end answered.
+    Answered,
+    /// The far end (a page, or a phone that says so) wants the other side held.
+    HoldAsked,
+    /// ... and back.
+    ResumeAsked,
+    /// [`LegCommand::Hold`] is done.
+    Held,
+    /// [`LegCommand::Resume`] is done.
+    Resumed,
+    /// [`LegCommand::Hold`] or [`LegCommand::Resume`] was refused; things are as before.
+    Refused,
+    /// The far end wants these digits sent to the other side.
+    DigitsAsked(Digits),
+    /// The leg is over.
+    Ended(EndReason),
+}
+
+/// A leg as its call holds it. Strong: the call keeps its legs alive.
+#[derive(Clone)]
+pub struct Leg {
+    /// Takes commands.
+    pub commands: Recipient<LegCommand>,
+    /// Takes what the other leg sends.
+    pub packets: Recipient<Packet>,
+}

@@ -1,0 +1,148 @@
+//! The words between the house and a page. `src/wire` turns them into JSON and back; browser legs and sessions speak them.
+use actix::Message;
+
+use crate::leg::Digits;
+use crate::vocabulary::{CallId, EndReason};
+
+/// What the page asks for. Nothing of it is answered directly: the answer is a [`ToPage`].
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum FromPage {
+    /// `call`: the page offers and wants `callee`.
+    Call(PlaceCall),
+    /// `answer`: the page takes the incoming call with this SDP answer.
+    Answer {
+        /// Which call.
+        call_id: CallId,
+        /// The page's SDP answer.
+        sdp: String,
+        /// `sipSDP`: lines for the 200's SDP.
+        sip_sdp: Vec<String>,
+    },
+    /// `hangup`: end, cancel or reject.
+    HangUp(CallId),
+    /// `hold`.
+    Hold(CallId),
+    /// `unhold`.
+    Unhold(CallId),
+    /// `sendDtmf`.
+    SendDigits(CallId, Digits),
+    /// The page's socket is gone; the session ends with all its calls.
+    Gone,
+}
+
+/// An outgoing call as the page describes it.
+#[derive(Debug, Clone)]
+pub struct PlaceCall {
+    /// Chosen by the page.
+    pub call_id: CallId,
+    /// User part, or a SIP URI.
+    pub callee: String,
+    /// From display name.
+    pub visible_name: Option<String>,
+    /// The page's SDP offer.
+    pub sdp: String,
+    /// `sipSDP`: lines for the INVITE's SDP.
+    pub sip_sdp: Vec<String>,
+}
+
+/// What a page is told.
+#[derive(Debug, Clone, PartialEq, Message)]
+#[rtype(result = "()")]
+pub enum ToPage {
+    /// The account is registered: `registered`, once per socket.
+    Registered,
+    /// Registering failed: `fail`. When `last`, Tandem gives up and the socket closes with 1000.
+    RegistrationFailed {
+        /// For a person.
+        info: String,
+        /// The registrar's status code, if it spoke at all.
+        sip_status: Option<u16>,
+        /// Whether Tandem gives up (credentials refused) or goes on trying (PBX away).
+        last: bool,
+    },
+    /// Something that the page asked for cannot be done; nothing else has changed: `fail`.
+    Refused {
+        /// The call that was meant.
+        call_id: CallId,
+        /// For a person: the field and what is wrong with it.
+        info: String,
+    },
+    /// Our SDP for a call: `setRemoteSDP`.
+    RemoteDescription {
+        /// Which call.
+        call_id: CallId,
+        /// Answer (outgoing call) or offer (incoming call).
+        sdp: String,
+    },
+    /// `notifyIncomingCall`.
+    IncomingCall(CallView),
+    /// A call's state: `notifyTryingResponse`, `ring`, `talk`, `hold`, `finish`.
+    CallStatus(CallView, CallStatus),
+}
+
+/// A call as a page sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallView {
+    /// Its key.
+    pub call_id: CallId,
+    /// Whether it came in.
+    pub incoming: bool,
+    /// Caller's user or number.
+    pub caller: String,
+    /// Callee's user or number.
+    pub callee: String,
+    /// Caller's display name.
+    pub visible_name: String,
+    /// Whether the call has sound.
+    pub has_audio: bool,
+    /// Whether the call has a picture.
+    pub has_video: bool,
+}
+
+/// Where a call stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallStatus {
+    /// We work on it. Said at once, before any SIP.
+    Trying,
+    /// The far end rings, or the page should.
+    Ring,
+    /// Sound before the answer.
+    RingMedia,
+    /// Answered.
+    Established,
+    /// Held by this page.
+    Hold,
+    /// Over, as people meant it or as the far side wanted.
+    Finish(EndReason),
+    /// Over because something failed.
+    Failed(EndReason),
+}
+
+impl CallView {
+    /// A call that the page of `login` makes.
+    pub fn outgoing(call: &PlaceCall, login: &str) -> Self {
+        Self {
+            call_id: call.call_id.clone(),
+            incoming: false,
+            caller: login.to_owned(),
+            callee: call.callee.clone(),
+            visible_name: call.visible_name.clone().unwrap_or_else(|| login.to_owned()),
+            has_audio: true,
+            has_video: false,
+        }
+    }
+
+    /// A call of which nothing is known but the id that a page named.
+    pub fn unknown(call_id: CallId) -> Self {
+        Self {
+            call_id,
+            incoming: false,
+            caller: String::new(),
+            callee: String::new(),
+            visible_name: String::new(),
+            has_audio: false,
+            has_video: false,
+        }
+    }
+}

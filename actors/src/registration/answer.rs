@@ -1,0 +1,111 @@
+//! Reads a response to REGISTER (RFC 3261 §10.2.4, §10.2.8). Pure.
+use std::time::Duration;
+
+use sip::auth::{Client, GiveUp, SentTo, Tries};
+use sip::message::{Request, Response};
+
+use super::state::Answer;
+
+/// What `response` to `request` means. `contact_user` finds our own Contact among those that the registrar lists, whatever it made
+/// of the host part. A challenge is taken in by `client`.
+pub(super) fn read(
+    response: &Response,
+    request: &Request,
+    contact_user: &str,
+    client: &mut Client,
+    tries: &mut Tries,
+) -> Answer {
+    let code = response.code.as_u16();
+    match code {
+        100..=199 => Answer::Provisional,
+        200..=299 => Answer::Granted(granted(response, request, contact_user)),
+        401 | 407 => match client.challenged(tries, request, response, SentTo::Home) {
+            Ok(()) => Answer::Challenged,
+            Err(why) => Answer::GivenUp { code, info: why.to_string(), for_good: why != GiveUp::StaleAgain },
+        },
+        423 => Answer::TooBrief(seconds(response.headers.min_expires().ok().flatten().unwrap_or_default())),
+        _ => Answer::Refused {
+            code,
+            phrase: phrase(response),
+            retry_after: response.headers.retry_after().ok().flatten().map(seconds),
+        },
+    }
+}
+
+/// The time that the registrar granted: our Contact's own, else the header's, else what we asked for.
+fn granted(response: &Response, request: &Request, contact_user: &str) -> Duration {
+    let contacts = response.headers.contacts().unwrap_or_default();
+    let ours = contacts.iter().find(|contact| contact.uri.user().as_deref() == Some(contact_user));
+    let header = response.headers.expires().ok().flatten();
+    let asked = request.headers.expires().ok().flatten();
+    seconds(ours.and_then(|contact| contact.expires()).or(header).or(asked).unwrap_or_default())
+}
+
+fn phrase(response: &Response) -> String {
+    let phrase = if response.reason().is_empty() { response.code.reason() } else { response.reason() };
+    phrase.to_owned()
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::message::{Message, parse};
+
+    use super::*;
+
+    /// What a response with these lines means after a REGISTER for an hour.
+    fn answer(lines: &str) -> Answer {
+        let common = "Via: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\n";
+        let (status, lines) = lines.split_once('|').unwrap_or((lines, ""));
+        let lines = lines.replace('|', "\r\n");
+        let parsed = |text: String| parse(text.as_bytes()).unwrap();
+        let Message::Response(response) = parsed(format!("SIP/2.0 {status}\r\n{common}{lines}\r\n\r\n"))
+        else {
+            panic!("a response")
+        };
+        let Message::Request(request) =
+            parsed(format!("REGISTER sip:b SIP/2.0\r\n{common}Expires: 3600\r\n\r\n"))
+        else {
+            panic!("a request")
+        };
+        let mut client = Client::new("a", "secret".into()).unwrap();
+        read(&response, &request, "me", &mut client, &mut Tries::default())
+    }
+
+    fn refused(code: u16, phrase: &str, retry_after: Option<u64>) -> Answer {
+        Answer::Refused { code, phrase: phrase.into(), retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn the_time_of_our_own_contact_counts_before_the_header() {
+        let granted = |seconds| Answer::Granted(Duration::from_secs(seconds));
+        assert_eq!(
+            answer("200 OK|Contact: <sip:x@h>;expires=7, <sip:me@nat:9>;expires=50|Expires: 60"),
+            granted(50)
+        );
+        assert_eq!(answer("200 OK|Contact: <sip:me@h>|Expires: 60"), granted(60));
+        assert_eq!(answer("200 OK|Contact: <sip:x@h>;expires=7"), granted(3600));
+        assert_eq!(answer("200 OK"), granted(3600));
+    }
+
+    #[test]
+    fn a_challenge_that_can_be_answered_is_told_from_one_that_cannot() {
+        assert_eq!(answer("401 No|WWW-Authenticate: Digest realm=\"r\", nonce=\"n\""), Answer::Challenged);
+        assert_eq!(answer("407 No|Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\""), Answer::Challenged);
+        let basic = answer("401 No|WWW-Authenticate: Basic realm=\"r\"");
+        assert!(matches!(basic, Answer::GivenUp { code: 401, for_good: true, .. }), "{basic:?}");
+    }
+
+    #[test]
+    fn refusals_keep_their_words() {
+        assert_eq!(answer("100 Trying"), Answer::Provisional);
+        assert_eq!(answer("403 Nope"), refused(403, "Nope", None));
+        assert_eq!(answer("403 "), refused(403, "Forbidden", None));
+        assert_eq!(answer("503 Later|Retry-After: 30 (lunch)"), refused(503, "Later", Some(30)));
+        assert_eq!(answer("423 Brief|Min-Expires: 7200"), Answer::TooBrief(Duration::from_secs(7200)));
+        assert_eq!(answer("423 Brief"), Answer::TooBrief(Duration::ZERO));
+    }
+}

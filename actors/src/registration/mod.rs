@@ -1,0 +1,264 @@
+//! A registration: keeps one account bound to one Contact at its registrar.
+//!
+//! This file is the shell. It turns messages into events, asks `state` what to do, and does it. One Call-ID, one From tag, one Contact
+//! user for its whole life, a growing CSeq. Owned by the session.
+//!
+//! The Contact is what [`Hop::contact`](crate::sip::Hop) says. A registrar behind a NAT of ours reports in `received` and `rport` what it sees
+//! instead; whoever builds that in takes it from the response in `Handler<SipEvent>`.
+mod answer;
+pub(crate) mod backoff;
+mod messages;
+pub(crate) mod state;
+
+use std::time::Instant;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, SpawnHandle, WrapFuture,
+};
+use sip::auth::{Client, Secret, Tries};
+use sip::message::{HeaderName, Method, NameAddr, Request, SipUri, random_call_id, random_tag};
+use tracing::{info, warn};
+
+use crate::sip::{Hop, Locate, RequestId, SendRequest, SipEvent, Transport};
+use crate::vocabulary::{Alive, FieldError};
+pub use messages::{RegistrationEvent, RegistrationOrder, Unregister};
+use state::{Action, Event, Machine};
+
+/// The actor.
+pub struct Registration {
+    order: RegistrationOrder,
+    address: SipUri,
+    next_hop: SipUri,
+    registrar: SipUri,
+    machine: Machine,
+    client: Client,
+    tries: Tries,
+    hops: Vec<Hop>,
+    call_id: String,
+    from_tag: String,
+    cseq: u32,
+    /// The REGISTER that is out, or was last.
+    last: Option<(RequestId, Request)>,
+    timer: Option<SpawnHandle>,
+    /// Keeps the actor alive while it un-registers and nobody holds it any more.
+    own_address: Option<Addr<Self>>,
+    is_counted: bool,
+    _alive: Alive,
+}
+
+/// Responses and time-outs of one REGISTER, and what its owner says.
+const MAILBOX: usize = 16;
+
+impl Registration {
+    /// A registration that begins when it is started as an actor.
+    ///
+    /// # Errors
+    /// [`FieldError`] for an account that no URI can be made of.
+    pub fn new(order: RegistrationOrder) -> Result<Self, FieldError> {
+        let account = &order.account;
+        let (address, next_hop) = (account.address_of_record()?, account.next_hop()?);
+        // The domain, with its port where requests go there and not to a proxy (RFC 3261 §10.2).
+        let registrar = match &account.outbound_proxy {
+            Some(_) => SipUri::new(address.host().clone()),
+            None => next_hop.clone(),
+        };
+        let client = Client::new(&account.auth_name, Secret::new(account.password.reveal()))?;
+        let alive = order.meters.alive("registration");
+        let machine = Machine::new(order.expires, random_fraction());
+        Ok(Self {
+            order,
+            address,
+            next_hop,
+            registrar,
+            machine,
+            client,
+            tries: Tries::default(),
+            hops: vec![],
+            call_id: random_call_id(),
+            from_tag: random_tag(),
+            cseq: 0,
+            last: None,
+            timer: None,
+            own_address: None,
+            is_counted: false,
+            _alive: alive,
+        })
+    }
+
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let before = self.machine.state_name();
+        for action in self.machine.on(event, now()) {
+            self.perform(action, ctx);
+        }
+        let after = self.machine.state_name();
+        if before != after {
+            tracing::debug!(account = %self.order.account.address(), before, after, "registration");
+        }
+        self.arm(ctx);
+    }
+
+    fn perform(&mut self, action: Action, ctx: &mut Context<Self>) {
+        match action {
+            Action::Locate => self.locate(ctx),
+            Action::Send { hop, expires, again } => self.send(hop, expires, again, ctx),
+            Action::TellRegistered { expires } => {
+                info!(account = %self.order.account.address(), seconds = expires.as_secs(), "registered");
+                self.count(true);
+                self.tell(RegistrationEvent::Registered);
+            }
+            Action::TellFailed { info, sip_status, last } => {
+                warn!(account = %self.order.account.address(), sip_status, last, %info, "not registered");
+                self.count(false);
+                self.tell(RegistrationEvent::Failed { info, sip_status, last });
+            }
+            Action::Finish => {
+                self.own_address = None;
+                ctx.stop();
+            }
+        }
+    }
+
+    fn tell(&self, event: RegistrationEvent) {
+        if let Some(owner) = self.order.owner.upgrade() {
+            owner.do_send(event); // bounded by the machine: changes only
+        }
+    }
+
+    fn locate(&mut self, ctx: &mut Context<Self>) {
+        let located = self.order.locate.send(Locate { target: self.next_hop.clone().into() });
+        let event = located.into_actor(self).map(|located, registration, ctx| {
+            let event = match located {
+                Ok(Ok(hops)) => {
+                    registration.hops = hops;
+                    Event::Located(registration.hops.len())
+                }
+                Ok(Err(error)) => Event::NotLocated(error.to_string()),
+                Err(error) => Event::NotLocated(error.to_string()),
+            };
+            if let Event::NotLocated(_) = event {
+                registration.count_failure("dns");
+            }
+            registration.step(event, ctx);
+        });
+        ctx.spawn(event);
+    }
+
+    fn send(&mut self, hop: usize, expires: u64, again: bool, ctx: &mut Context<Self>) {
+        let Some(hop) = self.hops.get(hop).cloned() else { return };
+        if !again {
+            self.tries = Tries::default();
+        }
+        let mut request = self.request(&hop, expires);
+        self.client.authorize(&mut request);
+        let id = RequestId::fresh();
+        self.last = Some((id, request.clone()));
+        let owner = ctx.address().downgrade().recipient();
+        self.order.send.do_send(SendRequest { id, request, hop, owner }); // one at a time
+    }
+
+    fn request(&mut self, hop: &Hop, expires: u64) -> Request {
+        self.cseq += 1;
+        let checked = "the account's words were checked when the registration was made";
+        let address = NameAddr::new(self.address.clone());
+        let from = address.clone().with_tag(&self.from_tag).expect("a random tag is a token");
+        let registrar = self.registrar.clone().into();
+        let mut request = Request::new(Method::Register, registrar, from, address, &self.call_id, self.cseq)
+            .expect(checked);
+        let mut contact = SipUri::new(hop.contact.host.clone())
+            .with_user(&self.order.contact_user)
+            .expect("the switchboard makes the Contact's user from letters and digits")
+            .with_port(hop.contact.port);
+        if hop.transport != Transport::Udp {
+            contact = contact.with_transport(hop.transport);
+        }
+        request.headers.push(HeaderName::Contact, NameAddr::new(contact));
+        request.headers.push(HeaderName::Expires, u32::try_from(expires).unwrap_or(u32::MAX));
+        request
+    }
+
+    fn heard(&mut self, event: SipEvent, ctx: &mut Context<Self>) {
+        let Some((current, request)) = &self.last else { return };
+        let event = match event {
+            SipEvent::Response { id, response } if id == *current => {
+                let user = &self.order.contact_user;
+                Event::Answer(answer::read(&response, request, user, &mut self.client, &mut self.tries))
+            }
+            SipEvent::TimedOut(id) if id == *current => Event::TimedOut,
+            SipEvent::TransportFailed(id) if id == *current => Event::TransportFailed,
+            _ => return,
+        };
+        match &event {
+            Event::TimedOut => self.count_failure("timeout"),
+            Event::TransportFailed => self.count_failure("transport"),
+            Event::Answer(state::Answer::GivenUp { code, .. } | state::Answer::Refused { code, .. }) => {
+                self.count_failure(&code.to_string());
+            }
+            _ => {}
+        }
+        self.step(event, ctx);
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if let Some(at) = self.machine.deadline() {
+            let wait = at.saturating_duration_since(now());
+            self.timer = Some(ctx.run_later(wait, |registration, ctx| registration.step(Event::Timer, ctx)));
+        }
+    }
+
+    fn count(&mut self, registered: bool) {
+        match (self.is_counted, registered) {
+            (false, true) => self.order.meters.registrations_active.inc(),
+            (true, false) => self.order.meters.registrations_active.dec(),
+            _ => {}
+        }
+        self.is_counted = registered;
+    }
+
+    fn count_failure(&self, code: &str) {
+        self.order.meters.registration_failures_total.with_label_values(&[code]).inc();
+    }
+}
+
+impl Actor for Registration {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.step(Event::Start, ctx);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.count(false);
+    }
+}
+
+impl Handler<SipEvent> for Registration {
+    type Result = ();
+    fn handle(&mut self, event: SipEvent, ctx: &mut Self::Context) {
+        self.heard(event, ctx);
+    }
+}
+
+impl Handler<Unregister> for Registration {
+    type Result = ();
+    fn handle(&mut self, Unregister: Unregister, ctx: &mut Self::Context) {
+        self.own_address = Some(ctx.address());
+        self.step(Event::Stop, ctx);
+    }
+}
+
+/// The clock of tokio, which tests can turn.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// 0..1, from the operating system's generator.
+fn random_fraction() -> f64 {
+    let number = getrandom::u32().expect("the operating system's generator does not fail after boot");
+    f64::from(number) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,383 @@
+//! Keeps one account registered (RFC 3261 §10.2): what happened in, what to do out. Pure: no actix, no clock.
+//!
+//! | in | on | becomes | does |
+//! |---|---|---|---|
+//! | Idle | Start | Registering | locate |
+//! | Registering | Located | Registering | REGISTER to the first hop |
+//! | Registering | NotLocated | Retrying | tell trouble |
+//! | Registering | Granted | Registered | tell, if it is news |
+//! | Registering | Challenged | Registering | the same REGISTER with credentials |
+//! | Registering | GivenUp for good (a second 401), 403, 404 | Failed | tell the last failure |
+//! | Registering | GivenUp for now (every nonce is stale) | Retrying | tell trouble |
+//! | Registering | 423 with a longer Min-Expires | Registering | REGISTER with it |
+//! | Registering | 503, TimedOut, TransportFailed, a hop is left | Registering | REGISTER to the next hop (RFC 3263 §4.3) |
+//! | Registering | any other final response; no hop left | Retrying | tell trouble |
+//! | Registering | Timer: 4.5 s without a final response | Registering | tell trouble |
+//! | Registering | Timer: 40 s without any event | Retrying | tell trouble |
+//! | Registered | Timer | Registering | REGISTER to the hop that worked |
+//! | Retrying | Timer | Registering | locate |
+//! | Registered; Retrying with a live binding | Stop | Unregistering | REGISTER with Expires 0 |
+//! | Registering, a REGISTER is out | Stop | Unregistering | waits for its response first |
+//! | Unregistering, that response came | any final | Unregistering, or Gone without a binding | REGISTER with Expires 0 |
+//! | Unregistering | Challenged | Unregistering | REGISTER with Expires 0 and credentials |
+//! | Unregistering | any other final, TimedOut, TransportFailed, Timer: 2 s | Gone | finish |
+//! | Idle, Failed; Registering, Retrying without a binding | Stop | Gone | finish |
+//!
+//! Every other pair is ignored. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
+//! anew with each `Send` that is not a repetition: `Challenged` comes at most four times in a row. At most one REGISTER is out at any time (RFC 3261 §10.2), whatever the order of events.
+use std::time::{Duration, Instant};
+
+use super::backoff::{Backoff, refresh_after};
+
+/// The account's registration.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    state: State,
+    /// Expires that we ask for; a 423 raises it.
+    asked: Duration,
+    /// 0..1, this account's own: spreads the accounts of one house over time.
+    jitter: f64,
+    hops: usize,
+    hop: usize,
+    bound_until: Option<Instant>,
+    backoff: Backoff,
+    told: Option<Told>,
+}
+
+/// Where the registration stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Idle,
+    Registering(Round),
+    Registered { refresh_at: Instant },
+    Retrying { at: Instant },
+    Unregistering { own: bool, until: Instant },
+    Failed,
+    Gone,
+}
+
+/// One attempt, from the first REGISTER to a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Round {
+    started: Instant,
+    /// Whether a REGISTER is out; else the hops are being looked up.
+    sent: bool,
+    report_at: Option<Instant>,
+    give_up_at: Instant,
+    too_brief: u8,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Start,
+    /// So many hops were found.
+    Located(usize),
+    NotLocated(String),
+    Answer(Answer),
+    TimedOut,
+    TransportFailed,
+    Timer,
+    Stop,
+}
+
+/// A response to REGISTER, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Provisional,
+    /// 2xx: bound for so long.
+    Granted(Duration),
+    /// 401 or 407 to which credentials are ready.
+    Challenged,
+    /// 401 or 407 that is not answered, for good or for now.
+    GivenUp {
+        code: u16,
+        info: String,
+        for_good: bool,
+    },
+    /// 423 with its Min-Expires.
+    TooBrief(Duration),
+    /// Any other final response.
+    Refused {
+        code: u16,
+        phrase: String,
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Look up the hops; answer with `Located` or `NotLocated`.
+    Locate,
+    /// REGISTER to this hop, for so many seconds, with credentials if there are any. `again`: the same one after a challenge.
+    Send {
+        hop: usize,
+        expires: u64,
+        again: bool,
+    },
+    TellRegistered {
+        expires: Duration,
+    },
+    TellFailed {
+        info: String,
+        sip_status: Option<u16>,
+        last: bool,
+    },
+    Finish,
+}
+
+/// What the owner heard last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Registered,
+    Trouble(Option<u16>),
+}
+
+/// What went wrong in a round.
+struct Trouble {
+    info: String,
+    sip_status: Option<u16>,
+    /// 503, time-out, transport: another server may do better (RFC 3263 §4.3).
+    next_hop: bool,
+    retry_after: Option<Duration>,
+}
+
+/// The page must hear of trouble within 5 s; Timer F is 32 s. The look-up's 4 s are included.
+const REPORT_AFTER: Duration = Duration::from_millis(4500);
+/// Longer than Timer F: only a lost event gets here.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(40);
+/// How long the end waits for the un-REGISTER.
+const UNREGISTER_WITHIN: Duration = Duration::from_secs(2);
+/// 423s obeyed in one round.
+const MAX_TOO_BRIEF: u8 = 2;
+
+impl Machine {
+    /// A registration that asks for `asked`; `jitter` is a random number in 0..1, the account's own.
+    pub(crate) fn new(asked: Duration, jitter: f64) -> Self {
+        Self {
+            state: State::Idle,
+            asked,
+            jitter: jitter.clamp(0.0, 1.0),
+            hops: 0,
+            hop: 0,
+            bound_until: None,
+            backoff: Backoff::default(),
+            told: None,
+        }
+    }
+
+    /// Takes one event; returns what to do, in order.
+    pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        match (self.state.clone(), event) {
+            (State::Idle, Event::Start) => self.locate(now),
+            (State::Idle | State::Failed, Event::Stop) => self.finish(),
+            (State::Registering(round), event) => self.registering(round, event, now),
+            (State::Registered { refresh_at }, Event::Timer) if now >= refresh_at => self.refresh(now),
+            (State::Retrying { at }, Event::Timer) if now >= at => self.locate(now),
+            (State::Registered { .. } | State::Retrying { .. }, Event::Stop) => self.unregister(now),
+            (State::Unregistering { own, until }, event) => self.unregistering(own, until, event, now),
+            _ => vec![],
+        }
+    }
+
+    /// When to come back with [`Event::Timer`].
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Registering(round) => Some(round.report_at.unwrap_or(round.give_up_at)),
+            State::Registered { refresh_at } => Some(*refresh_at),
+            State::Retrying { at } => Some(*at),
+            State::Unregistering { until, .. } => Some(*until),
+            State::Idle | State::Failed | State::Gone => None,
+        }
+    }
+
+    /// For logs.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match self.state {
+            State::Idle => "idle",
+            State::Registering(_) => "registering",
+            State::Registered { .. } => "registered",
+            State::Retrying { .. } => "retrying",
+            State::Unregistering { .. } => "unregistering",
+            State::Failed => "failed",
+            State::Gone => "gone",
+        }
+    }
+
+    fn registering(&mut self, mut round: Round, event: Event, now: Instant) -> Vec<Action> {
+        match event {
+            Event::Located(hops) if !round.sent && hops > 0 => {
+                (self.hops, self.hop) = (hops, 0);
+                self.send(round, false, now)
+            }
+            Event::Located(_) if !round.sent => self.retry(&round, Trouble::of("no address found"), now),
+            Event::NotLocated(why) if !round.sent => self.retry(&round, Trouble::of(why), now),
+            Event::Answer(answer) if round.sent => self.answered(round, answer, now),
+            Event::TimedOut if round.sent => self.trouble(round, Trouble::silence(), now),
+            Event::TransportFailed if round.sent => {
+                self.trouble(round, Trouble::of("the registrar cannot be reached").elsewhere(), now)
+            }
+            Event::Timer if round.report_at.is_some_and(|at| now >= at) => {
+                round.report_at = None;
+                self.state = State::Registering(round);
+                self.tell_trouble(&Trouble::silence())
+            }
+            Event::Timer if now >= round.give_up_at => self.trouble(round, Trouble::silence(), now),
+            Event::Stop if round.sent => {
+                self.state = State::Unregistering { own: false, until: now + UNREGISTER_WITHIN };
+                vec![]
+            }
+            Event::Stop => self.unregister(now),
+            _ => vec![],
+        }
+    }
+
+    fn answered(&mut self, mut round: Round, answer: Answer, now: Instant) -> Vec<Action> {
+        match answer {
+            Answer::Provisional => vec![],
+            Answer::Granted(time) if time.is_zero() => {
+                self.bound_until = None;
+                self.trouble(round, Trouble::of("the registrar granted no time"), now)
+            }
+            Answer::Granted(time) => self.granted(time, now),
+            Answer::Challenged => self.send(round, true, now),
+            Answer::GivenUp { code, info, for_good: true } => self.fail(&info, code),
+            Answer::GivenUp { code, info, .. } => self.trouble(round, Trouble::status(code, &info), now),
+            Answer::TooBrief(min) if min > self.asked && round.too_brief < MAX_TOO_BRIEF => {
+                round.too_brief += 1;
+                self.asked = min;
+                self.send(round, false, now)
+            }
+            Answer::TooBrief(_) => self.trouble(round, Trouble::status(423, "Interval Too Brief"), now),
+            Answer::Refused { code: code @ (403 | 404), phrase, .. } => self.fail(&phrase, code),
+            Answer::Refused { code, phrase, retry_after } => {
+                let trouble =
+                    Trouble { retry_after, next_hop: code == 503, ..Trouble::status(code, &phrase) };
+                self.trouble(round, trouble, now)
+            }
+        }
+    }
+
+    fn unregistering(&mut self, own: bool, until: Instant, event: Event, now: Instant) -> Vec<Action> {
+        match event {
+            Event::Timer if now >= until => self.finish(),
+            Event::Answer(Answer::Provisional) => vec![],
+            // The REGISTER that was out when the end came is done: now the last one may go.
+            Event::Answer(answer) if !own => {
+                if let Answer::Granted(time) = answer {
+                    self.bound_until = Some(now + time);
+                }
+                self.unregister_until(until, now)
+            }
+            Event::Answer(Answer::Challenged) => {
+                vec![Action::Send { hop: self.hop, expires: 0, again: true }]
+            }
+            Event::TimedOut | Event::TransportFailed if !own => self.unregister_until(until, now),
+            Event::Answer(_) | Event::TimedOut | Event::TransportFailed => self.finish(),
+            _ => vec![],
+        }
+    }
+
+    fn locate(&mut self, now: Instant) -> Vec<Action> {
+        self.state = State::Registering(self.round(now));
+        vec![Action::Locate]
+    }
+
+    fn refresh(&mut self, now: Instant) -> Vec<Action> {
+        let round = self.round(now);
+        self.send(round, false, now)
+    }
+
+    fn round(&self, now: Instant) -> Round {
+        let in_trouble = matches!(self.told, Some(Told::Trouble(_)));
+        Round {
+            started: now,
+            sent: false,
+            report_at: (!in_trouble).then(|| now + REPORT_AFTER),
+            give_up_at: now + GIVE_UP_AFTER,
+            too_brief: 0,
+        }
+    }
+
+    fn send(&mut self, round: Round, again: bool, now: Instant) -> Vec<Action> {
+        self.state = State::Registering(Round { sent: true, give_up_at: now + GIVE_UP_AFTER, ..round });
+        vec![Action::Send { hop: self.hop, expires: self.asked.as_secs(), again }]
+    }
+
+    fn granted(&mut self, time: Duration, now: Instant) -> Vec<Action> {
+        self.bound_until = Some(now + time);
+        self.backoff = Backoff::default();
+        self.state = State::Registered { refresh_at: now + refresh_after(time, self.jitter) };
+        match self.told.replace(Told::Registered) {
+            Some(Told::Registered) => vec![],
+            _ => vec![Action::TellRegistered { expires: time }],
+        }
+    }
+
+    /// Another hop if that can help, else a pause.
+    fn trouble(&mut self, round: Round, trouble: Trouble, now: Instant) -> Vec<Action> {
+        if trouble.next_hop && self.hop + 1 < self.hops {
+            self.hop += 1;
+            return self.send(round, false, now);
+        }
+        self.retry(&round, trouble, now)
+    }
+
+    fn retry(&mut self, round: &Round, trouble: Trouble, now: Instant) -> Vec<Action> {
+        let at = self.backoff.next(round.started, now, trouble.retry_after, self.jitter);
+        self.state = State::Retrying { at };
+        self.tell_trouble(&trouble)
+    }
+
+    fn tell_trouble(&mut self, trouble: &Trouble) -> Vec<Action> {
+        let news = Told::Trouble(trouble.sip_status);
+        if self.told.replace(news) == Some(news) {
+            return vec![];
+        }
+        vec![Action::TellFailed { info: trouble.info.clone(), sip_status: trouble.sip_status, last: false }]
+    }
+
+    fn fail(&mut self, info: &str, code: u16) -> Vec<Action> {
+        self.state = State::Failed;
+        vec![Action::TellFailed { info: info.to_owned(), sip_status: Some(code), last: true }]
+    }
+
+    fn unregister(&mut self, now: Instant) -> Vec<Action> {
+        self.unregister_until(now + UNREGISTER_WITHIN, now)
+    }
+
+    fn unregister_until(&mut self, until: Instant, now: Instant) -> Vec<Action> {
+        if self.bound_until.is_none_or(|bound| bound <= now) {
+            return self.finish();
+        }
+        self.state = State::Unregistering { own: true, until };
+        vec![Action::Send { hop: self.hop, expires: 0, again: false }]
+    }
+
+    fn finish(&mut self) -> Vec<Action> {
+        self.state = State::Gone;
+        vec![Action::Finish]
+    }
+}
+
+impl Trouble {
+    fn of(info: impl Into<String>) -> Self {
+        Self { info: info.into(), sip_status: None, next_hop: false, retry_after: None }
+    }
+
+    fn silence() -> Self {
+        Self::of("the registrar does not answer").elsewhere()
+    }
+
+    fn status(code: u16, phrase: &str) -> Self {
+        Self { sip_status: Some(code), ..Self::of(phrase) }
+    }
+
+    fn elsewhere(self) -> Self {
+        Self { next_hop: true, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! RTP (RFC 3550) as the SIP leg speaks it. Pure but for the sockets: packets and `now` in, packets and verdicts out.
+//!
+//! - [`packet`]: parse and write
+//! - [`sequencer`]: the outgoing stream, unbroken whatever is plugged in
+//! - [`latch`]: whose packets we take, and where we send
+//! - [`stats`]: what a receiver must know of a stream
+//! - [`rtcp`]: reports built from it, reports read
+//! - [`digits`]: telephone-events sent and received
+//! - [`jitter`]: order and loss before a decoder
+//! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
+
+pub mod digits;
+pub mod jitter;
+pub mod latch;
+pub mod packet;
+pub mod ports;
+pub mod rtcp;
+pub mod sequencer;
+pub mod socket;
+pub mod stats;

@@ -1,0 +1,213 @@
+//! A page's session: its account, its registration and its calls, as long as its socket lives.
+//!
+//! The shell between the page and its browser legs. It decides little: which leg a word of the page is for,
+//! and that a page which does not read is gone.
+use std::collections::HashMap;
+
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, WeakRecipient};
+use tokio::sync::mpsc;
+use tracing::info;
+
+use crate::browser::PageWord;
+use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
+use crate::registration::{Registration, RegistrationEvent, Unregister};
+use crate::vocabulary::{Account, Alive, CallId, Cause, EndReason, Meters, SessionId};
+
+/// What a session tells its switchboard.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum SessionEvent {
+    /// The page wants to call.
+    CallWanted(SessionId, PlaceCall),
+    /// The session is over.
+    Closed(SessionId),
+}
+
+/// Hands a browser leg of a new call to its session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CallJoined {
+    /// The call.
+    pub call_id: CallId,
+    /// Takes what the page says about it.
+    pub leg: Recipient<PageWord>,
+}
+
+/// Gives a session the registration of its account.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RegistrationStarted(pub Addr<Registration>);
+
+/// Ends a session from above: Tandem is stopping.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Close;
+
+/// What a session is told at birth.
+pub struct SessionOrder {
+    /// Its id.
+    pub id: SessionId,
+    /// The page's account; none for a page without SIP.
+    pub account: Option<Account>,
+    /// To the page's socket.
+    pub page: mpsc::Sender<ToPage>,
+    /// The switchboard.
+    pub owner: WeakRecipient<SessionEvent>,
+    /// Where it counts.
+    pub meters: Meters,
+}
+
+/// The actor.
+pub struct Session {
+    order: SessionOrder,
+    calls: HashMap<CallId, Option<WeakRecipient<PageWord>>>,
+    registration: Option<Addr<Registration>>,
+    told_registered: bool,
+    _alive: Alive,
+}
+
+/// Calls of one page at a time; a person has a handful, a script that asks for more is broken.
+const MAX_CALLS: usize = 32;
+
+/// A page's words wait here while the session works: more than a page can say in one breath.
+const MAILBOX: usize = 64;
+
+impl Session {
+    /// A session without a registration yet.
+    pub fn new(order: SessionOrder) -> Self {
+        order.meters.ws_sessions_active.inc();
+        let alive = order.meters.alive("session");
+        Self { order, calls: HashMap::new(), registration: None, told_registered: false, _alive: alive }
+    }
+
+    /// Tells the page. A page that lets its queue fill up is gone or asleep: the session ends.
+    fn tell(&mut self, word: ToPage, ctx: &mut Context<Self>) {
+        if self.order.page.try_send(word).is_err() {
+            info!(session = %self.order.id, "the page does not read");
+            self.close(ctx);
+        }
+    }
+
+    fn place_call(&mut self, call: PlaceCall, ctx: &mut Context<Self>) {
+        let login = self.order.account.as_ref().map_or("", |account| &account.login);
+        let view = CallView::outgoing(&call, login);
+        if self.calls.contains_key(&call.call_id) {
+            let info = "callId: in use".to_owned(); // the first call goes on
+            return self.tell(ToPage::Refused { call_id: call.call_id, info }, ctx);
+        }
+        if self.calls.len() >= MAX_CALLS {
+            let why = EndReason::new(None, Cause::Overload).with_detail("too many calls in one session");
+            return self.tell(ToPage::CallStatus(view, CallStatus::Failed(why)), ctx);
+        }
+        // At once, before any SIP: a page that hangs up without having seen TRYING tells nobody.
+        self.calls.insert(call.call_id.clone(), None);
+        self.tell(ToPage::CallStatus(view, CallStatus::Trying), ctx);
+        if let Some(owner) = self.order.owner.upgrade() {
+            owner.do_send(SessionEvent::CallWanted(self.order.id, call));
+        }
+    }
+
+    /// Passes a word of the page to the call's leg. The page may name calls that are over, or never were:
+    /// then its `hangup` still wants its `finish`.
+    fn pass(&mut self, call_id: CallId, word: PageWord, ctx: &mut Context<Self>) {
+        let leg = self.calls.get(&call_id).and_then(|leg| leg.as_ref()?.upgrade());
+        match (leg, word) {
+            (Some(leg), word) => leg.do_send(word),
+            (None, PageWord::HangUp) => {
+                let why = EndReason::new(None, Cause::HangUp).with_detail("no such call");
+                self.tell(ToPage::CallStatus(CallView::unknown(call_id), CallStatus::Finish(why)), ctx);
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn close(&mut self, ctx: &mut Context<Self>) {
+        for leg in self.calls.values().filter_map(|leg| leg.as_ref()?.upgrade()) {
+            leg.do_send(PageWord::Gone);
+        }
+        self.calls.clear();
+        if let Some(registration) = self.registration.take() {
+            registration.do_send(Unregister);
+        }
+        ctx.stop();
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.order.meters.ws_sessions_active.dec();
+        if let Some(owner) = self.order.owner.upgrade() {
+            owner.do_send(SessionEvent::Closed(self.order.id));
+        }
+    }
+}
+
+impl Handler<FromPage> for Session {
+    type Result = ();
+    fn handle(&mut self, ask: FromPage, ctx: &mut Self::Context) {
+        match ask {
+            FromPage::Call(call) => self.place_call(call, ctx),
+            FromPage::Answer { call_id, sdp, sip_sdp: _ } => self.pass(call_id, PageWord::Answer(sdp), ctx),
+            FromPage::HangUp(call_id) => self.pass(call_id, PageWord::HangUp, ctx),
+            FromPage::Hold(call_id) => self.pass(call_id, PageWord::Hold, ctx),
+            FromPage::Unhold(call_id) => self.pass(call_id, PageWord::Unhold, ctx),
+            FromPage::SendDigits(call_id, digits) => self.pass(call_id, PageWord::Dial(digits), ctx),
+            FromPage::Gone => self.close(ctx),
+        }
+    }
+}
+
+impl Handler<CallJoined> for Session {
+    type Result = ();
+    fn handle(&mut self, CallJoined { call_id, leg }: CallJoined, _: &mut Self::Context) {
+        self.calls.insert(call_id, Some(leg.downgrade()));
+    }
+}
+
+impl Handler<RegistrationStarted> for Session {
+    type Result = ();
+    fn handle(&mut self, RegistrationStarted(registration): RegistrationStarted, _: &mut Self::Context) {
+        self.registration = Some(registration);
+    }
+}
+
+impl Handler<ToPage> for Session {
+    type Result = ();
+    fn handle(&mut self, word: ToPage, ctx: &mut Self::Context) {
+        if let ToPage::CallStatus(view, CallStatus::Finish(_) | CallStatus::Failed(_)) = &word {
+            self.calls.remove(&view.call_id);
+        }
+        self.tell(word, ctx);
+    }
+}
+
+impl Handler<RegistrationEvent> for Session {
+    type Result = ();
+    fn handle(&mut self, event: RegistrationEvent, ctx: &mut Self::Context) {
+        match event {
+            RegistrationEvent::Registered if self.told_registered => {} // once per socket: pages re-arm on it
+            RegistrationEvent::Registered => {
+                self.told_registered = true;
+                self.tell(ToPage::Registered, ctx);
+            }
+            RegistrationEvent::Failed { info, sip_status, last } => {
+                self.tell(ToPage::RegistrationFailed { info, sip_status, last }, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Close> for Session {
+    type Result = ();
+    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) {
+        self.close(ctx);
+    }
+}

@@ -1,0 +1,159 @@
+//! What the layer puts out: bytes to sockets, requests and responses to their owners.
+use actix::WeakRecipient;
+use actix::dev::SendError;
+use sip::message::{HeaderName, Method, Request, StatusCode};
+use sip::transaction::{Counters, Output, ServerFailure, ServerKey};
+use sip::transport::Flow;
+
+use super::uas::{self, Verdict};
+use super::{DialogKey, IncomingRequest, SipEndpoint, SipEvent, now};
+
+/// What a request hears whose taker is busy, in seconds: a burst is over by then.
+const RETRY_AFTER: u32 = 2;
+
+/// Tells an owner; one that is gone or drowning hears nothing.
+pub(super) fn tell(owner: &WeakRecipient<SipEvent>, event: SipEvent) {
+    if let Some(owner) = owner.upgrade()
+        && let Err(SendError::Full(_)) = owner.try_send(event)
+    {
+        tracing::warn!("sip: the mailbox of a dialog or registration is full");
+    }
+}
+
+impl SipEndpoint {
+    /// Does what the layer says.
+    pub(super) fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Transmit { bytes, flow } => {
+                if !self.transmit(bytes, &flow) {
+                    self.layer.transport_failed(now(), &flow);
+                }
+            }
+            Output::Request { key, request, flow } => self.take(key, request, flow),
+            Output::Ack { request, .. } => self.take_ack(request),
+            Output::Cancelled { invite, .. } => {
+                self.count_request(&Method::Cancel, "in");
+                if let Some(owner) = self.routes.cancelled(&invite) {
+                    tell(&owner, SipEvent::Cancelled(invite));
+                }
+            }
+            Output::Response { key, response, .. } => {
+                if let Ok(cseq) = response.headers.cseq() {
+                    self.count_response(&cseq.method, response.code.as_u16());
+                }
+                if let Some((id, owner)) = self.routes.request(&key) {
+                    tell(owner, SipEvent::Response { id: *id, response });
+                }
+            }
+            Output::TimedOut { key } => {
+                if let Some((id, owner)) = self.routes.request(&key) {
+                    tell(owner, SipEvent::TimedOut(*id));
+                }
+            }
+            Output::TransportFailed { key } => {
+                if let Some((id, owner)) = self.routes.request(&key) {
+                    tell(owner, SipEvent::TransportFailed(*id));
+                }
+            }
+            Output::ClientEnded { key } => {
+                self.routes.ended(&key);
+            }
+            Output::ServerFailed { why: ServerFailure::Unanswered, .. } => {
+                tracing::error!("sip: a request was never answered by its owner");
+            }
+            Output::ServerFailed { why, .. } => tracing::debug!(?why, "sip: an answer came to nothing"),
+            Output::ServerEnded { key } => self.routes.answered(&key),
+        }
+    }
+
+    /// A new request: answers it or finds who does.
+    fn take(&mut self, key: ServerKey, request: Request, flow: Flow) {
+        self.count_request(&request.method, "in");
+        let verdict =
+            uas::judge(&request, self.is_registrar, |dialog| self.routes.owner_of(dialog).is_some());
+        match verdict {
+            Verdict::Answer(response) => self.respond(key, *response),
+            Verdict::Owner(dialog) => self.hand_to_owner(key, request, &dialog),
+            Verdict::Consumer => self.hand_to_consumer(key, request, flow),
+        }
+    }
+
+    fn hand_to_owner(&mut self, key: ServerKey, request: Request, dialog: &DialogKey) {
+        let Some(owner) = self.routes.owner_of(dialog).cloned() else { return };
+        if request.method == Method::Invite {
+            self.routes.invited(key, Some(owner.clone()));
+        }
+        let sent = match owner.upgrade() {
+            Some(owner) => owner.try_send(SipEvent::Request { key, request }),
+            None => Err(SendError::Closed(SipEvent::Request { key, request })),
+        };
+        match sent {
+            Ok(()) => {}
+            Err(SendError::Full(SipEvent::Request { request, .. })) => self.refuse_busy(key, &request),
+            Err(SendError::Closed(SipEvent::Request { request, .. })) => {
+                self.routes.leave(dialog);
+                self.respond(key, request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST));
+            }
+            Err(_) => {} // what comes back is what was sent
+        }
+    }
+
+    fn hand_to_consumer(&mut self, key: ServerKey, request: Request, flow: Flow) {
+        let (Some(consumer), Some(hop)) =
+            (self.consumer.as_ref().and_then(WeakRecipient::upgrade), self.hop(flow.transport, flow.remote))
+        else {
+            return self.refuse_busy(key, &request);
+        };
+        if request.method == Method::Invite {
+            self.routes.invited(key, None);
+        }
+        if let Err(error) = consumer.try_send(IncomingRequest { key, request, flow, hop }) {
+            self.refuse_busy(key, &error.into_inner().request);
+        }
+    }
+
+    fn refuse_busy(&mut self, key: ServerKey, request: &Request) {
+        let response = request.stateless_response(StatusCode::SERVICE_UNAVAILABLE);
+        self.respond(key, response.with_header(HeaderName::RetryAfter, RETRY_AFTER));
+    }
+
+    fn take_ack(&mut self, request: Request) {
+        let owner = uas::dialog_of(&request).and_then(|dialog| self.routes.owner_of(&dialog).cloned());
+        match owner {
+            Some(owner) => tell(&owner, SipEvent::Ack(request)),
+            None => self.meters.sip_dropped_total.with_label_values(&["ack"]).inc(),
+        }
+    }
+
+    pub(super) fn count_request(&self, method: &Method, direction: &str) {
+        self.meters.sip_requests_total.with_label_values(&[label(method), direction]).inc();
+    }
+
+    pub(super) fn count_response(&self, method: &Method, code: u16) {
+        self.meters.sip_responses_total.with_label_values(&[label(method), &code.to_string()]).inc();
+    }
+
+    /// Carries the layer's own counters over to the meters.
+    pub(super) fn count_layer(&mut self) {
+        let Counters { broken, stray_responses, merged, refused, .. } = self.layer.counters();
+        let before = std::mem::replace(&mut self.counted, self.layer.counters());
+        for (reason, more) in [
+            ("broken", broken - before.broken),
+            ("stray_response", stray_responses - before.stray_responses),
+            ("merged", merged - before.merged),
+            ("overload", refused - before.refused),
+        ] {
+            if more > 0 {
+                self.meters.sip_dropped_total.with_label_values(&[reason]).inc_by(more);
+            }
+        }
+    }
+}
+
+/// A label for the method; strangers share one, so that nobody can fill the metrics with words.
+fn label(method: &Method) -> &str {
+    match method {
+        Method::Other(_) => "other",
+        known => known.as_str(),
+    }
+}

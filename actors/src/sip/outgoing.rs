@@ -1,0 +1,218 @@
+//! What the owners send: over UDP at once, over TCP when a connection is there.
+use std::net::SocketAddr;
+
+use actix::{AsyncContext, Context};
+use bytes::Bytes;
+use sip::message::{HeaderName, Method, Request, Response};
+use sip::transaction::ServerKey;
+use sip::transport::{Flow, Transport, fits_udp};
+
+use super::tcp::{self, Accepted, Connected};
+use super::{Hop, RequestId, SendAck, SendRequest, SipEndpoint, SipEvent, incoming, now};
+
+/// Waits for a connection.
+pub(super) enum Waiting {
+    Request(SendRequest),
+    Ack(SendAck),
+}
+
+/// Requests that wait for connections, in all. A connection takes 4 s at most, so this is a flood or a dead PBX.
+const MAX_WAITING: usize = 1024;
+
+impl SipEndpoint {
+    /// Sends a request: by UDP if the hop says so and it fits, else by TCP (RFC 3261 §18.1.1).
+    pub(super) fn send(&mut self, mut ask: SendRequest, ctx: &mut Context<Self>) {
+        let remote = ask.hop.remote;
+        // Checked when it was located; a hop that was made in another way gets no further.
+        if self.settings.target_policy.check(remote.ip()).is_err() || ask.hop.transport == Transport::Tls {
+            return incoming::tell(&ask.owner, SipEvent::TransportFailed(ask.id));
+        }
+        sign(&mut ask.request, &self.settings.user_agent);
+        if ask.hop.transport == Transport::Udp {
+            if fits_udp(&ask.request) {
+                return self.send_by_udp(ask);
+            }
+            self.meters.sip_oversize_requests_total.inc();
+        }
+        match self.connections.to(remote) {
+            Some(flow) => self.start(ask, flow),
+            None => self.wait_for_connection(remote, Waiting::Request(ask), ctx),
+        }
+    }
+
+    /// Sends the ACK for a 2xx. It is small: only a hop over TCP takes TCP.
+    pub(super) fn send_ack(&mut self, mut ask: SendAck, ctx: &mut Context<Self>) {
+        let remote = ask.hop.remote;
+        if self.settings.target_policy.check(remote.ip()).is_err() {
+            return;
+        }
+        let flow = match ask.hop.transport {
+            Transport::Udp => self.udp_flow(remote),
+            _ => self.connections.to(remote),
+        };
+        match flow {
+            Some(flow) => self.layer.send_ack(&mut ask.request, flow, ask.hop.contact),
+            None if ask.hop.transport == Transport::Tcp => {
+                self.wait_for_connection(remote, Waiting::Ack(ask), ctx);
+            }
+            None => {}
+        }
+    }
+
+    /// Cancels, or takes back what has not been sent yet.
+    pub(super) fn cancel(&mut self, id: RequestId) {
+        if let Some(key) = self.routes.key_of(&id) {
+            return self.layer.cancel(now(), key);
+        }
+        let is_it = |waiting: &mut Waiting| matches!(waiting, Waiting::Request(ask) if ask.id == id);
+        for waiting in self.waiting.values_mut() {
+            for taken in waiting.extract_if(.., is_it) {
+                taken.fail();
+            }
+        }
+    }
+
+    /// Answers a request that came in.
+    pub(super) fn respond(&mut self, key: ServerKey, mut response: Response) {
+        let method = response.headers.cseq().map(|cseq| cseq.method).unwrap_or(Method::Options);
+        self.count_response(&method, response.code.as_u16());
+        if !response.headers.has(&HeaderName::Server) {
+            let server = response.headers.push_text(HeaderName::Server, &self.settings.user_agent);
+            server.unwrap_or_default(); // a name that cannot be printed is not printed
+        }
+        if response.code.is_final() {
+            self.routes.answered(&key);
+        }
+        if !self.layer.respond(now(), key, response) {
+            tracing::debug!(%method, "sip: an answer came too late");
+        }
+    }
+
+    /// Sends bytes by a flow; false: they will not arrive.
+    pub(super) fn transmit(&mut self, bytes: Bytes, flow: &Flow) -> bool {
+        if flow.transport != Transport::Udp {
+            let sent = self.connections.send(flow, bytes).is_ok();
+            if !sent {
+                self.connections.remove(flow);
+            }
+            return sent;
+        }
+        match self.udp.get(&flow.local).map(|socket| socket.try_send_to(&bytes, flow.remote)) {
+            Some(Ok(_)) => true,
+            // The kernel's buffer is full: lost like any datagram, and sent again by the transaction.
+            Some(Err(error)) => error.kind() == std::io::ErrorKind::WouldBlock,
+            None => false,
+        }
+    }
+
+    /// A peer has connected: keeps the connection if there is room.
+    pub(super) fn accepted(&mut self, accepted: Accepted, ctx: &mut Context<Self>) {
+        let Accepted { stream, local, remote } = accepted;
+        let flow = Flow { transport: Transport::Tcp, local, remote };
+        match self.connections.add(flow) {
+            Some(queue) => {
+                let endpoint = ctx.address().downgrade();
+                actix_rt::spawn(tcp::serve(stream, flow, queue, self.limits, endpoint));
+            }
+            None => self.meters.sip_dropped_total.with_label_values(&["connections"]).inc(),
+        }
+    }
+
+    /// A connection of ours is up, or is not: sends what waits for it.
+    pub(super) fn connected(&mut self, connected: Connected, ctx: &mut Context<Self>) {
+        let Connected { flow, stream } = connected;
+        let waiting = self.waiting.remove(&flow.remote).unwrap_or_default();
+        let up = stream.and_then(|stream| {
+            let queue =
+                self.connections.add(flow).ok_or_else(|| std::io::Error::other("too many connections"))?;
+            // A connection of ours need not prove itself.
+            let limits = super::Limits { first_message: self.limits.idle, ..self.limits };
+            actix_rt::spawn(tcp::serve(stream, flow, queue, limits, ctx.address().downgrade()));
+            Ok(())
+        });
+        for one in waiting {
+            match (one, &up) {
+                (Waiting::Request(ask), Ok(())) => self.start(ask, flow),
+                (Waiting::Ack(mut ask), Ok(())) => {
+                    self.layer.send_ack(&mut ask.request, flow, ask.hop.contact);
+                }
+                (Waiting::Request(ask), Err(error)) if ask.hop.transport == Transport::Udp => {
+                    let (remote, method) = (flow.remote, ask.request.method.to_string());
+                    tracing::warn!(%remote, method, %error, "sip: large request by UDP, TCP is refused");
+                    self.send_by_udp(ask);
+                }
+                (one, Err(error)) => {
+                    tracing::info!(remote = %flow.remote, %error, "sip: no connection");
+                    one.fail();
+                }
+            }
+        }
+    }
+
+    fn send_by_udp(&mut self, ask: SendRequest) {
+        match self.udp_flow(ask.hop.remote) {
+            Some(flow) => self.start(ask, flow),
+            None => incoming::tell(&ask.owner, SipEvent::TransportFailed(ask.id)),
+        }
+    }
+
+    fn start(&mut self, ask: SendRequest, flow: Flow) {
+        let SendRequest { id, request, hop, owner } = ask;
+        let method = request.method.clone();
+        match self.layer.send_request(now(), request, flow, hop.contact) {
+            Ok(key) => {
+                self.count_request(&method, "out");
+                self.routes.sent(key, id, owner);
+            }
+            Err(error) => {
+                tracing::warn!(%method, %error, "sip: a request cannot be sent");
+                incoming::tell(&owner, SipEvent::TransportFailed(id));
+            }
+        }
+    }
+
+    fn udp_flow(&mut self, remote: SocketAddr) -> Option<Flow> {
+        let local = self.local.seen_from(remote.ip(), now())?.listener;
+        Some(Flow { transport: Transport::Udp, local, remote })
+    }
+
+    fn wait_for_connection(&mut self, remote: SocketAddr, one: Waiting, ctx: &mut Context<Self>) {
+        let all: usize = self.waiting.values().map(Vec::len).sum();
+        let Some(seen) = self.local.seen_from(remote.ip(), now()).filter(|_| all < MAX_WAITING) else {
+            return one.fail();
+        };
+        let within = if one.for_size() { self.limits.connect_for_size } else { self.limits.connect };
+        let waiting = self.waiting.entry(remote).or_default();
+        waiting.push(one);
+        if waiting.len() == 1 {
+            let from = Some(seen.listener.ip()).filter(|ip| !ip.is_unspecified());
+            let flow = Flow { transport: Transport::Tcp, local: SocketAddr::new(seen.ip, 0), remote };
+            actix_rt::spawn(tcp::connect(flow, from, within, ctx.address().downgrade()));
+        }
+    }
+}
+
+impl Waiting {
+    /// Whether UDP would do if it were smaller.
+    fn for_size(&self) -> bool {
+        let hop: &Hop = match self {
+            Self::Request(ask) => &ask.hop,
+            Self::Ack(ask) => &ask.hop,
+        };
+        hop.transport == Transport::Udp
+    }
+
+    fn fail(self) {
+        if let Self::Request(ask) = self {
+            incoming::tell(&ask.owner, SipEvent::TransportFailed(ask.id));
+        }
+    }
+}
+
+/// Says who we are (RFC 3261 §20.41).
+fn sign(request: &mut Request, user_agent: &str) {
+    if !request.headers.has(&HeaderName::UserAgent) {
+        let signed = request.headers.push_text(HeaderName::UserAgent, user_agent);
+        signed.unwrap_or_default(); // a name that cannot be printed is not printed
+    }
+}

@@ -1,0 +1,129 @@
+//! What the endpoint itself decides about a request before anybody sees it (RFC 3261 §8.2). Pure.
+use sip::message::{Capabilities, HeaderName, Method, Request, Response, StatusCode, check};
+
+use super::DialogKey;
+
+/// Who deals with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The endpoint, with this.
+    Answer(Box<Response>),
+    /// The owner of this dialog.
+    Owner(DialogKey),
+    /// The consumer of requests outside dialogs.
+    Consumer,
+}
+
+/// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
+const METHODS: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Update, Method::Info];
+/// The same with the registrar's own method.
+const REGISTRAR_METHODS: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Bye,
+    Method::Cancel,
+    Method::Options,
+    Method::Update,
+    Method::Info,
+    Method::Register,
+];
+const SDP: &[&str] = &["application/sdp"];
+
+/// What we can do, for Allow, Supported and Accept.
+pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
+    Capabilities {
+        methods: if registrar { &REGISTRAR_METHODS } else { &METHODS },
+        extensions: &[],
+        schemes: &["sip", "sips", "tel"],
+        bodies: &[(Method::Invite, SDP), (Method::Update, SDP)],
+    }
+}
+
+/// Finds out who deals with `request`, which is no ACK and no CANCEL. `knows`: whether a dialog has an owner.
+///
+/// | request | verdict |
+/// |---|---|
+/// | refused by [`check`] | 400, 405, 406, 415, 416, 420, 501 |
+/// | in a dialog that has an owner | that owner |
+/// | OPTIONS, in or out of a dialog | 200 with Allow, Accept, Supported (§11.2) |
+/// | in a dialog that nobody knows; BYE, UPDATE, INFO outside one | 481 (§12.2.2) |
+/// | INVITE; REGISTER at a registrar | the consumer |
+pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
+    let capabilities = capabilities(registrar);
+    if let Err(refusal) = check(request, &capabilities) {
+        return Verdict::Answer(refusal);
+    }
+    let dialog = dialog_of(request);
+    match (&request.method, dialog) {
+        (_, Some(dialog)) if knows(&dialog) => Verdict::Owner(dialog),
+        (Method::Options, _) => {
+            let mut response = request.stateless_response(StatusCode::OK);
+            capabilities.advertise(&mut response.headers);
+            response.headers.push(HeaderName::Accept, SDP[0]);
+            Verdict::Answer(Box::new(response))
+        }
+        (Method::Invite | Method::Register, None) => Verdict::Consumer,
+        _ => Verdict::Answer(Box::new(request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST))),
+    }
+}
+
+/// The dialog that a request from outside names: its To tag is the one that we gave.
+pub(super) fn dialog_of(request: &Request) -> Option<DialogKey> {
+    let to = request.headers.to().ok()?;
+    let call_id = request.headers.call_id().ok()?;
+    Some(DialogKey { call_id: call_id.to_owned(), local_tag: to.tag()?.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::message::{Message, parse};
+
+    use super::*;
+
+    /// A request from outside in words of the test; `tag`: its To tag. The dialog with our tag `ours` has an owner.
+    #[track_caller]
+    fn check(method: &str, tag: &str, registrar: bool, verdict: &str) {
+        let to = if tag.is_empty() { String::new() } else { format!(";tag={tag}") };
+        let text = format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
+             To: <sip:a@b>{to}\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n\r\n"
+        );
+        let Ok(Message::Request(request)) = parse(text.as_bytes()) else { panic!("a request: {text}") };
+        let said = match judge(&request, registrar, |dialog| dialog.local_tag == "ours") {
+            Verdict::Answer(response) => response.code.to_string(),
+            Verdict::Owner(dialog) => dialog.local_tag,
+            Verdict::Consumer => "consumer".to_owned(),
+        };
+        assert_eq!(said, verdict, "{method} {tag}");
+    }
+
+    #[test]
+    fn every_request_finds_who_deals_with_it() {
+        check("INVITE", "", false, "consumer");
+        check("INVITE", "ours", false, "ours");
+        check("INVITE", "gone", false, "481");
+        check("BYE", "ours", false, "ours");
+        for method in ["BYE", "UPDATE", "INFO"] {
+            check(method, "gone", false, "481");
+            check(method, "", false, "481");
+        }
+        check("REGISTER", "", false, "405");
+        check("REGISTER", "", true, "consumer");
+    }
+
+    #[test]
+    fn options_is_answered_by_the_endpoint_unless_a_dialog_owns_it() {
+        check("OPTIONS", "", false, "200");
+        check("OPTIONS", "gone", false, "200");
+        check("OPTIONS", "ours", false, "ours");
+    }
+
+    #[test]
+    fn what_a_stranger_could_deliver_to_a_page_is_refused() {
+        for method in ["MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH", "PRACK"] {
+            check(method, "", false, "405");
+        }
+        check("DANCE", "", false, "501");
+    }
+}

@@ -1,0 +1,308 @@
+//! The switchboard: who is here, who calls whom, and the one function that wires a call.
+mod book;
+mod incoming;
+
+use std::sync::Arc;
+
+use ::sip::dialog::callee_uri;
+use ::sip::message::{HostPort, StatusCode};
+use ::sip::sdp::ExtraLine;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use tokio::sync::mpsc;
+use tracing::info;
+
+use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PeerConfig};
+use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
+use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use crate::lanes::Lanes;
+use crate::leg::Leg;
+use crate::page::{CallStatus, CallView, PlaceCall, ToPage};
+use crate::registration::{Registration, RegistrationOrder};
+use crate::session::{CallJoined, Close, RegistrationStarted, Session, SessionEvent, SessionOrder};
+use crate::sip::{IncomingRequest, Respond};
+use crate::vocabulary::{
+    Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings,
+    random_hex,
+};
+use book::{Book, Entry};
+
+/// Opens a session for a page.
+#[derive(Message)]
+#[rtype(result = "Result<OpenedSession, OpenError>")]
+pub struct OpenSession {
+    /// The page's account; checked already.
+    pub account: Option<Account>,
+    /// To its socket.
+    pub page: mpsc::Sender<ToPage>,
+}
+
+/// A session that has been opened.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The token that names it to the page.
+    pub token: String,
+    /// The session itself.
+    pub session: Addr<Session>,
+}
+
+/// Why a session cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The account cannot be used.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// Too many sessions, or Tandem is stopping.
+    #[error("no more sessions are taken")]
+    Full,
+}
+
+/// Ends all calls and sessions. Answered when it has been told to all; who counts what is left looks at the meters.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+/// The actor.
+pub struct Switchboard {
+    settings: Arc<SwitchSettings>,
+    lanes: Lanes,
+    sip: SipSide,
+    certificate: Certificate,
+    book: Book<Addr<Session>, Addr<Call>>,
+    stopping: bool,
+    _alive: Alive,
+}
+
+/// Requests and events of all sessions and calls pass here; each takes some 10 µs.
+const MAILBOX: usize = 4096;
+
+/// What differs between a call that a page makes and one that it takes.
+struct Parties {
+    direction: &'static str,
+    view: CallView,
+    page_side: Side,
+    /// The page's offer, if it calls.
+    offer: Option<String>,
+    dialog: DialogOrder,
+}
+
+impl Switchboard {
+    /// A switchboard with an empty book.
+    pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, certificate: Certificate) -> Self {
+        let alive = sip.meters.alive("switchboard");
+        Self { settings, lanes, sip, certificate, book: Book::new(), stopping: false, _alive: alive }
+    }
+
+    fn open(&mut self, order: OpenSession, ctx: &mut Context<Self>) -> Result<OpenedSession, OpenError> {
+        if self.stopping {
+            return Err(OpenError::Full);
+        }
+        let id = self.book.next_session_id().map_err(|_| OpenError::Full)?;
+        let contact = random_hex::<8>();
+        let account = order.account.clone();
+        let session = Session::new(SessionOrder {
+            id,
+            account: order.account,
+            page: order.page,
+            owner: ctx.address().downgrade().recipient(),
+            meters: self.sip.meters.clone(),
+        })
+        .start();
+        if let Some(account) = account.clone().filter(|account| account.register) {
+            let registration = Registration::new(RegistrationOrder {
+                account,
+                contact_user: contact.clone(),
+                expires: self.settings.sip.register_expires,
+                locate: self.sip.endpoint.clone().recipient(),
+                send: self.sip.endpoint.clone().recipient(),
+                owner: session.downgrade().recipient(),
+                meters: self.sip.meters.clone(),
+            })?;
+            session.do_send(RegistrationStarted(registration.start()));
+        }
+        info!(session = %id, account = account.as_ref().map(Account::address), "session opened");
+        self.book.add_session(id, Entry { session: session.clone(), contact, account });
+        Ok(OpenedSession { id, token: random_hex::<16>(), session })
+    }
+
+    /// A page calls.
+    fn place(&mut self, id: SessionId, call: PlaceCall, ctx: &mut Context<Self>) {
+        let Some(entry) = self.book.session(id) else { return };
+        let (session, contact_user) = (entry.session.clone(), entry.contact.clone());
+        if let Err(full) = self.book.check_call_id(&call.call_id) {
+            return session.do_send(ToPage::Refused { call_id: call.call_id, info: full.to_string() });
+        }
+        let account = entry.account.clone();
+        let view = CallView::outgoing(&call, entry.login());
+        let invite = account
+            .ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
+            .and_then(|account| self.invite(account, contact_user, &call));
+        match invite {
+            Ok(invite) => {
+                let (dialog, offer) = (DialogOrder::Outgoing(invite), Some(call.sdp));
+                let parties = Parties { direction: "outgoing", view, page_side: Side::Caller, offer, dialog };
+                self.connect(id, &session, parties, ctx);
+            }
+            Err(error) => {
+                let why = EndReason::new(None, Cause::BadRequest).with_detail(error.to_string());
+                session.do_send(ToPage::CallStatus(view, CallStatus::Failed(why)));
+            }
+        }
+    }
+
+    fn invite(&self, account: Account, contact_user: String, call: &PlaceCall) -> Result<OutgoingInvite, FieldError> {
+        if self.stopping {
+            return Err(FieldError::new("call", "Tandem is stopping"));
+        }
+        let extra = call.sip_sdp.iter().map(|line| ExtraLine::new(line));
+        let extra_lines = extra.collect::<Result<_, _>>().map_err(|error| FieldError::new("sipSDP", error.to_string()))?;
+        let domain = HostPort { host: account.address_of_record()?.host().clone(), port: None };
+        Ok(OutgoingInvite {
+            target: callee_uri(&call.callee, &domain)?,
+            next_hop: account.next_hop()?,
+            outbound_proxy: account.route()?,
+            from: account.address_of_record()?,
+            display_name: call.visible_name.clone(),
+            account: Some(account),
+            contact_user,
+            extra_lines,
+            codecs: self.settings.media.audio_codecs.clone(),
+        })
+    }
+
+    /// A call for one of our accounts came in.
+    fn incoming(&mut self, incoming: IncomingRequest, ctx: &mut Context<Self>) {
+        let user = incoming.request.uri.user().map(|user| user.into_owned()).unwrap_or_default();
+        let Some(id) = self.book.find_user(&user) else {
+            return self.refuse(incoming, StatusCode::NOT_FOUND);
+        };
+        let busy = !self.settings.second_incoming_rings && self.book.calls_of(id) > 0;
+        if busy || self.stopping {
+            return self.refuse(incoming, if busy { StatusCode::BUSY_HERE } else { StatusCode::SERVICE_UNAVAILABLE });
+        }
+        let Some(entry) = self.book.session(id) else { return self.refuse(incoming, StatusCode::NOT_FOUND) };
+        let (session, contact) = (entry.session.clone(), entry.contact.clone());
+        let view = incoming::view_of(&incoming.request, CallId::random(), &entry.login());
+        let dialog = DialogOrder::Incoming(IncomingInvite {
+            key: incoming.key,
+            request: incoming.request,
+            hop: incoming.hop,
+            contact_user: contact,
+            codecs: self.settings.media.audio_codecs.clone(),
+        });
+        let parties = Parties { direction: "incoming", view, page_side: Side::Callee, offer: None, dialog };
+        self.connect(id, &session, parties, ctx);
+    }
+
+    fn refuse(&self, incoming: IncomingRequest, code: StatusCode) {
+        let response = incoming.request.stateless_response(code);
+        self.sip.endpoint.do_send(Respond { key: incoming.key, response });
+    }
+
+    /// Wires one call: the call, then its legs, then the start. All on one lane.
+    fn connect(&mut self, id: SessionId, session: &Addr<Session>, parties: Parties, ctx: &mut Context<Self>) {
+        let Parties { direction, view, page_side, offer, dialog } = parties;
+        let lane = self.lanes.pick();
+        let meters = self.sip.meters.clone();
+        let order = CallOrder {
+            call_id: view.call_id.clone(),
+            direction,
+            no_answer: self.settings.no_answer,
+            owner: ctx.address().downgrade().recipient(),
+            meters: meters.clone(),
+        };
+        let call = Call::start_in_arbiter(lane.arbiter(), move |_| Call::new(order));
+        let reports = call.downgrade().recipient();
+
+        let order = BrowserOrder {
+            side: page_side,
+            view: view.clone(),
+            offer,
+            call: reports.clone(),
+            page: session.downgrade().recipient(),
+            lane: lane.socket().clone(),
+            sender: lane.sender().clone(),
+            peer: PeerConfig {
+                local: lane.addresses().to_vec(),
+                certificate: self.certificate.clone(),
+                audio: self.settings.media.browser_codecs(),
+            },
+            answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
+            meters: meters.clone(),
+        };
+        let browser = BrowserLeg::start_in_arbiter(lane.arbiter(), move |_| BrowserLeg::new(order));
+
+        let (sip, call_id) = (self.sip.clone(), view.call_id.clone());
+        let dialog =
+            Dialog::start_in_arbiter(lane.arbiter(), move |_| Dialog::new(dialog, page_side.other(), call_id, reports, sip));
+
+        session.do_send(CallJoined { call_id: view.call_id.clone(), leg: browser.clone().recipient() });
+        let browser = Leg { commands: browser.clone().recipient(), packets: browser.recipient() };
+        let dialog = Leg { commands: dialog.clone().recipient(), packets: dialog.recipient() };
+        call.do_send(match page_side {
+            Side::Caller => Begin { caller: browser, callee: dialog },
+            Side::Callee => Begin { caller: dialog, callee: browser },
+        });
+        self.book.add_call(view.call_id, call, id);
+    }
+
+    fn shut_down(&mut self) {
+        self.stopping = true;
+        for call in self.book.calls() {
+            call.do_send(HangUp(EndReason::new(None, Cause::Shutdown)));
+        }
+        for entry in self.book.sessions() {
+            entry.session.do_send(Close);
+        }
+    }
+}
+
+impl Actor for Switchboard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Handler<OpenSession> for Switchboard {
+    type Result = Result<OpenedSession, OpenError>;
+    fn handle(&mut self, order: OpenSession, ctx: &mut Self::Context) -> Self::Result {
+        self.open(order, ctx)
+    }
+}
+
+impl Handler<SessionEvent> for Switchboard {
+    type Result = ();
+    fn handle(&mut self, event: SessionEvent, ctx: &mut Self::Context) {
+        match event {
+            SessionEvent::CallWanted(id, call) => self.place(id, call, ctx),
+            SessionEvent::Closed(id) => {
+                info!(session = %id, "session closed");
+                self.book.remove_session(id);
+            }
+        }
+    }
+}
+
+impl Handler<IncomingRequest> for Switchboard {
+    type Result = ();
+    fn handle(&mut self, incoming: IncomingRequest, ctx: &mut Self::Context) {
+        self.incoming(incoming, ctx);
+    }
+}
+
+impl Handler<CallEnded> for Switchboard {
+    type Result = ();
+    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
+        self.book.remove_call(&ended.call_id);
+    }
+}
+
+impl Handler<Shutdown> for Switchboard {
+    type Result = ();
+    fn handle(&mut self, Shutdown: Shutdown, _: &mut Self::Context) {
+        self.shut_down();
+    }
+}

@@ -1,0 +1,19 @@
+//! What a transcoder is told at birth, and what it says. Packets come and go as [`crate::vocabulary::Packet`].
+use actix::Message;
+use codecs::CodecId;
+
+/// What a transcoder is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversion {
+    /// The codec that comes in.
+    pub from: CodecId,
+    /// The codec that goes out.
+    pub to: CodecId,
+    /// Packet duration that goes out, in ms.
+    pub ptime_ms: u32,
+}
+
+/// A transcoder is gone: its codec panicked, or it was replaced.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TranscoderGone(pub u64);

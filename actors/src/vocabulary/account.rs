@@ -1,0 +1,174 @@
+//! A user's SIP account as the page names it, checked at the door.
+use sip::auth::Secret;
+use sip::message::{HostPort, InvalidField, SipUri};
+
+/// The SIP account that a page brings: who the user is at which PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// User part of the address of record.
+    pub login: String,
+    /// Digest user name; equals `login` unless the page names another.
+    pub auth_name: String,
+    /// Digest password.
+    pub password: Secret,
+    /// Host part of the address of record: a name or an address.
+    pub domain: String,
+    /// Next hop, where it is not the domain itself.
+    pub outbound_proxy: Option<String>,
+    /// Port at the next hop; `None`: RFC 3263 decides.
+    pub port: Option<u16>,
+    /// Whether Tandem keeps the account registered.
+    pub register: bool,
+}
+
+/// Input that cannot be used: which field, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct FieldError {
+    /// The field as the page called it.
+    pub field: &'static str,
+    /// What is wrong, for a person.
+    pub problem: String,
+}
+
+impl FieldError {
+    /// `field` has `problem`.
+    pub fn new(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
+}
+
+impl Account {
+    /// Refuses what could never work, before anything is sent: the page must not wait for a time-out to
+    /// learn of a blank in its login. Names are those of the `connection` message.
+    pub fn check(&self) -> Result<(), FieldError> {
+        word("sipLogin", &self.login)?;
+        word("sipAuthenticationName", &self.auth_name)?;
+        self.address_of_record()?;
+        self.next_hop()?;
+        printable("sipPassword", self.password.reveal())
+    }
+
+    /// The address of record: who the user is (RFC 3261 §10).
+    pub fn address_of_record(&self) -> Result<SipUri, FieldError> {
+        let domain = host_port("sipDomain", &self.domain)?;
+        Ok(SipUri::new(domain.host).with_user(&self.login)?)
+    }
+
+    /// Where requests of this account go first: the outbound proxy if the page names one, else the domain.
+    pub fn next_hop(&self) -> Result<SipUri, FieldError> {
+        let (field, text) = match &self.outbound_proxy {
+            Some(proxy) => ("sipOutboundProxy", proxy),
+            None => ("sipDomain", &self.domain),
+        };
+        let named = host_port(field, text)?;
+        Ok(SipUri::new(named.host).with_port(named.port.or(self.port)))
+    }
+
+    /// The Route of requests that must pass an outbound proxy other than the domain itself.
+    pub fn route(&self) -> Result<Option<SipUri>, FieldError> {
+        let next_hop = self.next_hop()?;
+        let at_home = next_hop.host() == self.address_of_record()?.host();
+        Ok((!at_home).then_some(next_hop))
+    }
+
+    /// `login@domain`, the address of record, for logs and comparisons.
+    pub fn address(&self) -> String {
+        format!("{}@{}", self.login, self.domain.to_ascii_lowercase())
+    }
+}
+
+impl From<InvalidField> for FieldError {
+    fn from(error: InvalidField) -> Self {
+        Self::new(error.field, error.problem)
+    }
+}
+
+/// Longest name, host or password that is taken; SIP messages must stay under one datagram.
+const MAX_LEN: usize = 128;
+
+/// Text without control characters and of a sane length.
+fn printable(field: &'static str, text: &str) -> Result<(), FieldError> {
+    if text.len() > MAX_LEN {
+        return Err(FieldError::new(field, format!("longer than {MAX_LEN} bytes")));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(_) => Err(FieldError::new(field, "has a control character")),
+        None => Ok(()),
+    }
+}
+
+/// One word as the user part of a URI can carry it.
+fn word(field: &'static str, text: &str) -> Result<(), FieldError> {
+    if text.is_empty() {
+        return Err(FieldError::new(field, "is empty"));
+    }
+    printable(field, text)?;
+    match text.chars().find(|c| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '@')) {
+        Some(c) => Err(FieldError::new(field, format!("has {c:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// A host name, an IPv4 address or an IPv6 address, with an optional port.
+fn host_port(field: &'static str, text: &str) -> Result<HostPort, FieldError> {
+    word(field, text)?;
+    let bare_v6 = || text.parse().map(|ip: std::net::Ipv6Addr| HostPort::from(std::net::SocketAddr::from((ip, 0))));
+    match text.parse().ok().or_else(|| bare_v6().ok()) {
+        Some(HostPort { host, port }) => Ok(HostPort { host, port: port.filter(|port| *port != 0) }),
+        None => Err(FieldError::new(field, "is neither a host name nor an address")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        Account {
+            login: "1001".into(),
+            auth_name: "1001".into(),
+            password: Secret::new("pw"),
+            domain: "pbx.example.org".into(),
+            outbound_proxy: None,
+            port: None,
+            register: true,
+        }
+    }
+
+    fn check(change: impl Fn(&mut Account), field: Option<&str>) {
+        let mut account = account();
+        change(&mut account);
+        assert_eq!(account.check().err().map(|error| error.field), field, "{account:?}");
+    }
+
+    #[test]
+    fn an_account_with_blanks_brackets_or_control_characters_is_refused_by_field() {
+        check(|_| (), None);
+        check(|a| a.domain = "[2001:db8::1]".into(), None);
+        check(|a| a.login = "10 01".into(), Some("sipLogin"));
+        check(|a| a.login = "<1001>".into(), Some("sipLogin"));
+        check(|a| a.login.clear(), Some("sipLogin"));
+        check(|a| a.auth_name = "a\r\nX: y".into(), Some("sipAuthenticationName"));
+        check(|a| a.domain = "pbx;lr".into(), Some("sipDomain"));
+        check(|a| a.outbound_proxy = Some("p q".into()), Some("sipOutboundProxy"));
+        check(|a| a.password = Secret::new("a\nb"), Some("sipPassword"));
+        check(|a| a.login = "x".repeat(129), Some("sipLogin"));
+    }
+
+    #[test]
+    fn requests_go_to_the_outbound_proxy_or_the_domain_at_the_accounts_port() {
+        let mut account = Account { port: Some(5070), ..account() };
+        assert_eq!(account.address_of_record().unwrap().to_string(), "sip:1001@pbx.example.org");
+        assert_eq!(account.next_hop().unwrap().to_string(), "sip:pbx.example.org:5070");
+        account.outbound_proxy = Some("10.0.0.1:5080".into());
+        assert_eq!(account.next_hop().unwrap().to_string(), "sip:10.0.0.1:5080");
+        account.outbound_proxy = Some("2001:db8::1".into());
+        assert_eq!(account.next_hop().unwrap().to_string(), "sip:[2001:db8::1]:5070");
+    }
+
+    #[test]
+    fn a_secret_never_shows_itself() {
+        assert!(!format!("{:?}", account()).contains("pw"));
+    }
+}

@@ -1,0 +1,101 @@
+//! What flows between the actors of one call.
+use std::fmt;
+use std::time::Instant;
+
+use actix::{Message, Recipient};
+use bytes::Bytes;
+use codecs::CodecId;
+
+/// One RTP payload on its way from a leg or a transcoder to the next sink. Headers stay with the leg that
+/// received it; the leg that sends it writes its own.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Packet {
+    /// What the payload is.
+    pub payload_kind: Payload,
+    /// The source's SSRC: a change means another source, whose numbers start anew.
+    pub ssrc: u32,
+    /// The source's sequence number, so that a loss upstream stays visible downstream.
+    pub sequence: u16,
+    /// The source's RTP timestamp, in ticks of the payload's clock.
+    pub timestamp: u32,
+    /// The marker bit: first packet after silence.
+    pub marker: bool,
+    /// The payload, without header, padding or extensions.
+    pub payload: Bytes,
+    /// When it reached us. Packets carry the time because a busy actor never sees its own timers.
+    pub received: Instant,
+}
+
+/// What a payload is, in our words: payload type numbers differ on each leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// Coded sound.
+    Audio(CodecId),
+    /// A telephone-event (RFC 4733) with its clock in Hz.
+    TelephoneEvent(u32),
+}
+
+/// What a leg sends and takes for sound, once its SDP is agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// The codec in use on the leg, both ways.
+    pub codec: CodecId,
+    /// Packet duration that the leg's peer wants, in ms.
+    pub ptime_ms: u32,
+    /// Whether the leg's peer takes telephone-events.
+    pub telephone_event: bool,
+}
+
+/// Where packets go next. A full mailbox refuses: then the packet is dropped and counted, for sound that is
+/// late is worth less than a sender that waits. Weak, because only a parent keeps a child alive.
+#[derive(Clone)]
+pub struct Sink {
+    to: actix::WeakRecipient<Packet>,
+    refused: u64,
+}
+
+impl Sink {
+    /// A sink into `to`.
+    pub fn new(to: &Recipient<Packet>) -> Self {
+        Self {
+            to: to.downgrade(),
+            refused: 0,
+        }
+    }
+
+    /// Passes `packet` on, or drops it. True: it was taken.
+    pub fn send(&mut self, packet: Packet) -> bool {
+        let taken = self.to.upgrade().is_some_and(|to| to.try_send(packet).is_ok());
+        self.refused += u64::from(!taken);
+        taken
+    }
+
+    /// Packets that found the mailbox full or its actor gone.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+/// Two sinks are the same if they lead to the same mailbox.
+impl PartialEq for Sink {
+    fn eq(&self, other: &Self) -> bool {
+        self.to.upgrade() == other.to.upgrade()
+    }
+}
+
+impl Eq for Sink {}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink")
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for AudioFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.codec)
+    }
+}

@@ -1,0 +1,17 @@
+//! Floor 0: words that every floor may use. Imports nothing of the house but the crates below.
+mod account;
+mod ended;
+mod ids;
+mod media;
+mod meters;
+mod settings;
+
+pub use account::{Account, FieldError};
+pub use codecs::CodecId;
+pub use sip::auth::Secret;
+pub use ended::{Cause, Class, EndReason};
+pub(crate) use ids::random_hex;
+pub use ids::{CallId, SessionId, Side};
+pub use media::{AudioFormat, Packet, Payload, Sink};
+pub use meters::{Alive, Meters};
+pub use settings::{AnswerTiming, MediaSettings, SipSettings, SwitchSettings};

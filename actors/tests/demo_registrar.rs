@@ -1,0 +1,179 @@
+//! The demo's registrar and proxy, with real registrations and a phone that speaks digest.
+#![allow(clippy::unwrap_used)]
+mod support;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler};
+use actors::demo::machine::Service;
+use actors::demo::registrar::{self, DemoCall, DemoTarget, Registrar};
+use actors::registration::{Registration, RegistrationEvent, RegistrationOrder, Unregister};
+use actors::sip::{Listening, SipEndpoint};
+use actors::vocabulary::{Account, Meters, Secret};
+use sip::auth::{Client, SentTo, Tries};
+use sip::message::{CSeq, HeaderName, Message, Method, NameAddr, Request, Response, SipUri, StatusCode, parse};
+use support::peer::{UdpPeer, request, response};
+use support::{House, house, settings};
+use tokio::time::sleep;
+
+/// Keeps what comes.
+struct Keeper<T>(Rc<RefCell<Vec<T>>>);
+
+impl<T: 'static + Unpin> Actor for Keeper<T> {
+    type Context = Context<Self>;
+}
+
+impl Handler<DemoCall> for Keeper<(String, DemoTarget)> {
+    type Result = ();
+    fn handle(&mut self, call: DemoCall, _: &mut Self::Context) {
+        self.0.borrow_mut().push((call.caller, call.target));
+    }
+}
+
+impl Handler<RegistrationEvent> for Keeper<RegistrationEvent> {
+    type Result = ();
+    fn handle(&mut self, event: RegistrationEvent, _: &mut Self::Context) {
+        self.0.borrow_mut().push(event);
+    }
+}
+
+/// A demo on a free port.
+struct Demo {
+    at: SocketAddr,
+    calls: Rc<RefCell<Vec<(String, DemoTarget)>>>,
+    _registrar: Addr<Registrar>,
+    _keeper: Addr<Keeper<(String, DemoTarget)>>,
+}
+
+/// A registration at the demo.
+struct Registered {
+    registration: Addr<Registration>,
+    told: Rc<RefCell<Vec<RegistrationEvent>>>,
+    _owner: Addr<Keeper<RegistrationEvent>>,
+}
+
+const WAIT: Duration = Duration::from_millis(500);
+
+async fn demo() -> Demo {
+    let meters = Meters::new();
+    let endpoint = registrar::open(0, &meters).await.unwrap();
+    let calls = Rc::default();
+    let keeper = Keeper(Rc::clone(&calls)).start();
+    let registrar = Registrar::serve(endpoint.clone(), keeper.clone().recipient(), &meters);
+    let at = endpoint.send(Listening).await.unwrap()[0];
+    Demo { at, calls, _registrar: registrar, _keeper: keeper }
+}
+
+async fn gateway() -> House {
+    house(settings(), Default::default(), StatusCode::BUSY_HERE).await
+}
+
+fn register(endpoint: &Addr<SipEndpoint>, demo: &Demo, login: &str, password: &str) -> Registered {
+    let told = Rc::default();
+    let owner = Keeper(Rc::clone(&told)).start();
+    let order = RegistrationOrder {
+        account: Account {
+            login: login.into(),
+            auth_name: login.into(),
+            password: Secret::new(password),
+            domain: "127.0.0.1".into(),
+            outbound_proxy: None,
+            port: Some(demo.at.port()),
+            register: true,
+        },
+        contact_user: format!("c{login}"),
+        expires: Duration::from_secs(3600),
+        locate: endpoint.clone().recipient(),
+        send: endpoint.clone().recipient(),
+        owner: owner.downgrade().recipient(),
+        meters: Meters::new(),
+    };
+    Registered { registration: Registration::new(order).unwrap().start(), told, _owner: owner }
+}
+
+impl Registered {
+    async fn told(&self) -> RegistrationEvent {
+        for _ in 0..100 {
+            if let Some(event) = self.told.borrow().last() {
+                return event.clone();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nothing was told")
+    }
+}
+
+/// A phone of account `login` calls `callee`; the answer, after one challenge if there is one.
+async fn call(demo: &Demo, login: &str, from: &str, callee: &str) -> Option<Response> {
+    let peer = UdpPeer::any(demo.at).await;
+    let bytes = request("INVITE", "UDP", peer.socket.local_addr().unwrap(), "");
+    let Message::Request(mut invite) = parse(&bytes).unwrap() else { panic!("a request") };
+    let home = SipUri::new("127.0.0.1".parse().unwrap());
+    invite.uri = home.clone().with_user(callee).unwrap().into();
+    let from = NameAddr::new(home.with_user(from).unwrap()).with_tag("phone").unwrap();
+    invite.headers.set(HeaderName::From, from);
+    let first = ask(&peer, &invite).await?;
+    let mut client = Client::new(login, format!("demo{login}").as_str().into()).unwrap();
+    if client.challenged(&mut Tries::default(), &invite, &first, SentTo::Home).is_err() {
+        return Some(first);
+    }
+    let mut via = invite.headers.top_via().unwrap();
+    via.params.set("branch", &sip::message::random_branch()).unwrap();
+    invite.headers.set(HeaderName::Via, via);
+    invite.headers.set(HeaderName::CSeq, CSeq::new(2, Method::Invite));
+    client.authorize(&mut invite);
+    ask(&peer, &invite).await
+}
+
+async fn ask(peer: &UdpPeer, request: &Request) -> Option<Response> {
+    peer.send(&request.to_bytes()).await;
+    loop {
+        let response = response(&peer.bytes(WAIT).await?);
+        let is_ours = response.headers.cseq().unwrap() == request.headers.cseq().unwrap();
+        if is_ours && response.code.is_final() {
+            return Some(response);
+        }
+    }
+}
+
+#[actix::test]
+async fn an_account_registers_is_called_and_leaves() {
+    let (demo, gateway) = (demo().await, gateway().await);
+    let account = register(&gateway.endpoint, &demo, "1001", "demo1001");
+    assert_eq!(account.told().await, RegistrationEvent::Registered);
+    assert!(call(&demo, "1002", "1002", "1001").await.is_none(), "the call waits for its taker");
+    let calls = demo.calls.borrow().clone();
+    let [(caller, DemoTarget::Account(contact))] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!((caller.as_str(), contact.to_string()), ("1002", format!("sip:c1001@{}", gateway.at)));
+    account.registration.send(Unregister).await.unwrap();
+    sleep(Duration::from_millis(200)).await;
+    let gone = call(&demo, "1002", "1002", "1001").await.unwrap();
+    assert_eq!(gone.code, StatusCode::TEMPORARILY_UNAVAILABLE);
+}
+
+#[actix::test]
+async fn a_wrong_password_and_a_strange_account_fail_for_good_and_alike() {
+    let (demo, gateway) = (demo().await, gateway().await);
+    for (login, password) in [("1001", "demo1002"), ("2001", "demo2001")] {
+        let told = register(&gateway.endpoint, &demo, login, password).told().await;
+        assert!(
+            matches!(told, RegistrationEvent::Failed { sip_status: Some(401), last: true, .. }),
+            "{told:?}"
+        );
+    }
+}
+
+#[actix::test]
+async fn services_can_be_called_by_whoever_proves_who_he_is() {
+    let demo = demo().await;
+    assert!(call(&demo, "1003", "1003", "echo").await.is_none());
+    assert_eq!(demo.calls.borrow().last(), Some(&("1003".to_owned(), DemoTarget::Service(Service::Echo))));
+    let refused = |response: Option<Response>| response.map(|response| response.code.as_u16());
+    assert_eq!(refused(call(&demo, "1003", "1004", "echo").await), Some(403));
+    assert_eq!(refused(call(&demo, "1003", "1003", "nobody").await), Some(404));
+    assert_eq!(refused(call(&demo, "2003", "2003", "echo").await), Some(407));
+    assert_eq!(demo.calls.borrow().len(), 1);
+}

@@ -1,0 +1,4 @@
+//! Audio codecs, one file each; each file is the only one that imports its library.
+
+pub mod g711;
+pub mod opus;

@@ -1,0 +1,120 @@
+//! Opus (RFC 6716) by libopus; the only file that imports the `opus` crate.
+//!
+//! Decodes and encodes straight at the other side's rate, so that no resampler stands beside it. A stereo stream
+//! is mixed down by the decoder, which is asked for one channel.
+
+use crate::codec::{CodecId, Decoder, Encoder, MAX_PAYLOAD, Settings};
+use crate::error::CodecError;
+use ::opus as libopus;
+use libopus::{Application, Bitrate, Channels};
+
+/// How we encode Opus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpusSettings {
+    /// Bits per second, 6,000 to 510,000. The default leaves room for FEC beside telephone-band speech.
+    pub bitrate: u32,
+    /// 0 (cheapest) to 10 (best).
+    pub complexity: u32,
+    /// Puts a coarse copy of each packet into the next one.
+    pub fec: bool,
+    /// Loss that the encoder reckons with, in percent: FEC is spent only above 0.
+    pub expected_loss: u32,
+}
+
+impl Default for OpusSettings {
+    fn default() -> Self {
+        Self { bitrate: 24_000, complexity: 5, fec: true, expected_loss: 10 }
+    }
+}
+
+/// For the table.
+pub(crate) fn decoder(rate: u32, _: &Settings) -> Result<Box<dyn Decoder>, CodecError> {
+    CodecId::Opus.spec().check_rate(rate)?;
+    let inner = libopus::Decoder::new(rate, Channels::Mono).map_err(library)?;
+    Ok(Box::new(OpusDecoder { inner, rate }))
+}
+
+/// For the table.
+pub(crate) fn encoder(rate: u32, settings: &Settings) -> Result<Box<dyn Encoder>, CodecError> {
+    CodecId::Opus.spec().check_rate(rate)?;
+    let OpusSettings { bitrate, complexity, fec, expected_loss } = settings.opus;
+    let mut inner = libopus::Encoder::new(rate, Channels::Mono, Application::Voip).map_err(library)?;
+    inner.set_bitrate(Bitrate::Bits(signed(bitrate))).map_err(|_| refused("bitrate", bitrate))?;
+    inner.set_complexity(signed(complexity)).map_err(|_| refused("complexity", complexity))?;
+    inner.set_packet_loss_perc(signed(expected_loss)).map_err(|_| refused("expected_loss", expected_loss))?;
+    inner.set_inband_fec(fec).map_err(library)?;
+    Ok(Box::new(OpusEncoder { inner, rate }))
+}
+
+struct OpusDecoder {
+    inner: libopus::Decoder,
+    rate: u32,
+}
+
+impl Decoder for OpusDecoder {
+    fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    fn samples_in(&self, payload: &[u8]) -> Result<usize, CodecError> {
+        check_length(payload)?;
+        self.inner.get_nb_samples(payload).map_err(malformed)
+    }
+
+    fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, CodecError> {
+        // libopus takes an empty packet for a lost one; from the network it is an error.
+        let need = self.samples_in(payload)?;
+        let have = pcm.len();
+        let room = pcm.get_mut(..need).ok_or(CodecError::BufferTooSmall { have, need })?;
+        self.inner.decode(payload, room, false).map_err(malformed)
+    }
+
+    fn conceal(&mut self, pcm: &mut [i16]) -> Result<(), CodecError> {
+        self.inner.decode(&[], pcm, false).map(drop).map_err(library)
+    }
+
+    fn decode_fec(&mut self, next: &[u8], pcm: &mut [i16]) -> Result<(), CodecError> {
+        check_length(next)?;
+        self.inner.decode(next, pcm, true).map(drop).map_err(malformed)
+    }
+}
+
+struct OpusEncoder {
+    inner: libopus::Encoder,
+    rate: u32,
+}
+
+impl Encoder for OpusEncoder {
+    fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError> {
+        self.inner.encode(pcm, payload).map_err(library)
+    }
+}
+
+fn check_length(payload: &[u8]) -> Result<(), CodecError> {
+    match payload.len() {
+        0 => Err(CodecError::EmptyPayload),
+        1..=MAX_PAYLOAD => Ok(()),
+        length => Err(CodecError::PayloadLength { length, least: 1, most: MAX_PAYLOAD }),
+    }
+}
+
+/// Settings are small; what does not fit is refused by libopus as out of range.
+fn signed(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn malformed(error: libopus::Error) -> CodecError {
+    CodecError::Malformed { codec: "opus", reason: error.description() }
+}
+
+fn library(error: libopus::Error) -> CodecError {
+    CodecError::Library { codec: "opus", reason: error.description() }
+}
+
+fn refused(name: &'static str, value: u32) -> CodecError {
+    CodecError::Setting { codec: "opus", name, value }
+}

@@ -1,0 +1,3 @@
+//! RTP payload formats that carry no sound.
+
+pub mod telephone_event;

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what a fresh Debian 12 lacks; does nothing, quickly, where all is there. Needs root, Rust and git.
+#   scripts/setup.sh           what the build needs
+#   scripts/setup.sh --tests   and the peers of the whole-house tests
+set -eu
+cd "$(dirname "$0")/.."
+
+build="build-essential cmake nasm pkg-config libvpx-dev libspeex-dev"
+tests="chromium kamailio kamailio-extra-modules kamailio-utils-modules rtpengine-daemon sip-tester baresip-core coturn
+    tshark iproute2 nftables ethtool sox python3-minimal util-linux"
+
+# Words of $1 that are not installed.
+missing() {
+    for package in $1; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$package"
+    done
+}
+
+# Debian starts a service with its package. The tests bring their own, with their own ports: new ones shall not start.
+install() {
+    [ -n "$1" ] || return 0
+    echo "installing: $1"
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086  # a list of words
+    apt-get install -y -qq --no-install-recommends $1 >/dev/null
+}
+
+wanted=$(missing "$build")
+if [ "${1:-}" = --tests ]; then
+    wanted="$wanted$(missing "$tests")"
+    command -v node >/dev/null || wanted="$wanted nodejs"
+    command -v npm >/dev/null || wanted="$wanted npm"
+fi
+install "$wanted"
+
+if [ "${1:-}" = --tests ]; then
+    # What stands in node_modules came from this lock file: nothing to do.
+    stamp=tests/web/node_modules/.installed-lock
+    if ! cmp -s tests/web/package-lock.json $stamp; then
+        echo "installing the npm packages of tests/web"
+        (cd tests/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+        cp tests/web/package-lock.json $stamp
+    fi
+fi

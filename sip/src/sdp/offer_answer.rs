@@ -1,0 +1,307 @@
+//! Offers and answers of one dialog: what is outstanding, what holds, which version comes next.
+
+use super::negotiate::{Common, Remote, pick_line, stream};
+use super::numbers::Numbers;
+use super::{Agreed, Direction, ExtraLine, LocalMedia, Media, MediaKind, Origin, Rtcp, Session};
+
+/// The negotiation state of one dialog (RFC 3264, RFC 6337).
+///
+/// | state | `make_offer` | `receive_offer` | `answer` | `receive_answer` |
+/// |---|---|---|---|---|
+/// | idle | → ours | → theirs | `NoOffer` | taken again if the last offer was ours¹, else `NoOffer` |
+/// | ours outstanding | `OfferPending` | `OfferPending` (491) | `NoOffer` | → idle |
+/// | theirs unanswered | `AnswerOwed` | `AnswerOwed` (500) | → idle | `NoOffer` |
+///
+/// ¹ A 200 may carry another SDP than the 183 before it; the caller decides whether to look.
+///
+/// A refused offer (4xx on a re-INVITE, or our own 488) is dropped with [`drop_offer`](Self::drop_offer): what was agreed
+/// before stays (RFC 3261 §14.1). A forked INVITE has one offer and several answers: clone the state once per early dialog.
+///
+/// *Hold.* [`set_held`](Self::set_held) says whether *we* hold. Offers state only our own wish (`sendonly` or `sendrecv`), never
+/// the peer's, so that neither side is stuck after both have held (RFC 6337 §5.3); answers give what is left of our wish and
+/// the offer (RFC 3264 §6.1, §8.4).
+///
+/// *Lines.* An answer has the lines of its offer, in order; an offer of ours has the lines of the last exchange, in order. One audio line is
+/// live, all others have port 0. *Versions* grow by one with every SDP that differs from the one we sent last.
+#[derive(Debug, Clone)]
+pub struct OfferAnswer {
+    session_id: u64,
+    last_sent: Option<Session>,
+    pending: Pending,
+    answered: Option<OurOffer>,
+    current: Option<Exchange>,
+    numbers: Numbers,
+    held: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Pending {
+    Idle,
+    Ours(OurOffer),
+    Theirs(Session),
+}
+
+#[derive(Debug, Clone)]
+struct OurOffer {
+    session: Session,
+    line: usize,
+    local: LocalMedia,
+}
+
+/// The last completed offer and answer.
+#[derive(Debug, Clone)]
+struct Exchange {
+    lines: Vec<Media>,
+    agreed: Agreed,
+}
+
+impl OfferAnswer {
+    /// A dialog with nothing said yet. `session_id` goes into `o=`; it should be unique, a random number or a clock reading will do.
+    pub fn new(session_id: u64) -> Self {
+        Self {
+            session_id,
+            last_sent: None,
+            pending: Pending::Idle,
+            answered: None,
+            current: None,
+            numbers: Numbers::default(),
+            held: false,
+        }
+    }
+
+    /// Makes the SDP of an INVITE, re-INVITE, UPDATE, or of the 200 to an INVITE without SDP. About 330 bytes for Opus, PCMA, PCMU and
+    /// telephone-event.
+    ///
+    /// # Errors
+    /// `OfferPending` or `AnswerOwed` while another offer is under way.
+    pub fn make_offer(&mut self, local: &LocalMedia) -> Result<Session, OfferAnswerError> {
+        match self.pending {
+            Pending::Idle => {}
+            Pending::Ours(_) => return Err(OfferAnswerError::OfferPending),
+            Pending::Theirs(_) => return Err(OfferAnswerError::AnswerOwed),
+        }
+        let audio = self.offered_audio(local);
+        let mut lines: Vec<Media> = match &self.current {
+            Some(exchange) => exchange.lines.iter().map(Media::rejected).collect(),
+            None => Vec::new(),
+        };
+        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
+        let free = || lines.iter().position(|media| media.kind == MediaKind::Audio);
+        let line = in_use.or_else(free).unwrap_or(lines.len());
+        if line < lines.len() {
+            lines[line] = audio
+        } else {
+            lines.push(audio)
+        }
+        let session = self.compose(local, lines);
+        self.pending = Pending::Ours(OurOffer { session: session.clone(), line, local: local.clone() });
+        self.answered = None;
+        Ok(session)
+    }
+
+    /// Takes the offer of an INVITE, UPDATE or 200; [`answer`](Self::answer) follows when the answer is due.
+    ///
+    /// # Errors
+    /// `OfferPending` (glare: answer 491) or `AnswerOwed` (500 with Retry-After); the state is unchanged.
+    pub fn receive_offer(&mut self, offer: Session) -> Result<(), OfferAnswerError> {
+        match self.pending {
+            Pending::Idle => {}
+            Pending::Ours(_) => return Err(OfferAnswerError::OfferPending),
+            Pending::Theirs(_) => return Err(OfferAnswerError::AnswerOwed),
+        }
+        self.pending = Pending::Theirs(offer);
+        Ok(())
+    }
+
+    /// Answers the offer taken last. A refresh (the same offer again, nothing changed here) gives the same answer with the same
+    /// version and an equal [`Agreed`].
+    ///
+    /// # Errors
+    /// Why the offer must be refused, with [`status`](OfferAnswerError::status); the offer is then dropped and the old
+    /// agreement holds.
+    pub fn answer(&mut self, local: &LocalMedia) -> Result<(Session, Agreed), OfferAnswerError> {
+        let offer = match std::mem::replace(&mut self.pending, Pending::Idle) {
+            Pending::Theirs(offer) => offer,
+            other => {
+                self.pending = other;
+                return Err(OfferAnswerError::NoOffer);
+            }
+        };
+        let mut lines: Vec<Media> = offer.media.iter().map(Media::rejected).collect();
+        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
+        let audio = match pick_line(&offer, local, in_use) {
+            Ok(line) => Some(line),
+            Err(OfferAnswerError::NoAudio) if self.current.is_some() && !lines.is_empty() => None,
+            Err(error) => return Err(error),
+        };
+        let mut agreed = Agreed::default();
+        if let Some(line) = audio {
+            let theirs = &offer.media[line];
+            let remote = Remote::of(&offer, theirs)?;
+            let common = Common::in_our_order(local, &theirs.formats);
+            let mut ours = audio_line(local, &theirs.protocol);
+            ours.formats = common.answered();
+            ours.direction = Some(self.wish().and(remote.direction.reversed()));
+            ours.rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
+            agreed.audio = Some(stream(line, &ours, theirs, &remote, &common)?);
+            ours.formats.iter().for_each(|format| self.numbers.give(format));
+            lines[line] = ours;
+        }
+        let session = self.compose(local, lines);
+        self.answered = None;
+        self.current = Some(Exchange { lines: session.media.clone(), agreed: agreed.clone() });
+        Ok((session, agreed))
+    }
+
+    /// Takes the answer to our offer: from 18x, 200, ACK or PRACK.
+    ///
+    /// # Errors
+    /// Why the answer is of no use: ACK it and hang up. The state is unchanged, so a later answer to the same offer may do better.
+    pub fn receive_answer(&mut self, answer: &Session) -> Result<Agreed, OfferAnswerError> {
+        let offer = match (&self.pending, &self.answered) {
+            (Pending::Ours(offer), _) | (Pending::Idle, Some(offer)) => offer,
+            _ => return Err(OfferAnswerError::NoOffer),
+        };
+        let ours = &offer.session.media[offer.line];
+        let theirs = answered_line(answer, offer.line).ok_or(OfferAnswerError::NoAudio)?;
+        let mut agreed = Agreed::default();
+        if theirs.port != 0 {
+            if !theirs.is_plain_rtp() {
+                return Err(OfferAnswerError::Protocol(theirs.protocol.clone()));
+            }
+            let remote = Remote::of(answer, theirs)?;
+            let common = Common::in_their_order(&offer.local, &ours.formats, &theirs.formats);
+            agreed.audio = Some(stream(offer.line, ours, theirs, &remote, &common)?);
+        } else if self.current.is_none() {
+            return Err(OfferAnswerError::NoAudio);
+        }
+        self.current = Some(Exchange { lines: offer.session.media.clone(), agreed: agreed.clone() });
+        if let Pending::Ours(offer) = std::mem::replace(&mut self.pending, Pending::Idle) {
+            self.answered = Some(offer);
+        }
+        Ok(agreed)
+    }
+
+    /// Forgets the outstanding offer of either side, after a failure response. What was agreed before stays.
+    pub fn drop_offer(&mut self) {
+        self.pending = Pending::Idle;
+    }
+
+    /// Says whether we hold the peer. Takes effect with the next offer or answer.
+    pub fn set_held(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Whether we hold the peer.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// What the last completed exchange agreed.
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.current.as_ref().map(|exchange| &exchange.agreed)
+    }
+
+    /// The SDP that we sent last.
+    pub fn last_sent(&self) -> Option<&Session> {
+        self.last_sent.as_ref()
+    }
+
+    /// Whether an offer of ours waits for its answer.
+    pub fn awaits_answer(&self) -> bool {
+        matches!(self.pending, Pending::Ours(_))
+    }
+
+    /// Whether an offer of theirs waits for ours.
+    pub fn owes_answer(&self) -> bool {
+        matches!(self.pending, Pending::Theirs(_))
+    }
+
+    fn wish(&self) -> Direction {
+        Direction::new(true, !self.held)
+    }
+
+    fn offered_audio(&mut self, local: &LocalMedia) -> Media {
+        let mut media = audio_line(local, "RTP/AVP");
+        for format in local.ordered_codecs().into_iter().chain(&local.events) {
+            media.formats.push(self.numbers.assign(format, &media.formats));
+        }
+        media.formats.iter().for_each(|format| self.numbers.give(format));
+        media.direction = Some(self.wish());
+        media.rtcp_mux = local.rtcp_mux;
+        media
+    }
+
+    /// Puts our head over the lines; counts the version if anything differs from what we sent last.
+    fn compose(&mut self, local: &LocalMedia, media: Vec<Media>) -> Session {
+        let address = local.address.to_string();
+        let mut session = Session {
+            origin: Origin { id: self.session_id.to_string(), address: address.clone(), ..Origin::default() },
+            connection: Some(address),
+            extra_lines: local.extra_lines.iter().take(ExtraLine::MAX).cloned().collect(),
+            media,
+            ..Session::default()
+        };
+        session.origin.version = match &self.last_sent {
+            Some(last) if last.same_content(&session) => last.origin.version,
+            Some(last) => last.origin.version.saturating_add(1),
+            None => 1,
+        };
+        self.last_sent = Some(session.clone());
+        session
+    }
+}
+
+fn audio_line(local: &LocalMedia, protocol: &str) -> Media {
+    let mut media = Media::new(MediaKind::Audio, local.rtp_port, protocol);
+    media.ptime = local.ptime;
+    media.rtcp = (local.rtp_port.checked_add(1) != Some(local.rtcp_port))
+        .then_some(Rtcp { port: local.rtcp_port, address: None });
+    media
+}
+
+/// The line of an answer that belongs to ours: the same place, or, from peers that reorder, the first audio.
+fn answered_line(answer: &Session, line: usize) -> Option<&Media> {
+    let audio = |media: &&Media| media.kind == MediaKind::Audio;
+    answer.media.get(line).filter(audio).or_else(|| answer.media.iter().find(audio))
+}
+
+/// Why an offer or an answer cannot be made or taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferAnswerError {
+    /// Our own offer waits for its answer.
+    #[error("an offer of ours is outstanding")]
+    OfferPending,
+    /// Their offer waits for our answer.
+    #[error("an offer of theirs is not answered yet")]
+    AnswerOwed,
+    /// Nothing to answer, or an answer to nothing.
+    #[error("there is no offer to answer")]
+    NoOffer,
+    /// No live audio line.
+    #[error("no audio line, or only with port 0")]
+    NoAudio,
+    /// The audio line wants another transport than RTP/AVP or RTP/AVPF.
+    #[error("audio over {0} is not taken here")]
+    Protocol(String),
+    /// No codec in common.
+    #[error("no codec in common")]
+    NoCommonCodec,
+    /// Neither the session nor the line has a `c=`.
+    #[error("no c= line")]
+    NoAddress,
+    /// `c=` holds a name: resolve it, put the address into the description and try again.
+    #[error("c= names the host {0} instead of an address")]
+    HostName(String),
+}
+
+impl OfferAnswerError {
+    /// The SIP status that refuses the request which carried the offer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::OfferPending => 491,
+            Self::AnswerOwed => 500,
+            _ => 488,
+        }
+    }
+}
