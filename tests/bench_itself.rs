@@ -5,6 +5,7 @@ mod support;
 use support::baresip;
 use support::kamailio::{self, DOMAIN};
 use support::sipp;
+use support::stage::{Nat, ThreeCards};
 use support::{Baresip, Bench, Kamailio, Media, Recording, Sipp, Tone, Web, Wiretap, secs};
 
 #[test]
@@ -33,7 +34,7 @@ fn two_phones_hear_each_other(media: Media) {
     let bench = Bench::new();
     let pbx = kamailio::Plan::new().media(media).start(&bench);
     let (low, high) = (Tone::of(440), Tone::of(1000));
-    let mut caller = Baresip::start(&bench, &pbx, "1001", low);
+    let caller = Baresip::start(&bench, &pbx, "1001", low);
     let called = baresip::Plan::new("1002", high).auto_answer().start(&bench, &pbx);
     let wire = Wiretap::start(&bench);
 
@@ -70,7 +71,7 @@ fn two_phones_hear_each_other_through_the_relay() {
 fn keys_of_a_phone_are_seen_once_each() {
     let bench = Bench::new();
     let pbx = Kamailio::start(&bench);
-    let mut caller = Baresip::start(&bench, &pbx, "1001", Tone::of(440));
+    let caller = Baresip::start(&bench, &pbx, "1001", Tone::of(440));
     let called = baresip::Plan::new("1002", Tone::of(1000)).auto_answer().start(&bench, &pbx);
     let wire = Wiretap::start(&bench);
     caller.dial("1002");
@@ -125,7 +126,7 @@ fn a_phone_calls(scenario: &str, tcp: bool, seconds: u64) -> Vec<String> {
     let mut called = if tcp { plan.tcp().start(&bench) } else { plan.start(&bench) };
     let target = if tcp { format!("{};transport=tcp", called.target()) } else { called.target() };
     let pbx = kamailio::Plan::new().route("2001", &target).start(&bench);
-    let mut caller = Baresip::start(&bench, &pbx, "1001", Tone::of(440));
+    let caller = Baresip::start(&bench, &pbx, "1001", Tone::of(440));
     caller.dial("2001");
     caller.wait("CALL_ESTABLISHED", secs(5));
     std::thread::sleep(secs(seconds));
@@ -156,11 +157,6 @@ fn a_scripted_phone_holds_as_in_rfc_2543() {
 }
 
 #[test]
-fn a_scripted_phone_refreshes_its_session() {
-    a_phone_calls("uas_refresh", false, 4);
-}
-
-#[test]
 fn a_scripted_phone_asks_for_an_offer_in_the_call() {
     a_phone_calls("uas_reinvite_without_offer", false, 3);
 }
@@ -169,7 +165,7 @@ fn a_scripted_phone_asks_for_an_offer_in_the_call() {
 fn a_scripted_caller_lets_the_other_side_offer() {
     let bench = Bench::new();
     let pbx = Kamailio::start(&bench);
-    let mut called = baresip::Plan::new("1002", Tone::of(1000)).auto_answer().start(&bench, &pbx);
+    let called = baresip::Plan::new("1002", Tone::of(1000)).auto_answer().start(&bench, &pbx);
     let mut caller =
         sipp::Plan::new("uac_without_offer").calling("1002", DOMAIN, &pbx.proxy(), "trunk").start(&bench);
     called.wait("CALL_ESTABLISHED", secs(5));
@@ -201,4 +197,41 @@ fn a_failed_scenario_is_noticed() {
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| called.assert_passed(secs(5))));
     assert!(failed.is_err());
     let _: &Sipp = &called;
+}
+
+#[test]
+fn a_machine_behind_one_to_one_nat_is_reached_by_its_public_address() {
+    let (bench, stage) = (Bench::new(), Nat::new());
+    let pbx = kamailio::Plan::new().inside(&stage.cloud, Nat::PRIVATE).start(&bench);
+    let options = "OPTIONS sip:pbx.test SIP/2.0\\r\\nVia: SIP/2.0/TCP 203.0.113.10;branch=z9hG4bK1;rport\\r\\nMax-Forwards: 70\\r\\n\
+                   From: <sip:a@b>;tag=1\\r\\nTo: <sip:pbx.test>\\r\\nCall-ID: 1\\r\\nCSeq: 1 OPTIONS\\r\\nContent-Length: 0\\r\\n\\r\\n";
+    let ask = format!(
+        "exec 3<>/dev/tcp/{}/{}; printf '{options}' >&3; timeout 2 head -1 <&3 | grep -q 'SIP/2.0 200'",
+        Nat::PUBLIC,
+        pbx.port
+    );
+    stage.net.run("bash", &["-c", &ask]);
+}
+
+#[test]
+fn phones_a_browser_and_a_wiretap_work_in_a_namespace() {
+    let (bench, stage) = (Bench::new(), ThreeCards::new());
+    let pbx = kamailio::Plan::new().inside(&stage.here, ThreeCards::HERE).start(&bench);
+    let caller =
+        baresip::Plan::new("1001", Tone::of(440)).inside(&stage.here, ThreeCards::HERE).start(&bench, &pbx);
+    let plan = baresip::Plan::new("1002", Tone::of(1000)).auto_answer();
+    let called = plan.inside(&stage.there, ThreeCards::HOUSE).start(&bench, &pbx);
+    let wire = Wiretap::on(&bench, "lan0", Some(&stage.here));
+    caller.dial("1002");
+    let answered = caller.wait("CALL_ESTABLISHED", secs(5));
+    std::thread::sleep(secs(2));
+    caller.hang_up();
+    called.wait("CALL_CLOSED", secs(5));
+    wire.stop().heard(called.rtp).assert_tone_since(Tone::of(440), answered.at);
+
+    let web = Web::start_in(&bench, Some(&stage.here));
+    let page = web.page("inside", Tone::of(880));
+    page.run("loopback", serde_json::json!([]));
+    std::thread::sleep(secs(2));
+    page.heard("loopback").assert_tone(Tone::of(880));
 }

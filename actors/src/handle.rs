@@ -19,14 +19,18 @@ pub use crate::vocabulary::{
     SessionId, Side, SipSettings, SwitchSettings,
 };
 pub use ::codecs::CodecId;
-pub use ::sip::resolve::AddressPolicy;
+pub use ::sip::resolve::{AddressClass, AddressPolicy};
 
 /// The running switch. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Switch {
     switchboard: Addr<Switchboard>,
-    ports: PortPool,
-    meters: Meters,
+    sip: SipSide,
+}
+
+/// The SIP peer of `tandem demo`; it lives as long as this.
+pub struct Demo {
+    _demo: crate::demo::Demo,
 }
 
 /// Why the switch cannot start.
@@ -58,6 +62,12 @@ pub struct SessionHandle {
     session: Addr<Session>,
 }
 
+/// Where the demo's registrar listens, on 127.0.0.1.
+pub const DEMO_PORT: u16 = crate::demo::ADDRESS.port();
+
+/// The demo's accounts; the password of each is `demo` and its number.
+pub const DEMO_ACCOUNTS: std::ops::RangeInclusive<u16> = crate::demo::ACCOUNTS;
+
 /// How long calls and registrations may take to say goodbye when Tandem stops.
 const GOODBYE: Duration = Duration::from_secs(4);
 
@@ -75,13 +85,19 @@ impl Switch {
         let endpoint = endpoint.start();
         let sip = SipSide {
             endpoint: endpoint.clone(),
-            ports: ports.clone(),
+            ports,
             settings: settings.clone(),
-            meters: meters.clone(),
+            meters,
         };
-        let switchboard = Switchboard::new(settings, lanes, sip, Certificate::generate()).start();
+        let switchboard = Switchboard::new(settings, lanes, sip.clone(), Certificate::generate()).start();
         endpoint.do_send(crate::sip::Serve(switchboard.clone().recipient()));
-        Ok(Self { switchboard, ports, meters })
+        Ok(Self { switchboard, sip })
+    }
+
+    /// Opens the demo's registrar and answering machines at 127.0.0.1:`port` ([`DEMO_PORT`]).
+    pub async fn start_demo(&self, port: u16) -> Result<Demo, StartError> {
+        let demo = crate::demo::open(port, &self.sip).await;
+        demo.map(|demo| Demo { _demo: demo }).map_err(|source| StartError { what: "demo registrar".to_owned(), source })
     }
 
     /// Opens a session for a page. `account`: `None` for a page without SIP fields. What the page must be told
@@ -107,7 +123,7 @@ impl Switch {
         if !self.switchboard.connected() {
             return Err("the switchboard is gone".to_owned());
         }
-        if self.ports.free(std::time::Instant::now()) == 0 {
+        if self.sip.ports.free(std::time::Instant::now()) == 0 {
             return Err("no RTP port is free".to_owned());
         }
         Ok(())
@@ -115,15 +131,15 @@ impl Switch {
 
     /// All metrics in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        self.ports.free(std::time::Instant::now()); // ports that have rested count as free
-        self.meters.text()
+        self.sip.ports.free(std::time::Instant::now()); // ports that have rested count as free
+        self.sip.meters.text()
     }
 
     /// Ends all calls and sessions and un-registers; returns when nothing is left, or after 4 s.
     pub async fn stop(&self) {
         let end = tokio::time::Instant::now() + GOODBYE;
         let _ = self.switchboard.send(Shutdown).await; // gone already: nothing to end
-        while tokio::time::Instant::now() < end && self.meters.busy() {
+        while tokio::time::Instant::now() < end && self.sip.meters.busy() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -57,10 +57,7 @@ impl Chain {
     pub fn new(from: CodecId, to: CodecId, ptime_ms: u32, settings: &Settings) -> Result<Self, CodecError> {
         let (from, to) = (from.spec(), to.spec());
         if !to.ptimes_ms.contains(&ptime_ms) {
-            return Err(CodecError::Ptime {
-                codec: to.name,
-                ptime_ms,
-            });
+            return Err(CodecError::Ptime { codec: to.name, ptime_ms });
         }
         let (rate_in, rate_out) = rates(from, to);
         let resampler = if rate_in == rate_out {
@@ -91,7 +88,7 @@ impl Chain {
         &mut self,
         payload: &[u8],
         timestamp: u32,
-        out: &mut impl FnMut(Frame<'_>),
+        out: &mut dyn FnMut(Frame<'_>),
     ) -> Result<(), CodecError> {
         self.keep_time(timestamp, out)?;
         let decoded = self.take_in(out, |decoder, pcm| decoder.decode(payload, pcm));
@@ -108,7 +105,7 @@ impl Chain {
 
     /// Fills the hole of lost packets: by their copy in the next one where there is one, else by concealment, for
     /// at most [`MAX_CONCEALED_MS`]; what is longer becomes a gap.
-    pub fn conceal(&mut self, loss: Loss<'_>, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    pub fn conceal(&mut self, loss: Loss<'_>, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let Some(expected) = self.expected else {
             return Ok(());
         };
@@ -116,22 +113,16 @@ impl Chain {
             return Ok(());
         }
         let lost = self.last_in.saturating_mul(loss.packets as usize);
-        let hole = loss
-            .next
-            .map(|(_, timestamp)| self.samples(timestamp.wrapping_sub(expected).cast_signed()));
+        let hole =
+            loss.next.map(|(_, timestamp)| self.samples(timestamp.wrapping_sub(expected).cast_signed()));
         // Sequence numbers may be missing where no sound is (telephone-events): the timestamps know better.
         let missing = hole.map_or(lost, |hole| hole.min(lost));
         let steps = self.decoder.rate() / 400; // libopus conceals in steps of 2.5 ms
         let most = (self.decoder.rate() / 1000 * MAX_CONCEALED_MS) as usize;
         let filled = missing.min(most) / steps as usize * steps as usize;
-        let copy = loss
-            .next
-            .filter(|_| hole == Some(filled) && filled >= self.last_in);
-        let (made_up, copied) = if copy.is_some() {
-            (filled - self.last_in, self.last_in)
-        } else {
-            (filled, 0)
-        };
+        let copy = loss.next.filter(|_| hole == Some(filled) && filled >= self.last_in);
+        let (made_up, copied) =
+            if copy.is_some() { (filled - self.last_in, self.last_in) } else { (filled, 0) };
         self.expected = Some(expected.wrapping_add(self.ticks(filled)));
         self.make_up(made_up, out)?;
         if let Some((next, _)) = copy {
@@ -157,7 +148,7 @@ impl Chain {
     }
 
     /// Compares the timestamp with the one expected; a step forward becomes the same step in the output.
-    fn keep_time(&mut self, timestamp: u32, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    fn keep_time(&mut self, timestamp: u32, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let Some(expected) = self.expected else {
             return Ok(());
         };
@@ -166,17 +157,13 @@ impl Chain {
         if ahead.abs() < jitter {
             return Ok(()); // a sender with a rough clock: samples count, not its timestamps
         }
-        self.marker = true;
         if ahead < 0 {
+            self.marker = true;
             return Ok(()); // went back: nothing to catch up with
         }
         let rate_out = u64::from(self.encoder.rate());
         let gap = (u64::from(ahead.unsigned_abs()) * rate_out / u64::from(self.from.clock_rate)) as usize;
-        let padding = if self.filled == 0 {
-            0
-        } else {
-            gap.min(self.packet - self.filled)
-        };
+        let padding = if self.filled == 0 { 0 } else { gap.min(self.packet - self.filled) };
         self.pcm[self.filled..self.filled + padding].fill(0);
         self.filled += padding;
         self.send(out)?;
@@ -186,7 +173,7 @@ impl Chain {
     }
 
     /// Conceals `samples` at the decoder's rate.
-    fn make_up(&mut self, samples: usize, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    fn make_up(&mut self, samples: usize, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let mut left = samples;
         while left > 0 {
             // A packet's length at a time, as libopus wants it.
@@ -200,7 +187,7 @@ impl Chain {
     /// Lets the decoder write behind what waits (through the resampler if there is one) and sends full packets.
     fn take_in(
         &mut self,
-        out: &mut impl FnMut(Frame<'_>),
+        out: &mut dyn FnMut(Frame<'_>),
         decode: impl FnOnce(&mut dyn Decoder, &mut [i16]) -> Result<usize, CodecError>,
     ) -> Result<usize, CodecError> {
         let room = &mut self.pcm[self.filled..];
@@ -221,22 +208,15 @@ impl Chain {
     }
 
     /// Encodes what makes full packets; the rest moves to the front.
-    fn send(&mut self, out: &mut impl FnMut(Frame<'_>)) -> Result<(), CodecError> {
+    fn send(&mut self, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let step = self.timestamp_step();
         let mut sent = 0;
         let mut result = Ok(());
         while self.filled - sent >= self.packet {
-            match self
-                .encoder
-                .encode(&self.pcm[sent..sent + self.packet], &mut self.payload)
-            {
+            match self.encoder.encode(&self.pcm[sent..sent + self.packet], &mut self.payload) {
                 Ok(length) => {
                     let payload = &self.payload[..length];
-                    out(Frame {
-                        payload,
-                        timestamp: self.timestamp,
-                        marker: self.marker,
-                    });
+                    out(Frame { payload, timestamp: self.timestamp, marker: self.marker });
                     self.marker = false;
                 }
                 Err(error) => result = Err(error),
@@ -286,10 +266,7 @@ fn rates(from: &CodecSpec, to: &CodecSpec) -> (u32, u32) {
     let shared = |rate: &&u32| **rate >= band && to.sample_rates.contains(rate);
     match from.sample_rates.iter().find(shared) {
         Some(rate) => (*rate, *rate),
-        None => (
-            lowest(from).unwrap_or(from.full_rate()),
-            lowest(to).unwrap_or(to.full_rate()),
-        ),
+        None => (lowest(from).unwrap_or(from.full_rate()), lowest(to).unwrap_or(to.full_rate())),
     }
 }
 

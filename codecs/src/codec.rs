@@ -25,26 +25,17 @@ impl CodecId {
 
     /// The codec of a static payload type (RFC 3551 §6), for `m=` lines without an `a=rtpmap`.
     pub fn from_static_payload_type(payload_type: u8) -> Option<Self> {
-        table::CODECS
-            .iter()
-            .find(|spec| spec.static_payload_type == Some(payload_type))
-            .map(|spec| spec.id)
+        table::CODECS.iter().find(|spec| spec.static_payload_type == Some(payload_type)).map(|spec| spec.id)
     }
 
     /// The codec by the name that the settings use (`opus`, `alaw`, `ulaw`).
     pub fn from_setting(name: &str) -> Option<Self> {
-        table::CODECS
-            .iter()
-            .find(|spec| spec.setting.eq_ignore_ascii_case(name))
-            .map(|spec| spec.id)
+        table::CODECS.iter().find(|spec| spec.setting.eq_ignore_ascii_case(name)).map(|spec| spec.id)
     }
 
     /// Its row of the table.
     pub fn spec(self) -> &'static CodecSpec {
-        table::CODECS
-            .iter()
-            .find(|spec| spec.id == self)
-            .expect("the table has a row for every id")
+        table::CODECS.iter().find(|spec| spec.id == self).expect("the table has a row for every id")
     }
 }
 
@@ -102,10 +93,7 @@ impl CodecSpec {
     /// Refuses a rate at which this codec does not run.
     pub(crate) fn check_rate(&self, rate: u32) -> Result<(), CodecError> {
         let known = self.sample_rates.contains(&rate);
-        known.then_some(()).ok_or(CodecError::SampleRate {
-            codec: self.name,
-            rate,
-        })
+        known.then_some(()).ok_or(CodecError::SampleRate { codec: self.name, rate })
     }
 }
 
@@ -211,13 +199,7 @@ mod tests {
                 assert_eq!((spec.encoder)(*rate, &Settings::default()).unwrap().rate(), *rate);
             }
             let odd = (spec.decoder)(11_025, &Settings::default()).err();
-            assert_eq!(
-                odd,
-                Some(CodecError::SampleRate {
-                    codec: spec.name,
-                    rate: 11_025
-                })
-            );
+            assert_eq!(odd, Some(CodecError::SampleRate { codec: spec.name, rate: 11_025 }));
             assert!(spec.ptimes_ms.contains(&spec.default_ptime_ms));
         }
     }

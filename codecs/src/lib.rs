@@ -8,7 +8,7 @@
 //! - [`plc`]: concealment for codecs that have none of their own
 //! - [`resample`]: from one sample rate to another
 //! - [`payload`]: RTP payload formats that are no codec (telephone-event)
-//! - [`tone`] and [`probe`]: make a tone, and measure what became of it
+//! - [`tone`], [`voice`] and [`probe`]: make a sound, and measure what became of it
 //!
 //! Deliberately absent: actors, threads, sockets, clocks. Nothing here allocates once it is built, and nothing
 //! panics on what the network sends: payloads and durations are capped ([`MAX_PAYLOAD`], [`MAX_FRAME_MS`]).
@@ -24,6 +24,7 @@ pub mod probe;
 pub mod resample;
 pub mod table;
 pub mod tone;
+pub mod voice;
 
 pub use chain::{Chain, Frame, Loss};
 pub use codec::{CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};

@@ -91,11 +91,7 @@ impl Concealer {
         let at = |index: usize| f32::from(self.history[index]);
         for place in 0..period {
             let glide = (place + 1 + quarter).saturating_sub(period) as f32 / quarter as f32;
-            let earlier = if glide > 0.0 {
-                at(end - 2 * period + place)
-            } else {
-                0.0
-            };
+            let earlier = if glide > 0.0 { at(end - 2 * period + place) } else { 0.0 };
             self.cycle[place] = at(end - period + place) * (1.0 - glide) + earlier * glide;
         }
         self.seam = at(end - 1) - self.cycle[period - 1];
@@ -196,13 +192,7 @@ mod tests {
     fn the_loudest_noise_neither_overflows_nor_panics() {
         let mut concealer = Concealer::new(RATE);
         let mut noise: Vec<i16> = (0..2000u32)
-            .map(|n| {
-                if n.wrapping_mul(2_654_435_761) >> 31 == 0 {
-                    i16::MIN
-                } else {
-                    i16::MAX
-                }
-            })
+            .map(|n| if n.wrapping_mul(2_654_435_761) >> 31 == 0 { i16::MIN } else { i16::MAX })
             .collect();
         concealer.heard(&mut noise);
         let mut frame = [0i16; 700];

@@ -63,20 +63,14 @@ pub fn snr_db(pcm: &[i16], rate: u32, hz: f64) -> f64 {
         xx += sample * sample;
     }
     let determinant = cc * ss - cs * cs;
-    let (a, b) = (
-        (xc * ss - xs * cs) / determinant,
-        (xs * cc - xc * cs) / determinant,
-    );
+    let (a, b) = ((xc * ss - xs * cs) / determinant, (xs * cc - xc * cs) / determinant);
     let signal = a * xc + b * xs;
     10.0 * (signal / (xx - signal).max(1e-9)).log10()
 }
 
 /// The largest step between neighbouring samples: a click makes it larger than the tone's own.
 pub fn largest_step(pcm: &[i16]) -> i32 {
-    pcm.windows(2)
-        .map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs())
-        .max()
-        .unwrap_or(0)
+    pcm.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap_or(0)
 }
 
 /// The largest step that a clean sine makes by itself.
@@ -89,11 +83,7 @@ pub fn step_of_tone(rate: u32, hz: f64, level_dbfs: f64) -> i32 {
 pub fn longest_quiet_ms(pcm: &[i16], rate: u32, floor_dbfs: f64) -> u32 {
     let (mut run, mut longest) = (0, 0);
     for block in pcm.chunks_exact(rate as usize / 200) {
-        run = if level_dbfs(block) < floor_dbfs {
-            run + 5
-        } else {
-            0
-        };
+        run = if level_dbfs(block) < floor_dbfs { run + 5 } else { 0 };
         longest = longest.max(run);
     }
     longest
@@ -122,10 +112,7 @@ mod tests {
     fn a_tone_is_found_with_its_frequency_and_level() {
         for (rate, hz) in [(8_000, 440.0), (8_000, 1000.0), (48_000, 440.0), (48_000, 697.3)] {
             let pcm = tone(rate, hz, -12.0);
-            assert!(
-                (dominant_hz(&pcm, rate).unwrap() - hz).abs() < 0.2,
-                "{hz} at {rate}"
-            );
+            assert!((dominant_hz(&pcm, rate).unwrap() - hz).abs() < 0.2, "{hz} at {rate}");
             assert!((tone_dbfs(&pcm, rate, hz) + 12.0).abs() < 0.1);
             assert!((level_dbfs(&pcm) + 12.0).abs() < 0.1);
             assert!(snr_db(&pcm, rate, hz) > 60.0);

@@ -1,6 +1,6 @@
 //! The one table of codecs. A new codec is one file under `audio/`, one [`CodecId`] and one row here.
 
-use crate::audio::{g711, opus};
+use crate::audio;
 use crate::codec::{CodecId, CodecSpec};
 
 /// Every codec that we can transcode, one row each.
@@ -16,8 +16,8 @@ pub static CODECS: [CodecSpec; 3] = [
         sample_rates: &[8_000, 12_000, 16_000, 24_000, 48_000],
         ptimes_ms: &[10, 20, 40, 60],
         default_ptime_ms: 20,
-        decoder: opus::decoder,
-        encoder: opus::encoder,
+        decoder: audio::opus::decoder,
+        encoder: audio::opus::encoder,
     },
     CodecSpec {
         id: CodecId::Pcmu,
@@ -30,8 +30,8 @@ pub static CODECS: [CodecSpec; 3] = [
         sample_rates: &[8_000],
         ptimes_ms: &[10, 20, 30, 40, 50, 60],
         default_ptime_ms: 20,
-        decoder: g711::pcmu_decoder,
-        encoder: g711::pcmu_encoder,
+        decoder: audio::g711::pcmu_decoder,
+        encoder: audio::g711::pcmu_encoder,
     },
     CodecSpec {
         id: CodecId::Pcma,
@@ -44,7 +44,7 @@ pub static CODECS: [CodecSpec; 3] = [
         sample_rates: &[8_000],
         ptimes_ms: &[10, 20, 30, 40, 50, 60],
         default_ptime_ms: 20,
-        decoder: g711::pcma_decoder,
-        encoder: g711::pcma_encoder,
+        decoder: audio::g711::pcma_decoder,
+        encoder: audio::g711::pcma_encoder,
     },
 ];

@@ -15,11 +15,7 @@ impl Tone {
     /// A tone of `hz` at `rate` samples per second; `level_dbfs` is its peak against full scale (0 is the loudest).
     pub fn new(rate: u32, hz: f64, level_dbfs: f64) -> Self {
         let amplitude = f64::from(i16::MAX) * 10f64.powf(level_dbfs.min(0.0) / 20.0);
-        Self {
-            phase: 0.0,
-            step: hz / f64::from(rate),
-            amplitude,
-        }
+        Self { phase: 0.0, step: hz / f64::from(rate), amplitude }
     }
 
     /// Writes the next samples over `pcm`.

@@ -8,6 +8,7 @@ use super::netns::Namespace;
 use super::process::{Process, Start};
 use super::{Bench, Recording, Tone, now_ms, secs, wait_for};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +19,8 @@ use std::time::Duration;
 /// A running phone. Dropped, it ends and un-registers.
 pub struct Baresip {
     process: Process,
-    control: TcpStream,
+    control: RefCell<Box<dyn Write>>,
+    _relay: Option<Process>,
     events: Arc<Mutex<Vec<Event>>>,
     folder: PathBuf,
     user: String,
@@ -46,7 +48,7 @@ pub struct Plan<'a> {
     auto_answer: bool,
     codecs: &'a str,
     transport: &'a str,
-    namespace: Option<(&'a Namespace, &'a str, &'a str)>,
+    namespace: Option<(&'a Namespace, &'a str)>,
 }
 
 impl<'a> Plan<'a> {
@@ -73,9 +75,9 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Runs inside `namespace`, on the card `interface` with `address`.
-    pub fn inside(mut self, namespace: &'a Namespace, interface: &'a str, address: &'a str) -> Self {
-        self.namespace = Some((namespace, interface, address));
+    /// Runs inside `namespace` with `address`.
+    pub fn inside(mut self, namespace: &'a Namespace, address: &'a str) -> Self {
+        self.namespace = Some((namespace, address));
         self
     }
 
@@ -84,19 +86,20 @@ impl<'a> Plan<'a> {
     pub fn start(self, bench: &Bench, pbx: &Kamailio) -> Baresip {
         let (user, folder) = (self.user, bench.subfolder(&format!("baresip-{}", self.user)));
         let (port, control_port, rtp) = (bench.port(), bench.port(), bench.rtp_ports());
-        let (namespace, interface, address) = match self.namespace {
-            Some((namespace, interface, address)) => (Some(namespace), interface, address),
-            None => (None, "lo", "127.0.0.1"),
+        let (namespace, address) = match self.namespace {
+            Some((namespace, address)) => (Some(namespace), address),
+            None => (None, "127.0.0.1"),
         };
+        // It keeps no more than 128 characters of a path for its recordings: they go to the working directory.
         // Longer than any call of the tests: at the end of the file it would fall silent.
         self.says.write(&folder.join("says.wav"), 8000, 300.0);
         let place = folder.display();
         let config = format!(
-            "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {interface}\ncall_local_timeout 3600\ncall_max_calls 4\n\
+            "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\
              audio_path {place}\naudio_player aubridge,nowhere\naudio_source aufile,{place}/says.wav\naudio_alert aubridge,nowhere\n\
              audio_level no\nrtp_ports {}-{}\nrtcp_mux no\njitter_buffer_delay 1-8\nmodule_path {}\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp account.so\n\
-             module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {address}:{control_port}\nsnd_path {place}\n\
+             module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {address}:{control_port}\nsnd_path .\n\
              statmode_default off\nringback_disabled yes\n",
             rtp.0, rtp.1, MODULES
         );
@@ -114,14 +117,23 @@ impl<'a> Plan<'a> {
         let mut process =
             Start::new("baresip", "baresip", &bench.path(&format!("baresip-{user}.log")), namespace)
                 .args(["-f", &folder.to_string_lossy(), "-v"])
+                .directory(&folder)
                 .spawn();
         process.wait_for_log("binding]", secs(10));
-        let control =
-            wait_for("baresip's control port", secs(5), || TcpStream::connect((address, control_port)).ok());
+        let (reader, control, relay) = reach(bench, user, namespace, address, control_port);
         let events = Arc::new(Mutex::new(Vec::new()));
-        let (reader, heard) = (control.try_clone().unwrap(), Arc::clone(&events));
+        let heard = Arc::clone(&events);
         std::thread::spawn(move || listen(reader, &heard));
-        Baresip { process, control, events, folder, user: user.into(), port, rtp }
+        Baresip {
+            process,
+            control: RefCell::new(control),
+            _relay: relay,
+            events,
+            folder,
+            user: user.into(),
+            port,
+            rtp,
+        }
     }
 }
 
@@ -133,33 +145,33 @@ impl Baresip {
     }
 
     /// Calls a user of the domain, or a whole URI.
-    pub fn dial(&mut self, target: &str) {
+    pub fn dial(&self, target: &str) {
         let uri = if target.contains(':') { target.to_owned() } else { format!("sip:{target}@{DOMAIN}") };
         self.command("dial", &uri);
     }
 
     /// Answers the call that rings.
-    pub fn answer(&mut self) {
+    pub fn answer(&self) {
         self.command("accept", "");
     }
 
     /// Ends the call, or refuses the one that rings (486).
-    pub fn hang_up(&mut self) {
+    pub fn hang_up(&self) {
         self.command("hangup", "");
     }
 
     /// Puts the far side on hold (re-INVITE, sendonly).
-    pub fn hold(&mut self) {
+    pub fn hold(&self) {
         self.command("hold", "");
     }
 
     /// Takes it back (re-INVITE, sendrecv).
-    pub fn resume(&mut self) {
+    pub fn resume(&self) {
         self.command("resume", "");
     }
 
     /// Presses keys; each becomes a telephone-event.
-    pub fn press(&mut self, digits: &str) {
+    pub fn press(&self, digits: &str) {
         for digit in digits.chars() {
             self.command("sndcode", &digit.to_string());
             std::thread::sleep(Duration::from_millis(300));
@@ -169,9 +181,9 @@ impl Baresip {
     }
 
     /// Any command of the menu.
-    pub fn command(&mut self, command: &str, params: &str) {
+    pub fn command(&self, command: &str, params: &str) {
         let text = json!({ "command": command, "params": params, "token": command }).to_string();
-        self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).unwrap();
+        self.control.borrow_mut().write_all(format!("{}:{text},", text.len()).as_bytes()).unwrap();
     }
 
     /// What it reported so far.
@@ -216,16 +228,34 @@ impl Baresip {
     }
 }
 
+/// Connects to the control port; in a namespace a shell in there carries the bytes.
+fn reach(
+    bench: &Bench,
+    user: &str,
+    namespace: Option<&Namespace>,
+    address: &str,
+    port: u16,
+) -> (Box<dyn Read + Send>, Box<dyn Write>, Option<Process>) {
+    let Some(namespace) = namespace else {
+        let stream = wait_for("baresip's control port", secs(5), || TcpStream::connect((address, port)).ok());
+        return (Box::new(stream.try_clone().unwrap()), Box::new(stream), None);
+    };
+    let script = format!("exec 3<>/dev/tcp/{address}/{port}; cat <&3 & exec cat >&3");
+    let log = bench.path(&format!("baresip-{user}-control.log"));
+    let start = Start::new("baresip control", "bash", &log, Some(namespace)).args(["-c", &script]);
+    let (relay, input, output) = start.spawn_piped();
+    (Box::new(output), Box::new(input), Some(relay))
+}
+
 /// Reads netstrings until the phone ends.
-fn listen(mut reader: TcpStream, events: &Mutex<Vec<Event>>) {
+fn listen(mut reader: impl Read, events: &Mutex<Vec<Event>>) {
     let (mut waiting, mut part) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = reader.read(&mut part) {
         waiting.extend(&part[..count]);
         while let Some((body, rest)) = netstring(&waiting) {
-            if let Ok(body) = serde_json::from_slice::<Value>(body) {
-                if let Some(name) = body["type"].as_str() {
-                    events.lock().unwrap().push(Event { at: now_ms(), name: name.to_owned(), body });
-                }
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            if let Some(name) = body["type"].as_str().map(str::to_owned) {
+                events.lock().unwrap().push(Event { at: now_ms(), name, body });
             }
             waiting.drain(..waiting.len() - rest);
         }

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One test's place on the machine.
 ///
@@ -56,22 +57,20 @@ impl Bench {
 
     /// A port free for UDP and TCP on every address. Its neighbour is free too: some peers take it unasked.
     pub fn port(&self) -> u16 {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
-            let step = NEXT.fetch_add(2, Ordering::Relaxed);
-            let port = SINGLE_FROM + (start() + step) % (SINGLE_TO - SINGLE_FROM);
+            let port = SINGLE.start + step(&NEXT, 2, SINGLE.end - SINGLE.start);
             if [port, port + 1].into_iter().all(free) {
                 return port;
             }
         }
     }
 
-    /// The first of 200 ports for RTP, even, checked at its first ports.
+    /// The first and the last of 200 ports for RTP, checked at its first ports.
     pub fn rtp_ports(&self) -> (u16, u16) {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
-            let step = NEXT.fetch_add(RTP_BLOCK, Ordering::Relaxed);
-            let from = RTP_FROM + (start() / 2 * RTP_BLOCK + step) % (RTP_TO - RTP_FROM);
+            let from = RTP.start + step(&NEXT, RTP_BLOCK, RTP.end - RTP.start);
             if (from..from + 8).all(free) {
                 return (from, from + RTP_BLOCK - 1);
             }
@@ -85,9 +84,11 @@ impl Default for Bench {
     }
 }
 
-/// Each process starts elsewhere, so that a port still lingering from the run before is not met again at once.
-fn start() -> u16 {
-    (std::process::id() % 2000) as u16 * 2
+/// The next offset in a range, round and round. Each process starts elsewhere, so that a port still lingering from the
+/// run before is not met again at once.
+fn step(next: &AtomicU32, width: u16, range: u16) -> u16 {
+    let count = next.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() % 1000);
+    (count % u32::from(range / width)) as u16 * width
 }
 
 fn free(port: u16) -> bool {
@@ -95,8 +96,6 @@ fn free(port: u16) -> bool {
 }
 
 // All below the kernel's ephemeral range (32768), away from the defaults of every peer and of Tandem.
-const SINGLE_FROM: u16 = 11000;
-const SINGLE_TO: u16 = 19000;
-const RTP_FROM: u16 = 20000;
-const RTP_TO: u16 = 29800;
+const SINGLE: Range<u16> = 11000..19000;
+const RTP: Range<u16> = 20000..29800;
 const RTP_BLOCK: u16 = 200;

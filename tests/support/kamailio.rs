@@ -117,7 +117,7 @@ impl<'a> Plan<'a> {
         let address = self.addresses[0].clone();
         let relay = (self.media == Media::Relayed).then(|| {
             let log = bench.path("rtpengine.log");
-            Start::new("rtpengine", "rtpengine", &log, self.namespace)
+            let mut relay = Start::new("rtpengine", "rtpengine", &log, self.namespace)
                 .args([
                     "--foreground",
                     "--log-stderr",
@@ -129,7 +129,9 @@ impl<'a> Plan<'a> {
                 .args([format!("--interface={address}"), format!("--listen-ng={address}:{relay_port}")])
                 .args([format!("--port-min={}", relay_ports.0), format!("--port-max={}", relay_ports.1)])
                 .args([format!("--pidfile={}", bench.path("rtpengine.pid").display())])
-                .spawn()
+                .spawn();
+            relay.wait_bound(relay_port, false, self.namespace, secs(5));
+            relay
         });
         let listen = |a: &String| format!("listen=udp:{a}:{port}\nlisten=tcp:{a}:{port}\n");
         let route = |(user, target): &(String, String)| {
@@ -209,16 +211,15 @@ impl Kamailio {
     }
 
     fn launch(&mut self, namespace: Option<&Namespace>) {
-        let process = Start::new("kamailio", "kamailio", &self.log, namespace)
+        let mut process = Start::new("kamailio", "kamailio", &self.log, namespace)
             .args(["-DD", "-E", "-m", "32", "-M", "8", "-w", &self.memory.to_string_lossy()])
             .args(["-Y", &self.memory.to_string_lossy(), "-f", &self.config.to_string_lossy()])
             .spawn();
+        process.wait_bound(self.port, true, namespace, secs(10)); // TCP comes last
         self.process = Some(process);
         if namespace.is_none() {
             let target = self.proxy();
             wait_for("an answer of Kamailio", secs(10), || sip_probe::options(&target, secs(1)));
-        } else {
-            std::thread::sleep(secs(2));
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod scene;
 pub mod sip_probe;
 pub mod sipp;
 pub mod sound;
+pub mod stage;
 pub mod tone;
 pub mod wav;
 pub mod websocket;

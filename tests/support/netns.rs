@@ -94,6 +94,18 @@ impl Namespace {
         );
     }
 
+    /// Loses the first `bytes` of DTLS handshake (RFC 7983: first byte 22) in each direction.
+    #[track_caller]
+    pub fn drop_first_dtls(&self, bytes: u32) {
+        let lose = format!("meta l4proto udp @th,64,8 22 quota until {bytes} bytes drop");
+        self.nft(&format!(
+            "table inet lossy {{
+                chain in {{ type filter hook input priority 0; {lose}; }}
+                chain out {{ type filter hook output priority 0; {lose}; }}
+            }}"
+        ));
+    }
+
     #[track_caller]
     fn nft(&self, rules: &str) {
         self.run("nft", &[rules]);

@@ -123,6 +123,15 @@ impl Process {
         });
     }
 
+    /// Waits until somebody has bound a port there: many peers have nothing to say when they are ready.
+    pub fn wait_bound(&mut self, port: u16, tcp: bool, namespace: Option<&Namespace>, limit: Duration) {
+        let what = format!("{} at port {port}", self.name);
+        wait_for(&what, limit, || {
+            assert_eq!(self.child.try_wait().unwrap(), None, "{} ended while starting", self.name);
+            bound(port, tcp, namespace).then_some(())
+        });
+    }
+
     /// All that it wrote so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -145,6 +154,25 @@ impl Drop for Process {
             tail.iter().for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+/// Whether a port is bound (UDP) or listened on (TCP), by the kernel's own tables.
+fn bound(port: u16, tcp: bool, namespace: Option<&Namespace>) -> bool {
+    let kinds = if tcp { ["tcp", "tcp6"] } else { ["udp", "udp6"] };
+    let tables = kinds.map(|kind| format!("/proc/net/{kind}"));
+    let text = match namespace {
+        None => tables.map(|table| fs::read_to_string(table).unwrap_or_default()).concat(),
+        Some(namespace) => {
+            let command =
+                Command::new("ip").args(["netns", "exec", namespace.name(), "cat"]).args(tables).output();
+            String::from_utf8_lossy(&command.unwrap().stdout).into_owned()
+        }
+    };
+    let end = format!(":{port:04X}");
+    text.lines().map(str::split_whitespace).any(|mut fields| {
+        let (local, state) = (fields.nth(1), fields.nth(1));
+        local.is_some_and(|local| local.ends_with(&end)) && (!tcp || state == Some("0A"))
+    })
 }
 
 const TAIL: usize = 60;

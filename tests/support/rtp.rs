@@ -119,7 +119,7 @@ pub fn keys(stream: &[Rtp], kind: u8) -> Vec<Key> {
 fn from_mulaw(byte: u8) -> f32 {
     let byte = !byte;
     let (exponent, mantissa) = (i32::from(byte >> 4 & 7), i32::from(byte & 15));
-    let magnitude = ((mantissa << 3) + 132 << exponent) - 132;
+    let magnitude = (((mantissa << 3) + 132) << exponent) - 132;
     (if byte & 0x80 != 0 { -magnitude } else { magnitude }) as f32 / 32768.0
 }
 
@@ -129,7 +129,7 @@ fn from_alaw(byte: u8) -> f32 {
     let (exponent, mantissa) = (i32::from(byte >> 4 & 7), i32::from(byte & 15));
     let magnitude = match exponent {
         0 => (mantissa << 4) + 8,
-        _ => (mantissa << 4) + 264 << (exponent - 1),
+        _ => ((mantissa << 4) + 264) << (exponent - 1),
     };
     (if byte & 0x80 != 0 { magnitude } else { -magnitude }) as f32 / 32768.0
 }

@@ -22,6 +22,7 @@ pub struct Sipp {
 pub struct Plan {
     scenario: String,
     args: Vec<String>,
+    words: Vec<(String, String)>,
     calls: u32,
     limit: Duration,
     address: String,
@@ -36,6 +37,7 @@ impl Plan {
         Self {
             scenario: scenario.into(),
             args: vec![],
+            words: vec![],
             calls: 1,
             limit: secs(60),
             address,
@@ -68,9 +70,9 @@ impl Plan {
         self
     }
 
-    /// A word of the scenario: `[name]` becomes `value`.
+    /// A word of the scenario: `[name]` becomes `value`. Done here, since SIPp wants a number in a status line.
     pub fn key(mut self, name: &str, value: &str) -> Self {
-        self.args.extend(["-key".into(), name.into(), value.into()]);
+        self.words.push((format!("[{name}]"), value.into()));
         self
     }
 
@@ -84,12 +86,16 @@ impl Plan {
     #[track_caller]
     pub fn start(self, bench: &Bench) -> Sipp {
         let (port, rtp) = (bench.port(), bench.rtp_ports().0);
-        let file = format!("{}/tests/sip/{}.xml", env!("CARGO_MANIFEST_DIR"), self.scenario);
         let name = format!("sipp-{}-{port}", self.scenario);
+        let text =
+            fs::read_to_string(format!("{}/tests/sip/{}.xml", env!("CARGO_MANIFEST_DIR"), self.scenario));
+        let text = self.words.iter().fold(text.unwrap(), |text, (word, value)| text.replace(word, value));
+        let file = bench.path(&format!("{name}.xml"));
+        fs::write(&file, text).unwrap();
         let (messages, errors) =
             (bench.path(&format!("{name}.messages")), bench.path(&format!("{name}.errors")));
-        let process = Start::new("sipp", "sipp", &bench.path(&format!("{name}.log")), None)
-            .args(["-sf", &file, "-i", &self.address, "-mi", &self.address])
+        let mut process = Start::new("sipp", "sipp", &bench.path(&format!("{name}.log")), None)
+            .args(["-sf", &file.to_string_lossy(), "-i", &self.address, "-mi", &self.address])
             .args(["-p", &port.to_string(), "-mp", &rtp.to_string()])
             .args(["-m", &self.calls.to_string(), "-r", &self.rate.to_string(), "-l", "500"])
             .args([
@@ -105,8 +111,7 @@ impl Plan {
             .args(self.args)
             .env("TERM", "dumb")
             .spawn();
-        // It needs some 100 ms to open its ports, and has nothing to tell when it did.
-        std::thread::sleep(Duration::from_millis(300));
+        process.wait_bound(port, self.tcp, None, secs(5));
         Sipp { process, scenario: self.scenario, messages, errors, port, rtp }
     }
 }

@@ -131,7 +131,7 @@ impl WebSocket {
     /// Reads on until a message with this name comes whose first argument `wanted` likes.
     #[track_caller]
     pub fn expect_where(&mut self, message: &str, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
-        let (end, mut seen) = (Instant::now() + limit, Vec::new());
+        let (end, mut seen) = (Instant::now() + limit, Vec::<String>::new());
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             match self.next(left) {
                 Some(Frame::Text(frame)) if frame["message"] == message && wanted(&frame["data"][0]) => {

@@ -37,12 +37,14 @@ const bench = {
       stripCodecs: 'SILK', ...options,
     });
     follow(call, display);
+    emit({ event: 'calling', callId: call.id() });
     call.call();
     return call.id();
   },
 
   answer(id, options = {}) {
     const { call, display } = find(id);
+    emit({ event: 'answering', callId: id });
     call.answer({
       localVideoDisplay: display.local, remoteVideoDisplay: display.remote,
       constraints: { audio: PLAIN_SOUND, video: false }, receiveAudio: true, receiveVideo: false,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use crate::lanes::LocalAddress;
 use crate::vocabulary::{Packet, Payload};
 
 /// What a peer wants done or known.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codecs::CodecId;
-use str0m::config::DtlsCert;
+use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::{self, CryptoProvider, Fingerprint};
 use str0m::format::{Codec, CodecConfig, FormatParams};
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
@@ -30,10 +30,10 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
-pub use super::peer::{
-    Counts, LocalAddress, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report, SendError,
-};
+pub use super::peer::{Counts, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report, SendError};
 use super::sdp::{self, Agreed, Description, SdpError, Setup};
+use crate::lanes::LocalAddress;
+use crate::lanes::stun::{self, Transaction};
 use crate::vocabulary::Packet;
 
 /// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
@@ -188,7 +188,7 @@ impl Peer {
         if self.state == State::Ended {
             return;
         }
-        let check = transaction(datagram);
+        let check = stun::transaction(datagram);
         if !self.learnt.contains(&from) {
             if check.is_none() {
                 self.counts.unproven += 1;
@@ -306,6 +306,8 @@ impl Peer {
                 ufrag: secrets.ufrag.clone(),
                 pass: secrets.pwd.clone(),
             })
+            // Whatever the page speaks: 1.2, 1.3 or both.
+            .set_dtls_version(DtlsVersion::Auto)
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_send_buffer_audio(SEND_BUFFER)
@@ -396,7 +398,9 @@ impl Peer {
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let bytes: Vec<u8> = transmit.contents.into();
-                    if check.is_some_and(|(from, t)| from == transmit.destination && is_answer(&bytes, t)) {
+                    if check.is_some_and(|(from, t)| {
+                        from == transmit.destination && stun::is_success_of(&bytes, t)
+                    }) {
                         self.checked(transmit.destination, now);
                     }
                     let (from, to) = (transmit.source, transmit.destination);
@@ -428,7 +432,7 @@ impl Peer {
                 self.outputs.push_back(Output::Connected);
             }
             Event::RtpPacket(packet) => self.packet(packet),
-            Event::PeerStats(stats) => self.report.round_trip = stats.rtt,
+
             Event::MediaIngressStats(stats) => {
                 self.report.received_packets = stats.packets;
                 self.report.received_bytes = stats.bytes;
@@ -437,6 +441,7 @@ impl Peer {
             }
             // Comes last of the three, and always: the sending stream exists from the start.
             Event::MediaEgressStats(stats) => {
+                self.report.round_trip = stats.rtt;
                 self.report.sent_packets = stats.packets;
                 self.report.sent_bytes = stats.bytes;
                 self.report.sent_loss = stats.loss;
@@ -577,18 +582,4 @@ fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
             plain,
         );
     }
-}
-
-type Transaction = [u8; 12];
-
-/// The transaction of a STUN message (RFC 8489 §5), whatever it is; `None` for anything else.
-fn transaction(datagram: &[u8]) -> Option<Transaction> {
-    let header = datagram.get(..20)?;
-    (header[0] < 4).then(|| header[8..20].try_into().expect("12 of 20 bytes"))
-}
-
-/// Whether `datagram` is the success response to `transaction`.
-fn is_answer(datagram: &[u8], wanted: Transaction) -> bool {
-    const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
-    datagram.starts_with(&BINDING_SUCCESS) && transaction(datagram) == Some(wanted)
 }

@@ -39,6 +39,8 @@ pub struct Call {
     order: CallOrder,
     state: State,
     wiring: Wiring,
+    /// What is plugged in now, from caller and from callee.
+    plugged: Option<(Plan, Plan)>,
     legs: Option<Begin>,
     /// Reports that overtook [`Begin`]: legs start on their own.
     early: Vec<LegReport>,
@@ -72,6 +74,7 @@ impl Call {
             order,
             state: State::default(),
             wiring: Wiring::default(),
+            plugged: None,
             legs: None,
             early: vec![],
             transcoders: Transcoders::default(),
@@ -136,11 +139,15 @@ impl Call {
         }
     }
 
-    /// Wires both directions, sinks first.
+    /// Wires both directions, sinks first; leaves alone what is wired like that already.
     fn connect(&mut self, ctx: &mut Context<Self>) {
+        let (Some(there), Some(back)) = (self.wiring.plan(Side::Caller), self.wiring.plan(Side::Callee)) else { return };
+        if self.plugged.replace((there, back)) == Some((there, back)) {
+            return;
+        }
         self.transcoders.running.clear();
-        for from in [Side::Caller, Side::Callee] {
-            let (Some(plan), Some(legs)) = (self.wiring.plan(from), &self.legs) else { return };
+        for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
+            let Some(legs) = &self.legs else { return };
             let target = Sink::new(&leg(legs, from.other()).packets);
             let sink = match plan {
                 Plan::Forward(codec) => {
@@ -182,6 +189,7 @@ impl Call {
         self.tell(Side::Caller, LegCommand::Plug(None));
         self.tell(Side::Callee, LegCommand::Plug(None));
         self.transcoders.running.clear();
+        self.plugged = None;
     }
 
     /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.
@@ -267,6 +275,7 @@ impl Handler<TranscoderGone> for Call {
         if self.transcoders.deaths > MAX_TRANSCODER_DEATHS {
             self.step(Event::HangUpAsked(EndReason::new(None, Cause::Internal)), ctx);
         } else {
+            self.plugged = None;
             self.connect(ctx);
         }
     }

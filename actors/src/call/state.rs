@@ -306,7 +306,7 @@ mod tests {
         }
 
         #[test]
-        fn an_asker_always_learns_what_came_of_its_hold(answers in proptest::collection::vec(0..3, 1..20)) {
+        fn an_asker_always_learns_what_came_of_its_hold(answers in proptest::collection::vec(0usize..3, 1..20)) {
             let mut state = Talking;
             for answer in answers {
                 let ask = if state == Talking { Event::HoldAsked(Caller) } else { Event::ResumeAsked(Caller) };

@@ -47,23 +47,23 @@ impl<P> Peers<P> {
     }
 
     /// The peer is gone, and its addresses with it.
-    pub fn leave(&mut self, fragment: &str) {
-        let Some(entry) = self.by_fragment.remove(fragment.as_bytes()) else { return };
+    pub fn leave(&mut self, fragment: &[u8]) {
+        let Some(entry) = self.by_fragment.remove(fragment) else { return };
         for address in entry.addresses {
             // Another page behind the same NAT may have got the address meanwhile.
-            if self.by_address.get(&address).is_some_and(|owner| owner == fragment.as_bytes()) {
+            if self.by_address.get(&address).is_some_and(|owner| owner == fragment) {
                 self.by_address.remove(&address);
             }
         }
     }
 
-    /// Whose datagram it is.
-    pub fn find(&self, from: SocketAddr, datagram: &[u8]) -> Option<&P> {
+    /// Whose datagram it is: user name fragment and peer.
+    pub fn find(&self, from: SocketAddr, datagram: &[u8]) -> Option<(&[u8], &P)> {
         let fragment = match stun::username(datagram) {
             Some(fragment) => fragment,
             None => self.by_address.get(&from)?,
         };
-        self.by_fragment.get(fragment).map(|entry| &entry.peer)
+        self.by_fragment.get_key_value(fragment).map(|(fragment, entry)| (fragment.as_slice(), &entry.peer))
     }
 
     /// How many there are.
@@ -71,10 +71,6 @@ impl<P> Peers<P> {
         self.by_fragment.len()
     }
 
-    /// Whether nothing is left, peers and addresses.
-    pub fn is_empty(&self) -> bool {
-        self.by_fragment.is_empty() && self.by_address.is_empty()
-    }
 }
 
 impl<P> Default for Peers<P> {
@@ -109,13 +105,14 @@ mod tests {
         let mut peers = Peers::new();
         peers.join("aaaa", 1);
         peers.join("bbbb", 2);
-        assert_eq!(peers.find(address(1), &check_for("aaaa")), Some(&1));
-        assert_eq!(peers.find(address(1), &check_for("cccc")), None);
-        assert_eq!(peers.find(address(1), &DTLS), None, "a ClientHello before any check");
+        let find = |peers: &Peers<i32>, from, datagram: &[u8]| peers.find(from, datagram).map(|(_, peer)| *peer);
+        assert_eq!(find(&peers, address(1), &check_for("aaaa")), Some(1));
+        assert_eq!(find(&peers, address(1), &check_for("cccc")), None);
+        assert_eq!(find(&peers, address(1), &DTLS), None, "a ClientHello before any check");
         peers.learn("aaaa", address(1));
-        assert_eq!(peers.find(address(1), &DTLS), Some(&1));
-        assert_eq!(peers.find(address(2), &DTLS), None);
-        assert_eq!(peers.find(address(1), &check_for("bbbb")), Some(&2), "the fragment says whose it is");
+        assert_eq!(find(&peers, address(1), &DTLS), Some(1));
+        assert_eq!(find(&peers, address(2), &DTLS), None);
+        assert_eq!(find(&peers, address(1), &check_for("bbbb")), Some(2), "the fragment says whose it is");
     }
 
     #[test]
@@ -126,10 +123,10 @@ mod tests {
         peers.learn("aaaa", address(2));
         peers.join("bbbb", 2);
         peers.learn("bbbb", address(2));
-        peers.leave("aaaa");
+        peers.leave(b"aaaa");
         assert_eq!(peers.find(address(1), &DTLS), None);
-        assert_eq!(peers.find(address(2), &DTLS), Some(&2));
-        peers.leave("bbbb");
-        assert!(peers.is_empty());
+        assert_eq!(peers.find(address(2), &DTLS).map(|(_, peer)| *peer), Some(2));
+        peers.leave(b"bbbb");
+        assert!(peers.by_fragment.is_empty() && peers.by_address.is_empty());
     }
 }

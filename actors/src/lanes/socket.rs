@@ -3,7 +3,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, StreamHandler, WeakRecipient};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tracing::error;
@@ -32,8 +32,8 @@ pub struct PeerDatagram {
 pub struct Join {
     /// The fragment in our description.
     pub fragment: String,
-    /// Takes the datagrams. The lane lets go of it when it leaves.
-    pub peer: Recipient<PeerDatagram>,
+    /// Takes the datagrams.
+    pub peer: WeakRecipient<PeerDatagram>,
 }
 
 /// A peer has proven an address of its page.
@@ -61,7 +61,7 @@ pub struct LaneSender {
 /// The actor: reads the lane's sockets and finds each datagram's peer.
 pub struct LaneSocket {
     sender: LaneSender,
-    peers: Peers<Recipient<PeerDatagram>>,
+    peers: Peers<WeakRecipient<PeerDatagram>>,
     meters: Meters,
     _alive: Alive,
 }
@@ -86,6 +86,10 @@ impl LaneSender {
 impl LaneSocket {
     pub(super) fn new(sender: LaneSender, meters: &Meters) -> Self {
         Self { sender, peers: Peers::new(), meters: meters.clone(), _alive: meters.alive("lane_socket") }
+    }
+
+    fn dropped(&self, place: &str) {
+        self.meters.packets_dropped_total.with_label_values(&[place]).inc();
     }
 }
 
@@ -116,14 +120,23 @@ impl Actor for LaneSocket {
 
 impl StreamHandler<PeerDatagram> for LaneSocket {
     fn handle(&mut self, datagram: PeerDatagram, _: &mut Self::Context) {
-        let dropped = match self.peers.find(datagram.from, &datagram.bytes) {
-            Some(peer) => peer.try_send(datagram).is_err().then_some("webrtc_mailbox"),
-            None => Some("webrtc_unknown_peer"),
+        let Some((fragment, peer)) = self.peers.find(datagram.from, &datagram.bytes) else {
+            return self.dropped("webrtc_unknown_peer");
         };
-        if let Some(place) = dropped {
-            self.meters.packets_dropped_total.with_label_values(&[place]).inc();
+        match peer.upgrade() {
+            Some(peer) if peer.try_send(datagram).is_ok() => {}
+            Some(_) => self.dropped("webrtc_mailbox"),
+            None => {
+                // A leg that fell without a word.
+                let fragment = fragment.to_vec();
+                self.peers.leave(&fragment);
+                self.dropped("webrtc_unknown_peer");
+            }
         }
     }
+
+    /// Sockets never end; without this, the end of one's stream would stop the lane.
+    fn finished(&mut self, _: &mut Self::Context) {}
 }
 
 impl Handler<Join> for LaneSocket {
@@ -145,6 +158,6 @@ impl Handler<Learnt> for LaneSocket {
 impl Handler<Leave> for LaneSocket {
     type Result = ();
     fn handle(&mut self, Leave(fragment): Leave, _: &mut Self::Context) {
-        self.peers.leave(&fragment);
+        self.peers.leave(fragment.as_bytes());
     }
 }

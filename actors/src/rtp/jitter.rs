@@ -95,10 +95,7 @@ impl JitterBuffer {
     /// Takes a packet; ask [`JitterBuffer::pop`] until it says wait.
     pub fn push(&mut self, now: Instant, packet: RtpPacket) {
         let (ssrc, sequence) = (packet.ssrc, packet.sequence);
-        let stream = *self.stream.get_or_insert(Stream {
-            ssrc,
-            next: i64::from(sequence),
-        });
+        let stream = *self.stream.get_or_insert(Stream { ssrc, next: i64::from(sequence) });
         match stream.place(ssrc, sequence) {
             Some(number) => self.take(now, number, Some(packet)),
             None => self.suspect(now, packet),
@@ -107,10 +104,7 @@ impl JitterBuffer {
 
     /// A packet of the stream was taken out by someone else (a telephone-event): its number is no loss.
     pub fn skip(&mut self, now: Instant, ssrc: u32, sequence: u16) {
-        let stream = *self.stream.get_or_insert(Stream {
-            ssrc,
-            next: i64::from(sequence),
-        });
+        let stream = *self.stream.get_or_insert(Stream { ssrc, next: i64::from(sequence) });
         if let Some(number) = stream.place(ssrc, sequence) {
             self.take(now, number, None);
         }
@@ -148,21 +142,13 @@ impl JitterBuffer {
         let (Some(stream), Some(front)) = (&mut self.stream, self.waiting.front()) else {
             return Next::Wait(None);
         };
-        let opened = self
-            .waiting
-            .iter()
-            .map(|entry| entry.arrived)
-            .min()
-            .unwrap_or(now);
+        let opened = self.waiting.iter().map(|entry| entry.arrived).min().unwrap_or(now);
         let give_up = opened + self.wait.length;
         if now < give_up && self.waiting.len() < CAPACITY {
             return Next::Wait(Some(give_up));
         }
         let count = u32::try_from(front.number - stream.next).unwrap_or(u32::MAX);
-        let next = front
-            .packet
-            .as_ref()
-            .map(|packet| (packet.payload.clone(), packet.timestamp));
+        let next = front.packet.as_ref().map(|packet| (packet.payload.clone(), packet.timestamp));
         self.told = Some((stream.next, front.number, opened));
         stream.next = front.number;
         self.counts.lost += u64::from(count);
@@ -184,11 +170,7 @@ impl JitterBuffer {
             return;
         }
         let place = self.waiting.partition_point(|entry| entry.number < number);
-        if self
-            .waiting
-            .get(place)
-            .is_some_and(|entry| entry.number == number)
-        {
+        if self.waiting.get(place).is_some_and(|entry| entry.number == number) {
             self.counts.duplicate += 1;
             return;
         }
@@ -200,14 +182,7 @@ impl JitterBuffer {
         if let Some(first) = self.waiting.range(place..).map(|entry| entry.arrived).min() {
             self.wait.learn(now, now.saturating_duration_since(first));
         }
-        self.waiting.insert(
-            place,
-            Entry {
-                number,
-                arrived: now,
-                packet,
-            },
-        );
+        self.waiting.insert(place, Entry { number, arrived: now, packet });
     }
 
     /// A packet from elsewhere: a new stream if it follows the one before it (RFC 3550 A.1's way).
@@ -227,10 +202,7 @@ impl JitterBuffer {
         self.told = None;
         self.restarted = true;
         let number = i64::from(first.sequence);
-        self.stream = Some(Stream {
-            ssrc: first.ssrc,
-            next: number,
-        });
+        self.stream = Some(Stream { ssrc: first.ssrc, next: number });
         self.take(now, number, Some(first));
         self.take(now, number + 1, Some(packet));
     }
@@ -255,10 +227,7 @@ struct Wait {
 
 impl Default for Wait {
     fn default() -> Self {
-        Self {
-            length: MIN_WAIT,
-            changed: None,
-        }
+        Self { length: MIN_WAIT, changed: None }
     }
 }
 

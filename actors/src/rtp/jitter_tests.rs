@@ -6,14 +6,7 @@ use proptest::prelude::*;
 fn packet(ssrc: u32, sequence: u16) -> RtpPacket {
     let timestamp = u32::from(sequence) * 160;
     let payload = Bytes::copy_from_slice(&sequence.to_be_bytes());
-    RtpPacket {
-        marker: false,
-        payload_type: 0,
-        sequence,
-        timestamp,
-        ssrc,
-        payload,
-    }
+    RtpPacket { marker: false, payload_type: 0, sequence, timestamp, ssrc, payload }
 }
 
 /// A buffer, its clock, and what it said so far: numbers, `-3` for three lost, `R` for a restart.
@@ -25,11 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self {
-            buffer: JitterBuffer::new(),
-            start: Instant::now(),
-            said: Vec::new(),
-        }
+        Self { buffer: JitterBuffer::new(), start: Instant::now(), said: Vec::new() }
     }
 
     /// Lets the clock run to `ms`, waking up when the buffer asked for it; what was said goes to `said`.
@@ -52,8 +41,7 @@ impl Bench {
     }
 
     fn push(&mut self, ms: u64, ssrc: u32, sequence: u16) {
-        self.buffer
-            .push(self.start + Duration::from_millis(ms), packet(ssrc, sequence));
+        self.buffer.push(self.start + Duration::from_millis(ms), packet(ssrc, sequence));
     }
 }
 
@@ -75,10 +63,7 @@ fn check(packets: &[(u64, u16)], expected: &str) -> JitterCounts {
 
 #[test]
 fn packets_in_order_pass_at_once() {
-    let counts = check(
-        &[(0, 65_534), (20, 65_535), (35, 0), (60, 1)],
-        "65534@0 65535@20 0@35 1@60",
-    );
+    let counts = check(&[(0, 65_534), (20, 65_535), (35, 0), (60, 1)], "65534@0 65535@20 0@35 1@60");
     assert_eq!(counts, JitterCounts::default());
 }
 
@@ -91,46 +76,23 @@ fn a_swapped_pair_is_put_right() {
 #[test]
 fn a_lost_packet_is_told_after_the_shortest_wait_and_not_before() {
     let counts = check(&[(0, 1), (40, 3), (60, 4)], "1@0 -1@50 3@50 4@60");
-    assert_eq!(
-        counts,
-        JitterCounts {
-            lost: 1,
-            ..JitterCounts::default()
-        }
-    );
+    assert_eq!(counts, JitterCounts { lost: 1, ..JitterCounts::default() });
 }
 
 #[test]
 fn several_holes_are_told_each_in_its_turn() {
-    check(
-        &[(0, 1), (40, 4), (41, 6), (42, 7)],
-        "1@0 -2@50 4@50 -1@51 6@51 7@51",
-    );
+    check(&[(0, 1), (40, 4), (41, 6), (42, 7)], "1@0 -2@50 4@50 -1@51 6@51 7@51");
 }
 
 #[test]
 fn a_long_blackout_is_one_loss_and_no_restart() {
-    check(
-        &[(0, 1), (5000, 251), (5020, 252)],
-        "1@0 -249@5010 251@5010 252@5020",
-    );
+    check(&[(0, 1), (5000, 251), (5020, 252)], "1@0 -249@5010 251@5010 252@5020");
 }
 
 #[test]
 fn late_and_double_packets_are_dropped_and_counted() {
-    let counts = check(
-        &[(0, 1), (20, 1), (40, 3), (60, 2), (61, 3), (62, 4)],
-        "1@0 -1@50 3@50 4@62",
-    );
-    assert_eq!(
-        counts,
-        JitterCounts {
-            lost: 1,
-            late: 1,
-            duplicate: 2,
-            ..JitterCounts::default()
-        }
-    );
+    let counts = check(&[(0, 1), (20, 1), (40, 3), (60, 2), (61, 3), (62, 4)], "1@0 -1@50 3@50 4@62");
+    assert_eq!(counts, JitterCounts { lost: 1, late: 1, duplicate: 2, ..JitterCounts::default() });
 }
 
 #[test]
@@ -172,10 +134,7 @@ fn a_loss_shows_the_packet_behind_it_for_its_copy() {
     buffer.push(now, packet(1, 12));
     assert_eq!(buffer.pop(now), Next::Wait(Some(now + MIN_WAIT)));
     let behind = packet(1, 12);
-    let lost = Next::Lost {
-        count: 1,
-        next: Some((behind.payload.clone(), behind.timestamp)),
-    };
+    let lost = Next::Lost { count: 1, next: Some((behind.payload.clone(), behind.timestamp)) };
     assert_eq!(buffer.pop(now + MIN_WAIT), lost);
     assert_eq!(buffer.pop(now + MIN_WAIT), Next::Packet(behind));
     assert_eq!(buffer.pop(now + MIN_WAIT), Next::Wait(None));
@@ -187,9 +146,7 @@ fn numbers_taken_out_by_others_are_no_loss() {
     bench.push(0, 1, 1);
     bench.drain(0);
     for (ms, number) in [(20, 2), (40, 3)] {
-        bench
-            .buffer
-            .skip(bench.start + Duration::from_millis(ms), 1, number);
+        bench.buffer.skip(bench.start + Duration::from_millis(ms), 1, number);
         bench.drain(ms);
     }
     bench.push(60, 1, 4);
@@ -207,10 +164,7 @@ fn another_stream_or_a_jump_begins_anew_when_a_second_packet_confirms_it() {
         }
         assert_eq!(bench.said.join(" "), expected, "{packets:?}");
     };
-    check(
-        &[(1, 10), (2, 500), (2, 501), (2, 502)],
-        "10@0 R@2 500@2 501@2 502@3",
-    );
+    check(&[(1, 10), (2, 500), (2, 501), (2, 502)], "10@0 R@2 500@2 501@2 502@3");
     check(&[(1, 10), (1, 9000), (1, 9001)], "10@0 R@2 9000@2 9001@2");
     check(&[(1, 9000), (1, 10), (1, 11)], "9000@0 R@2 10@2 11@2");
     check(&[(1, 10), (2, 500), (1, 11), (2, 501), (1, 12)], "10@0 11@2 12@4"); // stragglers of an old stream
@@ -228,6 +182,50 @@ fn a_flood_behind_a_hole_is_bounded_and_ends_the_wait() {
     bench.drain(1);
     assert_eq!(bench.said[..3], ["0@0", "-1@1", "2@1"]);
     assert_eq!(bench.buffer.counts().discarded, 198 - CAPACITY as u64);
+}
+
+/// RQ09's network for a minute, then a calm one: 5 % loss, each packet 0 to 40 ms on its way, a seeded draw.
+#[test]
+fn a_bad_network_is_smoothed_with_little_delay_and_forgotten_when_it_is_over() {
+    let mut seed = 7u32;
+    let mut draw = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u64::from((seed >> 16) % below)
+    };
+    let (bad, calm) = (3000u16, 250u16);
+    let mut arrivals: Vec<(u64, u16)> = Vec::new();
+    for number in 0..bad + calm {
+        let sent = u64::from(number) * 20;
+        match number < bad {
+            true if draw(100) < 5 => {}
+            true => arrivals.push((sent + draw(41), number)),
+            false => arrivals.push((sent, number)),
+        }
+    }
+    arrivals.sort();
+    let mut bench = Bench::new();
+    let (mut clock, mut delays) = (0, Vec::new());
+    for (ms, number) in &arrivals {
+        bench.run_to(clock, ms.saturating_sub(1));
+        bench.push(*ms, 1, *number);
+        clock = *ms;
+    }
+    bench.run_to(clock, clock + 100);
+    let arrived: std::collections::HashMap<u16, u64> =
+        arrivals.iter().map(|(ms, number)| (*number, *ms)).collect();
+    for word in bench.said.iter().filter(|word| !word.starts_with('-')) {
+        let (number, ms) = word.split_once('@').unwrap();
+        delays.push((number.parse::<u16>().unwrap(), ms.parse::<u64>().unwrap()));
+    }
+    delays.iter_mut().for_each(|(number, ms)| *ms -= arrived[number]);
+    let mean = delays.iter().map(|(_, delay)| *delay as f64).sum::<f64>() / delays.len() as f64;
+    let worst = delays.iter().map(|(_, delay)| *delay).max().unwrap();
+    let late = bench.buffer.counts().late;
+    println!("mean {mean:.1} ms, worst {worst} ms, {late} of {} late", arrivals.len());
+    assert!(mean < 15.0 && worst <= 60, "mean {mean} ms, worst {worst} ms");
+    assert!(late * 200 < arrivals.len() as u64, "{late} of {} late", arrivals.len());
+    assert!(delays.iter().filter(|(number, _)| *number >= bad + 50).all(|(_, delay)| *delay == 0));
+    assert!(bench.buffer.wait() < Duration::from_millis(15));
 }
 
 proptest! {

@@ -61,14 +61,7 @@ impl Latch {
     /// Opens the window. `signalled` is the address in the peer's SDP, none if it gave no usable one.
     pub fn new(now: Instant, signalled: Option<SocketAddr>) -> Self {
         let learning_until = now + WINDOW;
-        Self {
-            signalled,
-            learning_until,
-            open: true,
-            locked: None,
-            candidates: Vec::new(),
-            dropped: 0,
-        }
+        Self { signalled, learning_until, open: true, locked: None, candidates: Vec::new(), dropped: 0 }
     }
 
     /// An offer or answer came: opens the window again. A lock holds until there is a new one, unless the SDP names
@@ -101,10 +94,7 @@ impl Latch {
         }
         let heard = open
             && self.locked.is_none()
-            && self
-                .candidates
-                .first()
-                .is_some_and(|(one, _)| one.from == seen.from);
+            && self.candidates.first().is_some_and(|(one, _)| one.from == seen.from);
         if heard {
             return Verdict::Accept;
         }
@@ -142,32 +132,21 @@ impl Latch {
 
     /// The locked source under a new address? It knows the SSRC, and its numbers go on from where we are.
     fn inherits(&self, locked: Seen, seen: Seen) -> bool {
-        let known = self
-            .candidates
-            .iter()
-            .any(|(candidate, _)| candidate.from == seen.from);
+        let known = self.candidates.iter().any(|(candidate, _)| candidate.from == seen.from);
         let ahead = seen.sequence.wrapping_sub(locked.sequence);
         seen.ssrc == locked.ssrc && (known || (1..=MAX_LOST_IN_MOVE).contains(&ahead))
     }
 
     /// Notes a packet of a candidate; how many came from it in a row.
     fn in_a_row(&mut self, seen: Seen) -> u32 {
-        if let Some((last, count)) = self
-            .candidates
-            .iter_mut()
-            .find(|(last, _)| last.from == seen.from)
-        {
+        if let Some((last, count)) = self.candidates.iter_mut().find(|(last, _)| last.from == seen.from) {
             let next = seen.ssrc == last.ssrc && seen.sequence == last.sequence.wrapping_add(1);
             *count = if next { *count + 1 } else { 1 };
             *last = seen;
             return *count;
         }
         if self.candidates.len() == MAX_CANDIDATES {
-            let weakest = self
-                .candidates
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, (_, count))| *count);
+            let weakest = self.candidates.iter().enumerate().min_by_key(|(_, (_, count))| *count);
             let place = weakest.map_or(0, |(place, _)| place);
             self.candidates.swap_remove(place);
         }
@@ -216,28 +195,14 @@ mod tests {
     fn go_on(latch: &mut Latch, start: Instant, rows: &[Row]) {
         for row in rows {
             let (port, ssrc, sequence, ms, expected) = *row;
-            let seen = Seen {
-                from: address(port),
-                ssrc,
-                sequence,
-            };
-            assert_eq!(
-                latch.judge(start + Duration::from_millis(ms), seen),
-                expected,
-                "{row:?}"
-            );
+            let seen = Seen { from: address(port), ssrc, sequence };
+            assert_eq!(latch.judge(start + Duration::from_millis(ms), seen), expected, "{row:?}");
         }
     }
 
     fn run(port: u16, ssrc: u32, first: u16, ms: u64, verdicts: [Verdict; 5]) -> Vec<Row> {
         let row = |place: usize| {
-            (
-                port,
-                ssrc,
-                first.wrapping_add(place as u16),
-                ms + 20 * place as u64,
-                verdicts[place],
-            )
+            (port, ssrc, first.wrapping_add(place as u16), ms + 20 * place as u64, verdicts[place])
         };
         (0..5).map(row).collect()
     }
@@ -259,31 +224,19 @@ mod tests {
 
     #[test]
     fn the_signalled_address_is_taken_even_after_the_window() {
-        check(&[
-            (FOE, 9, 1, 3000, Drop),
-            (SDP, 1, 10, 60_000, locks(SDP)),
-            (FOE, 9, 2, 60_001, Drop),
-        ]);
+        check(&[(FOE, 9, 1, 3000, Drop), (SDP, 1, 10, 60_000, locks(SDP)), (FOE, 9, 2, 60_001, Drop)]);
     }
 
     #[test]
     fn a_phone_behind_nat_is_heard_at_once_and_locked_after_five_packets() {
-        let (latch, _) = check(&run(
-            NAT,
-            1,
-            65_533,
-            0,
-            [Accept, Accept, Accept, Accept, locks(NAT)],
-        ));
+        let (latch, _) = check(&run(NAT, 1, 65_533, 0, [Accept, Accept, Accept, Accept, locks(NAT)]));
         assert_eq!(latch.remote(), Some(address(NAT)));
         assert!(latch.accepts_rtcp(address(NAT + 1)));
     }
 
     #[test]
     fn packets_that_are_not_in_a_row_lock_nothing() {
-        let rows: Vec<Row> = (0..20)
-            .map(|n| (NAT, 1, n * 2, u64::from(n) * 20, Accept))
-            .collect();
+        let rows: Vec<Row> = (0..20).map(|n| (NAT, 1, n * 2, u64::from(n) * 20, Accept)).collect();
         let (latch, _) = check(&rows);
         assert!(!latch.is_locked());
     }
@@ -299,13 +252,7 @@ mod tests {
     #[test]
     fn the_signalled_address_takes_the_lock_back_within_the_window_only() {
         let nat = run(NAT, 1, 10, 0, [Accept, Accept, Accept, Accept, locks(NAT)]);
-        check(
-            &[
-                nat.clone(),
-                vec![(SDP, 2, 1, 2999, locks(SDP)), (NAT, 1, 15, 3000, Drop)],
-            ]
-            .concat(),
-        );
+        check(&[nat.clone(), vec![(SDP, 2, 1, 2999, locks(SDP)), (NAT, 1, 15, 3000, Drop)]].concat());
         check(&[nat, vec![(SDP, 2, 1, 3000, Drop), (NAT, 1, 15, 3001, Accept)]].concat());
     }
 
@@ -331,16 +278,8 @@ mod tests {
     fn a_new_offer_opens_the_window_and_keeps_the_lock_until_there_is_another() {
         let (mut latch, start) = check(&[(SDP, 1, 10, 0, locks(SDP))]);
         latch.renegotiated(start + Duration::from_secs(60), Some(address(SDP)));
-        go_on(
-            &mut latch,
-            start,
-            &[(FOE, 9, 1, 60_000, Drop), (SDP, 1, 11, 60_001, Accept)],
-        );
-        go_on(
-            &mut latch,
-            start,
-            &run(NAT, 7, 500, 60_010, [Drop, Drop, Drop, Drop, locks(NAT)]),
-        );
+        go_on(&mut latch, start, &[(FOE, 9, 1, 60_000, Drop), (SDP, 1, 11, 60_001, Accept)]);
+        go_on(&mut latch, start, &run(NAT, 7, 500, 60_010, [Drop, Drop, Drop, Drop, locks(NAT)]));
         go_on(&mut latch, start, &run(FOE, 9, 1, 60_200, [Drop; 5]));
     }
 
@@ -349,11 +288,7 @@ mod tests {
         let (mut latch, start) = check(&[(SDP, 1, 10, 0, locks(SDP))]);
         latch.renegotiated(start + Duration::from_secs(60), Some(address(NAT)));
         assert_eq!(latch.remote(), Some(address(NAT)));
-        go_on(
-            &mut latch,
-            start,
-            &[(NAT, 2, 1, 60_000, locks(NAT)), (SDP, 1, 11, 60_001, Drop)],
-        );
+        go_on(&mut latch, start, &[(NAT, 2, 1, 60_000, locks(NAT)), (SDP, 1, 11, 60_001, Drop)]);
     }
 
     #[test]
@@ -361,11 +296,7 @@ mod tests {
         let start = Instant::now();
         let mut latch = Latch::new(start, Some(address(SDP)));
         for n in 0..10_000u16 {
-            let seen = Seen {
-                from: address(10_000 + n),
-                ssrc: 9,
-                sequence: n,
-            };
+            let seen = Seen { from: address(10_000 + n), ssrc: 9, sequence: n };
             latch.judge(start + Duration::from_micros(u64::from(n) * 300), seen);
         }
         assert!(!latch.is_locked());

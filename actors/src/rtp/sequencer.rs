@@ -61,14 +61,7 @@ impl Sequencer {
     /// A stream that has sent nothing. The first numbers should be random (RFC 3550 §5.1).
     pub fn new(ssrc: u32, clock_rate: u32, first_sequence: u16, first_timestamp: u32) -> Self {
         let next = i64::from(first_sequence);
-        Self {
-            ssrc,
-            clock_rate,
-            next,
-            timestamp: first_timestamp,
-            sent_at: None,
-            source: None,
-        }
+        Self { ssrc, clock_rate, next, timestamp: first_timestamp, sent_at: None, source: None }
     }
 
     /// Numbers a packet of a source. `None`: the packet is so late that its place is not known any more; drop it.
@@ -143,11 +136,7 @@ impl Sequencer {
     fn plug(&mut self, incoming: &Incoming, elapsed: u32) {
         let number = incoming.sequence.map_or(0, i64::from);
         // Two packets never share a timestamp, however quickly the source changed.
-        let least = if self.sent_at.is_some() {
-            ticks(LEAST_STEP, self.clock_rate)
-        } else {
-            0
-        };
+        let least = if self.sent_at.is_some() { ticks(LEAST_STEP, self.clock_rate) } else { 0 };
         let timestamp = self.timestamp.wrapping_add(elapsed.max(least));
         self.source = Some(Source {
             id: incoming.source,
@@ -159,19 +148,12 @@ impl Sequencer {
 
     /// Clock ticks since the newest packet.
     fn elapsed(&self, now: Instant) -> u32 {
-        let since = self
-            .sent_at
-            .map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
+        let since = self.sent_at.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
         ticks(since, self.clock_rate)
     }
 
     fn give(&self, sequence: i64, timestamp: u32, marker: bool) -> Stamp {
-        Stamp {
-            ssrc: self.ssrc,
-            extended_sequence: sequence.cast_unsigned(),
-            timestamp,
-            marker,
-        }
+        Stamp { ssrc: self.ssrc, extended_sequence: sequence.cast_unsigned(), timestamp, marker }
     }
 }
 
@@ -243,12 +225,7 @@ mod tests {
     }
 
     fn packet(source: u64, sequence: impl Into<Option<u16>>, timestamp: u32) -> Incoming {
-        Incoming {
-            source,
-            sequence: sequence.into(),
-            timestamp,
-            marker: false,
-        }
+        Incoming { source, sequence: sequence.into(), timestamp, marker: false }
     }
 
     /// Sequence number, timestamp, marker.
@@ -259,32 +236,17 @@ mod tests {
     #[test]
     fn the_first_packet_takes_the_streams_first_numbers() {
         let (mut stream, now) = stream();
-        assert_eq!(
-            brief(stream.stamp(now, packet(1, 60_000, 777))),
-            Some((100, 5000, true))
-        );
-        assert_eq!(
-            brief(stream.stamp(now + 20 * MS, packet(1, 60_001, 937))),
-            Some((101, 5160, false))
-        );
+        assert_eq!(brief(stream.stamp(now, packet(1, 60_000, 777))), Some((100, 5000, true)));
+        assert_eq!(brief(stream.stamp(now + 20 * MS, packet(1, 60_001, 937))), Some((101, 5160, false)));
     }
 
     #[test]
     fn loss_and_misorder_of_a_source_stay_visible() {
         let (mut stream, now) = stream();
         stream.stamp(now, packet(1, 65_535, 0));
-        assert_eq!(
-            brief(stream.stamp(now, packet(1, 3, 640))),
-            Some((104, 5640, false))
-        );
-        assert_eq!(
-            brief(stream.stamp(now, packet(1, 1, 320))),
-            Some((102, 5320, false))
-        );
-        assert_eq!(
-            brief(stream.stamp(now, packet(1, 4, 800))),
-            Some((105, 5800, false))
-        );
+        assert_eq!(brief(stream.stamp(now, packet(1, 3, 640))), Some((104, 5640, false)));
+        assert_eq!(brief(stream.stamp(now, packet(1, 1, 320))), Some((102, 5320, false)));
+        assert_eq!(brief(stream.stamp(now, packet(1, 4, 800))), Some((105, 5800, false)));
     }
 
     #[test]
@@ -294,11 +256,7 @@ mod tests {
         let other = stream.stamp(now + 100 * MS, packet(2, None, 4_000_000_000));
         assert_eq!(brief(other), Some((101, 5800, true)));
         let back = stream.stamp(now + 101 * MS, packet(1, 15, 800));
-        assert_eq!(
-            brief(back),
-            Some((102, 5960, true)),
-            "never less than a packet later"
-        );
+        assert_eq!(brief(back), Some((102, 5960, true)), "never less than a packet later");
     }
 
     #[test]
@@ -306,10 +264,7 @@ mod tests {
         let check = |sequence, timestamp, after: Duration, expected: (u64, u32, bool)| {
             let (mut stream, now) = stream();
             stream.stamp(now, packet(1, 10, 0));
-            assert_eq!(
-                brief(stream.stamp(now + after, packet(1, sequence, timestamp))),
-                Some(expected)
-            );
+            assert_eq!(brief(stream.stamp(now + after, packet(1, sequence, timestamp))), Some(expected));
         };
         check(11, 160, 20 * MS, (101, 5160, false));
         check(11, 8000 * 60, 60_000 * MS, (101, 5000 + 480_000, false)); // silence, its clock ran on
@@ -327,24 +282,11 @@ mod tests {
         assert_eq!(stream.insert(now, 5160, false).extended_sequence, 102);
         stream.consumed(1, 11);
         stream.consumed(1, 13); // 12 is late
-        assert_eq!(
-            stream.stamp(now, packet(1, 14, 640)).unwrap().extended_sequence,
-            104
-        );
-        assert_eq!(
-            stream.stamp(now, packet(1, 12, 320)).unwrap().extended_sequence,
-            103
-        );
+        assert_eq!(stream.stamp(now, packet(1, 14, 640)).unwrap().extended_sequence, 104);
+        assert_eq!(stream.stamp(now, packet(1, 12, 320)).unwrap().extended_sequence, 103);
         assert_eq!(stream.insert(now, 5800, false).extended_sequence, 105);
-        assert_eq!(
-            stream.stamp(now, packet(1, 15, 800)).unwrap().extended_sequence,
-            106
-        );
-        assert_eq!(
-            stream.stamp(now, packet(1, 9, 0)),
-            None,
-            "from before the source was plugged in"
-        );
+        assert_eq!(stream.stamp(now, packet(1, 15, 800)).unwrap().extended_sequence, 106);
+        assert_eq!(stream.stamp(now, packet(1, 9, 0)), None, "from before the source was plugged in");
     }
 
     #[test]

@@ -66,12 +66,7 @@ pub struct Summary {
 impl ReceiveStats {
     /// For a stream whose timestamps count at `clock_rate` Hz.
     pub fn new(now: Instant, clock_rate: u32) -> Self {
-        Self {
-            clock_rate,
-            epoch: now,
-            stream: None,
-            restarts: 0,
-        }
+        Self { clock_rate, epoch: now, stream: None, restarts: 0 }
     }
 
     /// Counts a packet.
@@ -109,11 +104,7 @@ impl ReceiveStats {
         let received_now = stream.received.wrapping_sub(stream.received_before);
         (stream.expected_before, stream.received_before) = (expected, stream.received);
         let lost_now = i64::from(expected_now) - i64::from(received_now);
-        let fraction = if lost_now > 0 {
-            (lost_now << 8) / i64::from(expected_now)
-        } else {
-            0
-        };
+        let fraction = if lost_now > 0 { (lost_now << 8) / i64::from(expected_now) } else { 0 };
         let lost = i64::from(expected) - i64::from(stream.received);
         let delay =
             |came: Instant| (now.saturating_duration_since(came).as_nanos() * 65_536 / 1_000_000_000) as u32;
@@ -228,10 +219,7 @@ mod tests {
         use Arrival::{First, Late, Newest, Suspect};
         let check =
             |numbers: &[u16], expected: &[Arrival]| assert_eq!(feed(numbers).1, expected, "{numbers:?}");
-        check(
-            &[10, 11, 13, 12, 13, 14],
-            &[First, Newest, Newest, Late, Late, Newest],
-        );
+        check(&[10, 11, 13, 12, 13, 14], &[First, Newest, Newest, Late, Late, Newest]);
         check(&[65_535, 0, 1], &[First, Newest, Newest]);
         check(&[10, 3009], &[First, Newest]);
         check(&[10, 3010, 11, 3011], &[First, Suspect, Newest, Suspect]);
@@ -264,11 +252,7 @@ mod tests {
         stats.on_packet(now, 1, 5, 0);
         let block = stats.report(now).unwrap();
         assert_eq!((block.fraction_lost, block.lost), (0, 1));
-        assert_eq!(
-            stats.report(now).unwrap().fraction_lost,
-            0,
-            "nothing came, nothing was expected"
-        );
+        assert_eq!(stats.report(now).unwrap().fraction_lost, 0, "nothing came, nothing was expected");
     }
 
     #[test]
@@ -291,12 +275,7 @@ mod tests {
     #[test]
     fn a_report_tells_how_long_ago_the_last_sender_report_was() {
         let (mut stats, _, now) = feed(&[1, 2]);
-        let info = SenderInfo {
-            ntp: 0x1111_2222_3333_4444,
-            rtp_timestamp: 0,
-            packets: 0,
-            octets: 0,
-        };
+        let info = SenderInfo { ntp: 0x1111_2222_3333_4444, rtp_timestamp: 0, packets: 0, octets: 0 };
         stats.on_sender_report(now, 99, &info);
         assert_eq!(stats.report(now).unwrap().last_sr, 0, "another stream's");
         stats.on_sender_report(now, 1, &info);
@@ -310,14 +289,7 @@ mod tests {
         assert_eq!(stats.on_packet(now, 2, 500, 0), Arrival::First);
         let block = stats.report(now).unwrap();
         assert_eq!((block.ssrc, block.lost, block.highest_sequence), (2, 0, 500));
-        assert_eq!(
-            stats.summary(),
-            Summary {
-                received: 1,
-                restarts: 1,
-                ..Summary::default()
-            }
-        );
+        assert_eq!(stats.summary(), Summary { received: 1, restarts: 1, ..Summary::default() });
     }
 
     proptest! {

@@ -114,11 +114,11 @@ impl Switchboard {
                 account,
                 contact_user: contact.clone(),
                 expires: self.settings.sip.register_expires,
-                user_agent: self.settings.sip.user_agent.clone(),
-                endpoint: self.sip.endpoint.clone(),
+                locate: self.sip.endpoint.clone().recipient(),
+                send: self.sip.endpoint.clone().recipient(),
                 owner: session.downgrade().recipient(),
                 meters: self.sip.meters.clone(),
-            });
+            })?;
             session.do_send(RegistrationStarted(registration.start()));
         }
         info!(session = %id, account = account.as_ref().map(Account::address), "session opened");

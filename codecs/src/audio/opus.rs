@@ -23,12 +23,7 @@ pub struct OpusSettings {
 
 impl Default for OpusSettings {
     fn default() -> Self {
-        Self {
-            bitrate: 24_000,
-            complexity: 5,
-            fec: true,
-            expected_loss: 10,
-        }
+        Self { bitrate: 24_000, complexity: 5, fec: true, expected_loss: 10 }
     }
 }
 
@@ -42,22 +37,11 @@ pub(crate) fn decoder(rate: u32, _: &Settings) -> Result<Box<dyn Decoder>, Codec
 /// For the table.
 pub(crate) fn encoder(rate: u32, settings: &Settings) -> Result<Box<dyn Encoder>, CodecError> {
     CodecId::Opus.spec().check_rate(rate)?;
-    let OpusSettings {
-        bitrate,
-        complexity,
-        fec,
-        expected_loss,
-    } = settings.opus;
+    let OpusSettings { bitrate, complexity, fec, expected_loss } = settings.opus;
     let mut inner = libopus::Encoder::new(rate, Channels::Mono, Application::Voip).map_err(library)?;
-    inner
-        .set_bitrate(Bitrate::Bits(signed(bitrate)))
-        .map_err(|_| refused("bitrate", bitrate))?;
-    inner
-        .set_complexity(signed(complexity))
-        .map_err(|_| refused("complexity", complexity))?;
-    inner
-        .set_packet_loss_perc(signed(expected_loss))
-        .map_err(|_| refused("expected_loss", expected_loss))?;
+    inner.set_bitrate(Bitrate::Bits(signed(bitrate))).map_err(|_| refused("bitrate", bitrate))?;
+    inner.set_complexity(signed(complexity)).map_err(|_| refused("complexity", complexity))?;
+    inner.set_packet_loss_perc(signed(expected_loss)).map_err(|_| refused("expected_loss", expected_loss))?;
     inner.set_inband_fec(fec).map_err(library)?;
     Ok(Box::new(OpusEncoder { inner, rate }))
 }
@@ -81,9 +65,7 @@ impl Decoder for OpusDecoder {
         // libopus takes an empty packet for a lost one; from the network it is an error.
         let need = self.samples_in(payload)?;
         let have = pcm.len();
-        let room = pcm
-            .get_mut(..need)
-            .ok_or(CodecError::BufferTooSmall { have, need })?;
+        let room = pcm.get_mut(..need).ok_or(CodecError::BufferTooSmall { have, need })?;
         self.inner.decode(payload, room, false).map_err(malformed)
     }
 
@@ -116,11 +98,7 @@ fn check_length(payload: &[u8]) -> Result<(), CodecError> {
     match payload.len() {
         0 => Err(CodecError::EmptyPayload),
         1..=MAX_PAYLOAD => Ok(()),
-        length => Err(CodecError::PayloadLength {
-            length,
-            least: 1,
-            most: MAX_PAYLOAD,
-        }),
+        length => Err(CodecError::PayloadLength { length, least: 1, most: MAX_PAYLOAD }),
     }
 }
 
@@ -130,23 +108,13 @@ fn signed(value: u32) -> i32 {
 }
 
 fn malformed(error: libopus::Error) -> CodecError {
-    CodecError::Malformed {
-        codec: "opus",
-        reason: error.description(),
-    }
+    CodecError::Malformed { codec: "opus", reason: error.description() }
 }
 
 fn library(error: libopus::Error) -> CodecError {
-    CodecError::Library {
-        codec: "opus",
-        reason: error.description(),
-    }
+    CodecError::Library { codec: "opus", reason: error.description() }
 }
 
 fn refused(name: &'static str, value: u32) -> CodecError {
-    CodecError::Setting {
-        codec: "opus",
-        name,
-        value,
-    }
+    CodecError::Setting { codec: "opus", name, value }
 }

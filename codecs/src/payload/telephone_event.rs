@@ -29,11 +29,7 @@ impl TelephoneEvent {
                 volume: flags & VOLUME,
                 duration: u16::from_be_bytes([high, low]),
             }),
-            _ => Err(CodecError::PayloadLength {
-                length: payload.len(),
-                least: Self::LENGTH,
-                most,
-            }),
+            _ => Err(CodecError::PayloadLength { length: payload.len(), least: Self::LENGTH, most }),
         }
     }
 
@@ -70,12 +66,7 @@ mod tests {
     #[test]
     fn an_event_reads_as_the_rfc_draws_it() {
         let check = |bytes: [u8; 4], event, end, volume, duration| {
-            let expected = TelephoneEvent {
-                event,
-                end,
-                volume,
-                duration,
-            };
+            let expected = TelephoneEvent { event, end, volume, duration };
             assert_eq!(TelephoneEvent::decode(&bytes), Ok(expected));
             assert_eq!(expected.encode(), bytes);
         };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use codecs::CodecId;
 
+use super::agree::once;
 use super::{Agreed, Description, Direction, Format, Kind, NumberedCodec, Section, Setup, TelephoneEvent};
 
 /// One stream id for everything we send. The WebSDK plays the stream of the *last* track it is told of, so two
@@ -95,10 +96,10 @@ pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) ->
 
 /// An offer of sound both ways, and what it promises.
 pub(crate) fn offer(codecs: &[CodecId], local: &Local<'_>) -> (String, Agreed) {
-    let audio: Vec<NumberedCodec> = codecs
-        .iter()
+    let audio: Vec<NumberedCodec> = once(codecs)
+        .into_iter()
         .map(|codec| NumberedCodec {
-            codec: *codec,
+            codec,
             payload_type: codec.spec().static_payload_type.unwrap_or(OFFERED_OPUS),
             opus: Default::default(),
         })

@@ -1,0 +1,119 @@
+//! Makes the demo registrar's calls: a SIP dialog in, an answering machine or another SIP dialog out. The same calls and
+//! legs as everywhere else; only the pairing is new.
+use std::collections::HashMap;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
+use sip::message::{SipUri, StatusCode, Uri};
+
+use super::machine::Machine;
+use super::registrar::{DemoCall, DemoTarget};
+use crate::call::{Begin, Call, CallEnded, CallOrder};
+use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use crate::leg::{Leg, LegReport};
+use crate::sip::Respond;
+use crate::vocabulary::{CallId, CodecId, Side};
+
+/// The actor.
+pub struct Exchange {
+    sip: SipSide,
+    /// A call lives as long as it is held here.
+    calls: HashMap<CallId, Addr<Call>>,
+}
+
+/// Calls at a time: first steps need a handful, smoke tests some hundred.
+const MAX_CALLS: usize = 500;
+
+impl Exchange {
+    /// An exchange that speaks through the demo's own endpoint.
+    pub fn new(sip: SipSide) -> Self {
+        Self { sip, calls: HashMap::new() }
+    }
+
+    fn connect(&mut self, demo: DemoCall, ctx: &mut Context<Self>) {
+        if self.calls.len() >= MAX_CALLS {
+            let response = demo.request.stateless_response(StatusCode::SERVICE_UNAVAILABLE);
+            return self.sip.endpoint.do_send(Respond { key: demo.key, response });
+        }
+        let call_id = CallId::random();
+        let call = Call::new(CallOrder {
+            call_id: call_id.clone(),
+            direction: "demo",
+            no_answer: self.sip.settings.no_answer,
+            owner: ctx.address().downgrade().recipient(),
+            meters: self.sip.meters.clone(),
+        })
+        .start();
+        let reports = call.downgrade().recipient();
+        let codecs = match &demo.target {
+            DemoTarget::Service(service) => service.codecs(),
+            DemoTarget::Account(_) => ALL,
+        };
+        let callee = self.callee(&demo, &call_id, reports.clone());
+        let invite = IncomingInvite {
+            key: demo.key,
+            request: demo.request,
+            hop: demo.hop,
+            contact_user: "demo".to_owned(),
+            codecs: codecs.to_vec(),
+        };
+        let order = DialogOrder::Incoming(invite);
+        let caller = Dialog::new(order, Side::Caller, call_id.clone(), reports, self.sip.clone()).start();
+        self.calls.insert(call_id, call.clone());
+        call.do_send(Begin { caller: leg(caller.clone().recipient(), caller.recipient()), callee });
+    }
+
+    fn callee(&self, demo: &DemoCall, call_id: &CallId, reports: actix::WeakRecipient<LegReport>) -> Leg {
+        match &demo.target {
+            DemoTarget::Service(service) => {
+                let machine = Machine::new(*service, reports, &self.sip.meters).start();
+                leg(machine.clone().recipient(), machine.recipient())
+            }
+            DemoTarget::Account(contact) => {
+                let from = demo.request.headers.from().ok();
+                let invite = OutgoingInvite {
+                    target: contact.clone(),
+                    next_hop: as_sip(contact),
+                    outbound_proxy: None,
+                    from: from.as_ref().map_or_else(|| as_sip(contact), |from| as_sip(&from.uri)),
+                    display_name: from.and_then(|from| from.display_name().map(str::to_owned)),
+                    account: None,
+                    contact_user: "demo".to_owned(),
+                    extra_lines: vec![],
+                    codecs: ALL.to_vec(),
+                };
+                let order = DialogOrder::Outgoing(invite);
+                let phone = Dialog::new(order, Side::Callee, call_id.clone(), reports, self.sip.clone()).start();
+                leg(phone.clone().recipient(), phone.recipient())
+            }
+        }
+    }
+}
+
+const ALL: &[CodecId] = &[CodecId::Opus, CodecId::Pcma, CodecId::Pcmu];
+
+fn leg(commands: Recipient<crate::leg::LegCommand>, packets: Recipient<crate::vocabulary::Packet>) -> Leg {
+    Leg { commands, packets }
+}
+
+/// Contacts and callers of the demo are SIP URIs: its registrar takes no other.
+fn as_sip(uri: &Uri) -> SipUri {
+    uri.as_sip().cloned().unwrap_or_else(|| SipUri::new(std::net::IpAddr::from([127, 0, 0, 1]).into()))
+}
+
+impl Actor for Exchange {
+    type Context = Context<Self>;
+}
+
+impl Handler<DemoCall> for Exchange {
+    type Result = ();
+    fn handle(&mut self, demo: DemoCall, ctx: &mut Self::Context) {
+        self.connect(demo, ctx);
+    }
+}
+
+impl Handler<CallEnded> for Exchange {
+    type Result = ();
+    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
+        self.calls.remove(&ended.call_id);
+    }
+}

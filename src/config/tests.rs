@@ -1,0 +1,125 @@
+//! Settings as users write them.
+use std::io::Write as _;
+
+use super::*;
+
+/// Loads `file` with `variables`; the errors as text.
+fn load(file: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let path = std::env::temp_dir().join(format!("tandem-settings-{:?}.toml", std::thread::current().id()));
+    std::fs::File::create(&path).unwrap().write_all(file.as_bytes()).unwrap();
+    let owned = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let settings = Settings::load(Some(&path), owned).map_err(|error| error.to_string());
+    std::fs::remove_file(&path).unwrap();
+    settings
+}
+
+/// `file` and `variables` are refused with one line that holds all of `words`.
+fn refuse(file: &str, variables: &[(&str, &str)], words: &[&str]) {
+    let text = load(file, variables).expect_err(file);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for word in words {
+        assert!(text.contains(word), "{text:?} should hold {word:?}");
+    }
+}
+
+#[test]
+fn every_key_of_the_built_in_file_is_read() {
+    let mut reader = Reader::new(Layers::defaults());
+    Settings::read(&mut reader, Vec::new());
+    assert_eq!(reader.left(), Vec::<String>::new());
+    reader.finish().unwrap();
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let settings = load("", &[]).unwrap();
+    assert_eq!(settings.web.listen, ["0.0.0.0:8080".parse().unwrap()]);
+    assert_eq!(settings.rest.listen, ["127.0.0.1:8081".parse().unwrap()]);
+    assert_eq!(settings.web.ping_interval, Duration::from_secs(5));
+    assert_eq!(settings.web.ping_probes, 10);
+    assert_eq!(settings.switch.media.rtp_ports, (20_000, 29_999));
+    assert_eq!(settings.switch.no_answer, Duration::from_secs(180));
+}
+
+#[test]
+fn a_file_beats_the_defaults_and_a_variable_beats_the_file() {
+    let file = "keep_alive.probes = 3\n[media]\nlanes = 2\nwebrtc_port = 31000\n";
+    let settings = load(file, &[("TANDEM_MEDIA__LANES", "4"), ("PATH", "/bin")]).unwrap();
+    assert_eq!(settings.switch.media.lanes, 4);
+    assert_eq!(settings.switch.media.webrtc_port, 31_000);
+    assert_eq!(settings.web.ping_probes, 3);
+}
+
+#[test]
+fn lists_come_by_commas_and_an_empty_variable_is_an_empty_list() {
+    let settings = load("", &[("TANDEM_CODECS", "alaw, ulaw"), ("TANDEM_WEB__ALLOWED_ORIGINS", "")]).unwrap();
+    assert_eq!(settings.switch.media.audio_codecs.len(), 2);
+    assert_eq!(settings.web.allowed_origins, []);
+    let listen = load("listen.web = [\"127.0.0.1:80\", \"[::1]:80\"]", &[]).unwrap().web.listen;
+    assert_eq!(listen, load("", &[("TANDEM_LISTEN__WEB", "127.0.0.1:80,[::1]:80")]).unwrap().web.listen);
+    assert_eq!(load("listen.web_tls = \"\"", &[]).unwrap().web.listen_tls, []);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_file_line_key_and_value() {
+    refuse("\n[media]\nlane = 3\n", &[], &[".toml:3: ", "media.lane", "3", "no such setting"]);
+    refuse("colour = \"red\"", &[], &[".toml:1: ", "colour", "red"]);
+    refuse("[nothing]\na = 1", &[], &[".toml:1: ", "nothing"]);
+    refuse("", &[("TANDEM_MEDIA__LANE", "3")], &["TANDEM_MEDIA__LANE", "media.lane", "3"]);
+}
+
+#[test]
+fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
+    refuse("[media]\n\nlanes = \"two\"", &[], &[".toml:3: ", "media.lanes", "two", "whole number"]);
+    refuse("media.lanes = 2.5", &[], &["media.lanes", "2.5"]);
+    refuse("media.lanes = 65", &[], &["65", "between 0 and 64"]);
+    refuse("media.webrtc_port = 70000", &[], &["media.webrtc_port", "70000", "65535"]);
+    refuse("allow_outside_codecs = 1", &[], &["allow_outside_codecs", "true or false"]);
+    refuse("media.answer_audio = \"later\"", &[], &["later", "at_once, on_sip_sdp"]);
+    refuse("listen.sip = \"5060\"", &[], &["listen.sip", "5060", "address with a port"]);
+    refuse("codecs = [\"opus\", \"mp3\"]", &[], &["codecs", "mp3"]);
+    refuse("security.sip_target_deny = [\"private\"]", &[], &["sip_target_deny", "private"]);
+    refuse("web.allowed_origins = [\"shop.example\"]", &[], &["allowed_origins", "shop.example"]);
+    refuse("media.hold_music_file = \"/nowhere.wav\"", &[], &["hold_music_file", "no such file"]);
+    refuse("", &[("TANDEM_ALLOW_OUTSIDE_CODECS", "yes")], &["TANDEM_ALLOW_OUTSIDE_CODECS", "yes"]);
+    refuse("profiles = [\"42e0\"]", &[], &["profiles", "42e0"]);
+    refuse("media.lanes = \n", &[], &[".toml:1: ", "media.lanes"]);
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let text = load("media.lanes = 65\nlog.format = \"xml\"\n", &[]).unwrap_err();
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_refused() {
+    refuse("media.rtp_port_to = 19999", &[], &["media.rtp_port_to", "19999", "20000"]);
+    refuse("listen.rest = \"0.0.0.0:8081\"", &[], &["listen.rest", "0.0.0.0:8081", "rest.token"]);
+    refuse("codecs_exclude_sip = [\"opus\", \"alaw\", \"ulaw\"]", &[], &["codecs"]);
+    assert!(load("listen.rest = \"0.0.0.0:8081\"\nrest.token = \"0123456789abcdef\"", &[]).is_ok());
+}
+
+#[test]
+fn no_error_shows_a_secret() {
+    let text = load("rest.token = \"hunter2\"", &[]).unwrap_err();
+    assert!(text.contains("rest.token") && !text.contains("hunter2"), "{text}");
+    assert!(
+        !format!("{:?}", load("rest.token = \"0123456789abcdef\"", &[]).unwrap())
+            .contains("0123456789abcdef")
+    );
+}
+
+#[test]
+fn the_demo_listens_on_loopback_alone_and_forbids_no_target() {
+    let settings = Settings::demo([("TANDEM_LISTEN__WEB".into(), "127.0.0.1:18080".into())]).unwrap();
+    let all =
+        [&settings.web.listen, &settings.web.listen_tls, &settings.rest.listen, &settings.switch.sip.listen];
+    assert!(all.iter().all(|list| list.iter().all(|address| address.ip().is_loopback())));
+    assert_eq!(settings.web.listen[0].port(), 18_080);
+}
+
+#[test]
+fn somebody_elses_variable_is_only_mentioned() {
+    assert_eq!(load("", &[("TANDEM_HOME", "/opt/tandem")]).unwrap().strange_variables, ["TANDEM_HOME"]);
+}

@@ -1,0 +1,256 @@
+//! What a page is told. Every frame is `{"message": name, "data": [arguments]}`; the WebSDK reads `data[0]` before
+//! it looks at the name, so `data` is always there.
+use actors::handle::{CallId, CallStatus, CallView, EndReason, ToPage};
+use serde_json::{Map, Value, json};
+
+use super::ended::{info, is_busy};
+use super::incoming::Refusal;
+
+/// Which of the call messages a status travels in. The WebSDK looks at the status alone, 1.0 clients at the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallFrame {
+    message: &'static str,
+    status: &'static str,
+}
+
+impl CallFrame {
+    /// The frame for `status`.
+    pub fn of(status: &CallStatus) -> Self {
+        let (message, status) = match status {
+            CallStatus::Trying => ("notifyTryingResponse", "TRYING"),
+            CallStatus::Ring => ("ring", "RING"),
+            CallStatus::RingMedia => ("ring", "RING_MEDIA"),
+            CallStatus::Established => ("talk", "ESTABLISHED"),
+            CallStatus::Hold => ("hold", "HOLD"),
+            CallStatus::Finish(_) => ("finish", "FINISH"),
+            CallStatus::Failed(_) => ("finish", "FAILED"),
+        };
+        Self { message, status }
+    }
+}
+
+/// `ping`: are you there?
+pub fn ping() -> String {
+    frame("ping", json!([null]))
+}
+
+/// `pong`: I am.
+pub fn pong() -> String {
+    frame("pong", json!([null]))
+}
+
+/// `getUserData`: the session stands. `echo` is what the page said of itself.
+pub fn user_data(echo: &Map<String, Value>, token: &str, session_id: &str) -> String {
+    let mut data = echo.clone();
+    data.insert("authToken".into(), token.into());
+    data.insert("sessionId".into(), session_id.into());
+    data.insert("status".into(), "ESTABLISHED".into());
+    frame("getUserData", json!([data]))
+}
+
+/// `fail`: `what` did not work, because of `info`.
+pub fn fail(api_method: &str, what: Option<&str>, info: &str) -> String {
+    let mut data = json!({"apiMethod": api_method, "status": "FAILED", "info": info});
+    if let Some(id) = what {
+        data["id"] = id.into();
+        data["callId"] = id.into();
+    }
+    frame("fail", json!([data]))
+}
+
+/// `fail` for a message that cannot be used.
+pub fn refusal(refusal: &Refusal) -> String {
+    fail(refusal.api_method(), refusal.call_id.as_ref().map(CallId::as_str), &refusal.info)
+}
+
+/// `DataStatusEvent`: without it the page's `sendData` promise never settles.
+pub fn data_status(operation_id: &Value) -> String {
+    frame("DataStatusEvent", json!([{"operationId": operation_id, "status": "ACCEPTED"}]))
+}
+
+/// `notifySessionDebugEvent`.
+pub fn debug_status(started: bool) -> String {
+    frame("notifySessionDebugEvent", json!([{"status": if started { "STARTED" } else { "STOPPED" }}]))
+}
+
+/// A stream that was asked for and will not come.
+pub fn stream_failed(id: &str) -> String {
+    let data = json!([{"mediaSessionId": id, "status": "FAILED", "info": "Failed by error"}]);
+    frame("notifyStreamStatusEvent", data)
+}
+
+/// A stream that was looked for and is not there.
+pub fn available_stream(id: &str) -> String {
+    frame("availableStream", json!([{"id": id, "status": "false", "info": "Stream not found"}]))
+}
+
+/// `finish` for a call that could not even begin. A `fail` alone would leave it in PENDING for ever.
+pub fn failed_call(call_id: &CallId, detail: &str) -> String {
+    let data = json!([{"callId": call_id.as_str(), "status": "FAILED", "info": "Failed by error", "detail": detail}]);
+    frame("finish", data)
+}
+
+/// The frames, in order, for what the switch tells.
+pub fn to_page(told: &ToPage) -> Vec<String> {
+    match told {
+        ToPage::Registered => vec![frame("registered", json!([{"status": "REGISTERED"}]))],
+        ToPage::RegistrationFailed { info, sip_status, last: _ } => {
+            let mut data = json!({"apiMethod": "RegistrationStatusEvent", "status": "FAILED", "info": info});
+            if let Some(status) = sip_status {
+                data["sipStatus"] = (*status).into();
+            }
+            vec![frame("fail", json!([data]))]
+        }
+        ToPage::Refused { call_id, info } => vec![fail("CallStatusEvent", Some(call_id.as_str()), info)],
+        ToPage::RemoteDescription { call_id, sdp } => {
+            vec![frame("setRemoteSDP", json!([call_id.as_str(), sdp]))]
+        }
+        ToPage::IncomingCall(view) => vec![frame("notifyIncomingCall", json!([object(view, "RING")]))],
+        ToPage::CallStatus(view, status) => call_status(view, status),
+    }
+}
+
+/// The frames for a call's status: one, or `busy` and `finish`.
+pub fn call_status(view: &CallView, status: &CallStatus) -> Vec<String> {
+    let CallFrame { message, status: word } = CallFrame::of(status);
+    let mut data = object(view, word);
+    let mut frames = Vec::new();
+    if let CallStatus::Finish(reason) | CallStatus::Failed(reason) = status {
+        explain(&mut data, reason);
+        if !view.incoming && is_busy(reason) {
+            let mut busy = data.clone();
+            busy["status"] = "BUSY".into();
+            frames.push(frame("busy", json!([busy])));
+        }
+    }
+    frames.push(frame(message, json!([data])));
+    frames
+}
+
+/// WCS's call object, less what would only repeat. No key may be one of the WebSDK's own call options
+/// (`constraints`, `stripCodecs`, ...): the object of an incoming call becomes that call's options.
+fn object(view: &CallView, status: &str) -> Value {
+    json!({
+        "callId": view.call_id.as_str(),
+        "status": status,
+        "incoming": view.incoming,
+        "caller": view.caller,
+        "callee": view.callee,
+        // Left out, the WebSDK shows the user's own login here.
+        "visibleName": if view.visible_name.is_empty() { &view.caller } else { &view.visible_name },
+        "hasAudio": view.has_audio,
+        "hasVideo": view.has_video,
+        "mediaProvider": "WebRTC",
+    })
+}
+
+fn explain(data: &mut Value, reason: &EndReason) {
+    data["info"] = info(reason).into();
+    data["reason"] = reason.cause.as_str().into();
+    if let Some(code) = reason.sip_code {
+        data["sipStatus"] = code.into();
+    }
+    if let Some(by) = reason.by {
+        data["by"] = by.as_str().into();
+    }
+    if let Some(detail) = &reason.detail {
+        data["detail"] = detail.as_str().into();
+    }
+}
+
+fn frame(message: &str, data: Value) -> String {
+    json!({"message": message, "data": data}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::handle::{Cause, Side};
+
+    use super::*;
+
+    fn view() -> CallView {
+        CallView {
+            call_id: CallId::parse("c1").unwrap(),
+            incoming: false,
+            caller: "1001".into(),
+            callee: "1002".into(),
+            visible_name: String::new(),
+            has_audio: true,
+            has_video: false,
+        }
+    }
+
+    /// The frames of `told`, as `name status`.
+    fn check(told: &ToPage, wanted: &[&str]) -> Vec<Value> {
+        let frames: Vec<Value> =
+            to_page(told).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+        let line = |frame: &Value| {
+            assert!(frame["data"].is_array());
+            format!(
+                "{} {}",
+                frame["message"].as_str().unwrap(),
+                frame["data"][0]["status"].as_str().unwrap_or("-")
+            )
+        };
+        assert_eq!(frames.iter().map(line).collect::<Vec<_>>(), wanted);
+        frames
+    }
+
+    #[test]
+    fn each_status_has_its_message() {
+        let ended = |cause| EndReason::new(Some(Side::Callee), cause);
+        let check = |status, wanted| check(&ToPage::CallStatus(view(), status), wanted);
+        check(CallStatus::Trying, &["notifyTryingResponse TRYING"]);
+        check(CallStatus::Ring, &["ring RING"]);
+        check(CallStatus::RingMedia, &["ring RING_MEDIA"]);
+        check(CallStatus::Established, &["talk ESTABLISHED"]);
+        check(CallStatus::Hold, &["hold HOLD"]);
+        check(CallStatus::Finish(ended(Cause::HangUp)), &["finish FINISH"]);
+        check(CallStatus::Failed(ended(Cause::IceFailed)), &["finish FAILED"]);
+    }
+
+    #[test]
+    fn a_busy_callee_is_busy_for_old_pages_and_finish_for_all() {
+        let busy = EndReason::from_sip(Side::Callee, 486, "Busy Here");
+        let frames = check(
+            &ToPage::CallStatus(view(), CallStatus::Finish(busy.clone())),
+            &["busy BUSY", "finish FINISH"],
+        );
+        assert_eq!(frames[1]["data"][0]["sipStatus"], 486);
+        assert_eq!(frames[1]["data"][0]["reason"], "busy");
+        assert_eq!(frames[1]["data"][0]["detail"], "Busy Here");
+        let incoming = CallView { incoming: true, ..view() };
+        check(&ToPage::CallStatus(incoming, CallStatus::Finish(busy)), &["finish FINISH"]);
+    }
+
+    #[test]
+    fn an_incoming_call_always_has_a_visible_name() {
+        let incoming = CallView { incoming: true, ..view() };
+        let frames = check(&ToPage::IncomingCall(incoming), &["notifyIncomingCall RING"]);
+        assert_eq!(frames[0]["data"][0]["visibleName"], "1001");
+        assert_eq!(frames[0]["data"][0]["incoming"], true);
+    }
+
+    #[test]
+    fn sdp_and_registration_have_the_arguments_that_the_sdk_reads() {
+        let sdp = ToPage::RemoteDescription { call_id: CallId::parse("c1").unwrap(), sdp: "v=0\r\n".into() };
+        assert_eq!(check(&sdp, &["setRemoteSDP -"])[0]["data"], json!(["c1", "v=0\r\n"]));
+        check(&ToPage::Registered, &["registered REGISTERED"]);
+        let failed =
+            ToPage::RegistrationFailed { info: "Forbidden".into(), sip_status: Some(403), last: true };
+        let data = check(&failed, &["fail FAILED"])[0]["data"][0].clone();
+        assert_eq!(
+            (&data["apiMethod"], &data["sipStatus"]),
+            (&json!("RegistrationStatusEvent"), &json!(403))
+        );
+    }
+
+    #[test]
+    fn user_data_repeats_the_page_and_adds_the_token() {
+        let echo = json!({"sipLogin": "1001"}).as_object().unwrap().clone();
+        let frame: Value = serde_json::from_str(&user_data(&echo, "t0", "/a/b")).unwrap();
+        let wanted =
+            json!([{"sipLogin": "1001", "authToken": "t0", "sessionId": "/a/b", "status": "ESTABLISHED"}]);
+        assert_eq!(frame, json!({"message": "getUserData", "data": wanted}));
+    }
+}

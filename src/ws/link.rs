@@ -1,0 +1,59 @@
+//! The connection beneath a socket.
+use std::any::Any;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Extensions;
+
+/// Both ends of a TCP connection, and a hold on it.
+///
+/// The hold is a second descriptor of the same socket. Without it a page that stops reading could keep its
+/// connection for ever: the HTTP layer would wait for it to take the last bytes.
+#[derive(Debug, Clone, Default)]
+pub struct Link(Option<Arc<Ends>>);
+
+#[derive(Debug)]
+struct Ends {
+    peer: SocketAddr,
+    local: SocketAddr,
+    socket: TcpStream,
+}
+
+impl Link {
+    /// Notes a connection when it is accepted; for `HttpServer::on_connect`.
+    pub fn note(connection: &dyn Any, extensions: &mut Extensions) {
+        if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+            extensions.insert(Self::to(stream));
+        }
+    }
+
+    /// The connection that `request` came by.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        request.conn_data::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Ends the connection whatever is still to be sent.
+    pub(super) fn cut(&self) {
+        if let Some(ends) = &self.0 {
+            let _ = ends.socket.shutdown(Shutdown::Both); // gone already: as wished
+        }
+    }
+
+    /// `/<client>:<port>/<server>:<port>`, the first half of WCS's session ids.
+    pub(super) fn name(&self) -> String {
+        match &self.0 {
+            Some(ends) => format!("/{}/{}", ends.peer, ends.local),
+            None => "/-/-".into(),
+        }
+    }
+
+    fn to(stream: &actix_web::rt::net::TcpStream) -> Self {
+        let ends = || -> std::io::Result<Ends> {
+            let socket = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
+            Ok(Ends { peer: stream.peer_addr()?, local: stream.local_addr()?, socket })
+        };
+        Self(ends().ok().map(Arc::new))
+    }
+}

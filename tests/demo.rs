@@ -1,0 +1,139 @@
+//! The first steps of a newcomer: `tandem demo`, its phone page and its answering machines.
+
+mod support;
+
+use serde_json::json;
+use support::browser::Account;
+use support::scene::PAGE_TONE;
+use support::sound::moment;
+use support::websocket::WebSocket;
+use support::{Bench, House, Tone, Web, fairly, secs};
+
+/// The account `user` of the demo's registrar.
+fn account(user: &str) -> Account {
+    Account {
+        login: user.into(),
+        password: format!("demo{user}"),
+        domain: "127.0.0.1".into(),
+        proxy: "127.0.0.1".into(),
+        port: 5070,
+        register: true,
+    }
+}
+
+/// Calls a machine for four seconds and hears `tone`.
+fn the_page_hears(machine: &str, tone: Tone) {
+    let bench = Bench::new();
+    let house = House::demo(&bench);
+    let web = Web::start(&bench);
+    let page = web.page("1001", PAGE_TONE);
+    page.connect_and_wait(&house, &account("1001"));
+    let call = page.call(machine);
+    let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+    std::thread::sleep(secs(4));
+    let ended_at = moment();
+    page.hang_up(&call);
+    page.wait_call(&call, "FINISH", secs(3));
+    let heard = page.heard(&call).between(answered.at - 500.0, ended_at);
+    println!("{:?}", heard.assert_tone_since(tone, answered.at));
+}
+
+#[test]
+fn the_page_calls_echo_and_hears_itself() {
+    fairly(|| the_page_hears("echo", PAGE_TONE));
+}
+
+#[test]
+fn the_page_calls_tone_and_hears_440_hz() {
+    let bench = Bench::new();
+    let house = House::demo(&bench);
+    let web = Web::start(&bench);
+    let page = web.page("1001", PAGE_TONE);
+    page.connect_and_wait(&house, &account("1001"));
+    let call = page.call("tone");
+    page.wait_call(&call, "ESTABLISHED", secs(5));
+    std::thread::sleep(secs(3));
+    page.hang_up(&call);
+    let found = page.heard(&call).find(Tone::of(440)).expect("440 Hz are heard");
+    assert!((found.hz - 440.0).abs() < 9.0 && found.gap_ms <= 60.0, "{found:?}");
+}
+
+#[test]
+fn the_machines_that_do_not_answer_say_why() {
+    let bench = Bench::new();
+    let house = House::demo(&bench);
+    let mut socket = WebSocket::open(house.web);
+    socket.send(
+        "connection",
+        json!({
+            "appKey": "defaultApp", "mediaProviders": ["WebRTC"], "clientVersion": "2.0", "sipLogin": "1002",
+            "sipAuthenticationName": "1002", "sipPassword": "demo1002", "sipDomain": "127.0.0.1",
+            "sipOutboundProxy": "127.0.0.1", "sipPort": "5070", "sipRegisterRequired": true,
+        }),
+    );
+    socket.expect("registered", secs(5));
+    let call = |id: &str, callee: &str| {
+        json!({
+            "callId": id, "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
+            "mediaProvider": "WebRTC", "sdp": support::websocket::offer(), "callee": callee,
+        })
+    };
+    socket.send("call", call("busy-0001", "busy"));
+    assert_eq!(socket.expect("finish", secs(3))["sipStatus"], 486);
+    socket.send("call", call("noanswer-0001", "noanswer"));
+    socket.expect("ring", secs(3));
+    socket.send("hangup", json!({ "callId": "noanswer-0001" }));
+    socket.expect("finish", secs(3));
+    socket.send("call", call("nobody-0001", "4711"));
+    assert_eq!(socket.expect("finish", secs(3))["sipStatus"], 404);
+}
+
+#[test]
+fn two_demo_accounts_call_each_other() {
+    let bench = Bench::new();
+    let house = House::demo(&bench);
+    let web = Web::start(&bench);
+    let (alice, bob) = (web.page("1001", PAGE_TONE), web.page("1002", Tone::of(440)));
+    alice.connect_and_wait(&house, &account("1001"));
+    bob.connect_and_wait(&house, &account("1002"));
+    let call = alice.call("1002");
+    let incoming = bob.wait_incoming(0, secs(5)).body["callId"].as_str().unwrap().to_owned();
+    bob.answer(&incoming);
+    alice.wait_call(&call, "ESTABLISHED", secs(5));
+    std::thread::sleep(secs(3));
+    alice.hang_up(&call);
+    bob.wait_call(&incoming, "FINISH", secs(3));
+    alice.heard(&call).find(Tone::of(440)).expect("alice hears bob");
+    bob.heard(&incoming).find(PAGE_TONE).expect("bob hears alice");
+}
+
+#[test]
+fn the_demo_listens_on_loopback_only() {
+    let bench = Bench::new();
+    let mut house = House::demo(&bench);
+    for table in ["tcp", "tcp6", "udp", "udp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{}/net/{table}", house.process().id())).unwrap();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (address, port) = fields[1].split_once(':').unwrap();
+            let port = u16::from_str_radix(port, 16).unwrap();
+            // 0A: a listening TCP socket. UDP has no such state: its bound ports of ours are looked at.
+            let ours = [8080, 8443, 8081, 5060, 5061, 5070, 30000, 30001].contains(&port);
+            if ours && (table.starts_with("udp") || fields[3] == "0A") {
+                let loopback = address == "0100007F" || address == "00000000000000000000000001000000";
+                assert!(loopback, "port {port} of {table} listens on {address}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_phone_page_is_there_and_has_no_build_step() {
+    let bench = Bench::new();
+    let house = House::demo(&bench);
+    let (code, html) = support::house::http_get(house.web, "/").expect("a page at /");
+    assert_eq!(code, 200);
+    assert!(html.contains("<html") || html.contains("<!doctype html"), "{html}");
+    let (code, text) = house.get("/readyz").unwrap();
+    assert_eq!(code, 200, "{text}");
+}
