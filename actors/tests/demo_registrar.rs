@@ -2,57 +2,35 @@
 #![allow(clippy::unwrap_used)]
 mod support;
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, Addr};
 use actors::demo::machine::Service;
 use actors::demo::registrar::{self, DemoCall, DemoTarget, Registrar};
 use actors::registration::{Registration, RegistrationEvent, RegistrationOrder, Unregister};
 use actors::sip::{Listening, SipEndpoint};
 use actors::vocabulary::{Account, Meters, Secret};
 use sip::auth::{Client, SentTo, Tries};
-use sip::message::{CSeq, HeaderName, Message, Method, NameAddr, Request, Response, SipUri, StatusCode, parse};
+use sip::message::{
+    CSeq, HeaderName, Message, Method, NameAddr, Request, Response, SipUri, StatusCode, parse,
+};
+use support::owner::Kept;
 use support::peer::{UdpPeer, request, response};
 use support::{House, house, settings};
 use tokio::time::sleep;
 
-/// Keeps what comes.
-struct Keeper<T>(Rc<RefCell<Vec<T>>>);
-
-impl<T: 'static + Unpin> Actor for Keeper<T> {
-    type Context = Context<Self>;
-}
-
-impl Handler<DemoCall> for Keeper<(String, DemoTarget)> {
-    type Result = ();
-    fn handle(&mut self, call: DemoCall, _: &mut Self::Context) {
-        self.0.borrow_mut().push((call.caller, call.target));
-    }
-}
-
-impl Handler<RegistrationEvent> for Keeper<RegistrationEvent> {
-    type Result = ();
-    fn handle(&mut self, event: RegistrationEvent, _: &mut Self::Context) {
-        self.0.borrow_mut().push(event);
-    }
-}
-
 /// A demo on a free port.
 struct Demo {
     at: SocketAddr,
-    calls: Rc<RefCell<Vec<(String, DemoTarget)>>>,
+    calls: Kept<DemoCall>,
     _registrar: Addr<Registrar>,
-    _keeper: Addr<Keeper<(String, DemoTarget)>>,
 }
 
 /// A registration at the demo.
 struct Registered {
     registration: Addr<Registration>,
-    told: Rc<RefCell<Vec<RegistrationEvent>>>,
-    _owner: Addr<Keeper<RegistrationEvent>>,
+    told: Kept<RegistrationEvent>,
 }
 
 const WAIT: Duration = Duration::from_millis(500);
@@ -60,11 +38,10 @@ const WAIT: Duration = Duration::from_millis(500);
 async fn demo() -> Demo {
     let meters = Meters::new();
     let endpoint = registrar::open(0, &meters).await.unwrap();
-    let calls = Rc::default();
-    let keeper = Keeper(Rc::clone(&calls)).start();
-    let registrar = Registrar::serve(endpoint.clone(), keeper.clone().recipient(), &meters);
+    let calls = Kept::start();
+    let registrar = Registrar::serve(endpoint.clone(), calls.address.clone().recipient(), &meters);
     let at = endpoint.send(Listening).await.unwrap()[0];
-    Demo { at, calls, _registrar: registrar, _keeper: keeper }
+    Demo { at, calls, _registrar: registrar }
 }
 
 async fn gateway() -> House {
@@ -72,8 +49,7 @@ async fn gateway() -> House {
 }
 
 fn register(endpoint: &Addr<SipEndpoint>, demo: &Demo, login: &str, password: &str) -> Registered {
-    let told = Rc::default();
-    let owner = Keeper(Rc::clone(&told)).start();
+    let told = Kept::start();
     let order = RegistrationOrder {
         account: Account {
             login: login.into(),
@@ -88,22 +64,10 @@ fn register(endpoint: &Addr<SipEndpoint>, demo: &Demo, login: &str, password: &s
         expires: Duration::from_secs(3600),
         locate: endpoint.clone().recipient(),
         send: endpoint.clone().recipient(),
-        owner: owner.downgrade().recipient(),
+        owner: told.address.downgrade().recipient(),
         meters: Meters::new(),
     };
-    Registered { registration: Registration::new(order).unwrap().start(), told, _owner: owner }
-}
-
-impl Registered {
-    async fn told(&self) -> RegistrationEvent {
-        for _ in 0..100 {
-            if let Some(event) = self.told.borrow().last() {
-                return event.clone();
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        panic!("nothing was told")
-    }
+    Registered { registration: Registration::new(order).unwrap().start(), told }
 }
 
 /// A phone of account `login` calls `callee`; the answer, after one challenge if there is one.
@@ -143,11 +107,11 @@ async fn ask(peer: &UdpPeer, request: &Request) -> Option<Response> {
 async fn an_account_registers_is_called_and_leaves() {
     let (demo, gateway) = (demo().await, gateway().await);
     let account = register(&gateway.endpoint, &demo, "1001", "demo1001");
-    assert_eq!(account.told().await, RegistrationEvent::Registered);
+    assert_eq!(account.told.next().await, RegistrationEvent::Registered);
     assert!(call(&demo, "1002", "1002", "1001").await.is_none(), "the call waits for its taker");
-    let calls = demo.calls.borrow().clone();
-    let [(caller, DemoTarget::Account(contact))] = &calls[..] else { panic!("{calls:?}") };
-    assert_eq!((caller.as_str(), contact.to_string()), ("1002", format!("sip:c1001@{}", gateway.at)));
+    let DemoCall { caller, target, .. } = demo.calls.next().await;
+    let contact = format!("sip:c1001@{}", gateway.at).parse().unwrap();
+    assert_eq!((caller.as_str(), target), ("1002", DemoTarget::Account(contact)));
     account.registration.send(Unregister).await.unwrap();
     sleep(Duration::from_millis(200)).await;
     let gone = call(&demo, "1002", "1002", "1001").await.unwrap();
@@ -158,7 +122,7 @@ async fn an_account_registers_is_called_and_leaves() {
 async fn a_wrong_password_and_a_strange_account_fail_for_good_and_alike() {
     let (demo, gateway) = (demo().await, gateway().await);
     for (login, password) in [("1001", "demo1002"), ("2001", "demo2001")] {
-        let told = register(&gateway.endpoint, &demo, login, password).told().await;
+        let told = register(&gateway.endpoint, &demo, login, password).told.next().await;
         assert!(
             matches!(told, RegistrationEvent::Failed { sip_status: Some(401), last: true, .. }),
             "{told:?}"
@@ -170,10 +134,10 @@ async fn a_wrong_password_and_a_strange_account_fail_for_good_and_alike() {
 async fn services_can_be_called_by_whoever_proves_who_he_is() {
     let demo = demo().await;
     assert!(call(&demo, "1003", "1003", "echo").await.is_none());
-    assert_eq!(demo.calls.borrow().last(), Some(&("1003".to_owned(), DemoTarget::Service(Service::Echo))));
+    assert_eq!(demo.calls.next().await.target, DemoTarget::Service(Service::Echo));
     let refused = |response: Option<Response>| response.map(|response| response.code.as_u16());
     assert_eq!(refused(call(&demo, "1003", "1004", "echo").await), Some(403));
     assert_eq!(refused(call(&demo, "1003", "1003", "nobody").await), Some(404));
     assert_eq!(refused(call(&demo, "2003", "2003", "echo").await), Some(407));
-    assert_eq!(demo.calls.borrow().len(), 1);
+    assert!(demo.calls.is_empty());
 }

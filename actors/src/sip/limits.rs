@@ -29,7 +29,7 @@ impl Default for Limits {
             stalled_message: Duration::from_secs(30),
             idle: Duration::from_secs(600),
             broken: Duration::from_secs(4),
-            half_closed: Duration::from_secs(1),
+            half_closed: Duration::from_millis(500),
         }
     }
 }

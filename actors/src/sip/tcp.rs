@@ -148,7 +148,11 @@ async fn read(
             read = reader.read(&mut buffer) => read,
             () = sleep_until(until) => return,
         };
-        let Ok(length @ 1..) = read else { return sleep(limits.half_closed).await };
+        let length = match read {
+            Ok(0) => return sleep(limits.half_closed).await,
+            Ok(length) => length,
+            Err(_) => return,
+        };
         framer.push(&buffer[..length]);
         while let Some(frame) = framer.next_frame(now()) {
             silent_until = now() + limits.idle;

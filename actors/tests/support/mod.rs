@@ -1,5 +1,7 @@
 //! An endpoint on loopback, and peers that speak plain bytes to it.
 #![allow(dead_code, clippy::unwrap_used)]
+pub mod dns;
+pub mod owner;
 pub mod peer;
 
 use std::net::SocketAddr;

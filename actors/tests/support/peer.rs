@@ -103,6 +103,13 @@ impl TcpPeer {
         }
     }
 
+    /// Reads over a body.
+    pub async fn skip(&mut self, length: usize) {
+        let buffered = length.min(self.buffer.len());
+        self.buffer.drain(..buffered);
+        self.stream.read_exact(&mut vec![0; length - buffered]).await.unwrap();
+    }
+
     pub async fn code(&mut self, wait: Duration) -> Option<u16> {
         loop {
             match code_of(&self.bytes(wait).await?) {
