@@ -105,6 +105,7 @@ impl BrowserLeg {
             Action::AwaitPath => self.described = Some(now()),
             Action::ShowIncoming => self.tell(ToPage::IncomingCall(self.order.view.clone())),
             Action::ShowRing => self.show(CallStatus::Ring),
+            Action::ShowRingMedia => self.show(CallStatus::RingMedia),
             Action::ShowTalk => self.show(CallStatus::Established),
             Action::ShowHold => self.show(CallStatus::Hold),
             Action::ShowEnd(why) => self.end(why, ctx),
