@@ -6,8 +6,8 @@ mod messages;
 mod once;
 pub mod peer;
 pub mod rtc;
-mod secrets;
 pub mod sdp;
+mod secrets;
 mod state;
 
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ use crate::rtp::sequencer::{Incoming, Sequencer};
 use crate::vocabulary::{Alive, AudioFormat, Cause, EndReason, Meters, Packet, Payload, Side, Sink};
 pub use messages::PageWord;
 use peer::{Lost, Outgoing, Output};
-pub use rtc::{Certificate, PeerConfig};
 use rtc::Peer;
+pub use rtc::{Certificate, PeerConfig};
 use sdp::{Description, SdpError};
 use state::{Action, Event, State};
 
@@ -174,7 +174,9 @@ impl BrowserLeg {
 
     fn has_peer(&mut self, peer: Peer, ctx: &mut Context<Self>) {
         let fragment = peer.local_ufrag().to_owned();
-        self.order.lane.do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
+        self.order
+            .lane
+            .do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
         self.fragment = Some(fragment);
         self.peer = Some(peer);
     }
@@ -194,7 +196,11 @@ impl BrowserLeg {
     }
 
     fn bad(&self, error: &SdpError) -> EndReason {
-        let cause = if matches!(error, SdpError::NoCommonCodec) { Cause::NoCommonCodec } else { Cause::BadDescription };
+        let cause = if matches!(error, SdpError::NoCommonCodec) {
+            Cause::NoCommonCodec
+        } else {
+            Cause::BadDescription
+        };
         EndReason::new(Some(self.order.side), cause).with_detail(error.to_string())
     }
 
@@ -276,7 +282,10 @@ impl BrowserLeg {
             return outgoing.consumed(source, packet.sequence);
         }
         let (sequence, timestamp, marker) = (Some(packet.sequence), packet.timestamp, packet.marker);
-        let Some(stamp) = outgoing.stamp(packet.received, Incoming { source, sequence, timestamp, marker }) else { return };
+        let Some(stamp) = outgoing.stamp(packet.received, Incoming { source, sequence, timestamp, marker })
+        else {
+            return;
+        };
         let packet = Outgoing {
             kind: packet.payload_kind,
             sequence: stamp.extended_sequence,

@@ -111,8 +111,14 @@ impl RtpSession {
         }
         let event_clock = stream.send_events.as_ref().map_or(8000, |events| events.clock);
         self.digits = DigitSender::new(now, event_clock, Duration::from_millis(u64::from(stream.ptime)));
-        let sound = stream.receive.iter().filter_map(|format| Some((format.payload_type, Payload::Audio(codec_of(format)?))));
-        let events = stream.receive_events.iter().map(|format| (format.payload_type, Payload::TelephoneEvent(format.clock)));
+        let sound = stream
+            .receive
+            .iter()
+            .filter_map(|format| Some((format.payload_type, Payload::Audio(codec_of(format)?))));
+        let events = stream
+            .receive_events
+            .iter()
+            .map(|format| (format.payload_type, Payload::TelephoneEvent(format.clock)));
         let meanings = sound.chain(events).collect();
         self.agreed = Some(Agreed { stream: stream.clone(), codec, meanings });
         Some(format(codec, stream))
@@ -147,7 +153,9 @@ impl RtpSession {
         self.received.on_packet(now, rtp.ssrc, rtp.sequence, rtp.timestamp);
         self.meters.rtp_packets_total.with_label_values(&["sip", "in"]).inc();
         let digit = match kind {
-            Payload::TelephoneEvent(_) => self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten(),
+            Payload::TelephoneEvent(_) => {
+                self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten()
+            }
             Payload::Audio(_) => None,
         };
         let RtpPacket { marker, sequence, timestamp, ssrc, payload, .. } = rtp;

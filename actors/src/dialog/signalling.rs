@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use sip::auth::{Client, SentTo, Tries};
 use sip::dialog::{Dialog, ForkEvent, Forks, Ids, InviteParams, Profile, dialog_response};
 use sip::message::{
-    Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode, Transport, random_tag,
+    Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode,
+    Transport, random_tag,
 };
 use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, Session};
 
@@ -84,7 +85,8 @@ impl Signalling {
     /// The memory of a call to us; an INVITE that makes no dialog is refused with the code.
     pub fn called(order: IncomingInvite, far: Side, user_agent: &str) -> Result<Self, StatusCode> {
         let tag = random_tag();
-        let contact = contact(&order.contact_user, &order.hop).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
+        let contact =
+            contact(&order.contact_user, &order.hop).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
         let dialog = Dialog::uas(&order.request, &tag, contact.clone()).map_err(|error| error.status())?;
         let role = Role::Called { invite: Box::new(order.request), tag, contact };
         let mut signalling = Self::new(role, far, user_agent, order.codecs, vec![], None);
@@ -139,7 +141,9 @@ impl Signalling {
 
     /// The INVITE for `hop`: the first one, or the last one again.
     pub fn invite(&mut self, hop: &Hop) -> Result<Request, InvalidField> {
-        let Role::Caller { order, forks } = &mut self.role else { unreachable!("only callers send the first INVITE") };
+        let Role::Caller { order, forks } = &mut self.role else {
+            unreachable!("only callers send the first INVITE")
+        };
         let contact = contact(&order.contact_user, hop)?;
         let mut request = match (&self.invite, self.again) {
             (Some(last), true) => last.again(),
@@ -243,7 +247,9 @@ impl Signalling {
             Ok(ForkEvent::Lost(dialog)) => Heard { lost: Some(dialog), ..Heard::nothing() },
             Ok(ForkEvent::AckAgain(ack)) => Heard { ack_again: Some(ack), ..Heard::nothing() },
             Ok(_) => Heard::nothing(),
-            Err(_) if response.code.is_success() => Heard::event(Event::AcceptedBadly(self.bad("a 200 without Contact"))),
+            Err(_) if response.code.is_success() => {
+                Heard::event(Event::AcceptedBadly(self.bad("a 200 without Contact")))
+            }
             Err(_) => Heard::nothing(),
         }
     }
@@ -316,14 +322,17 @@ impl Signalling {
         let session = Session::parse(body).map_err(|error| self.bad(error.to_string()))?;
         match self.negotiation.receive_answer(&session) {
             Ok(agreed) if agreed.audio.is_some() => Ok(Some(agreed)),
-            Ok(_) => Err(EndReason::new(Some(self.far), Cause::NoCommonCodec).with_detail("audio was refused")),
+            Ok(_) => {
+                Err(EndReason::new(Some(self.far), Cause::NoCommonCodec).with_detail("audio was refused"))
+            }
             Err(error) => Err(self.no_codec(error.to_string())),
         }
     }
 
     /// The INVITE's or re-INVITE's offer.
     pub fn take_offer(&mut self, body: &[u8]) -> Result<(), (StatusCode, EndReason)> {
-        let session = Session::parse(body).map_err(|error| (StatusCode::BAD_REQUEST, self.bad(error.to_string())))?;
+        let session =
+            Session::parse(body).map_err(|error| (StatusCode::BAD_REQUEST, self.bad(error.to_string())))?;
         self.negotiation.receive_offer(session).map_err(|error| {
             let code = StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
             (code, self.no_codec(error.to_string()))
