@@ -16,7 +16,7 @@ impl Dialog {
     /// A call of ours: remember what it is to be; it is dialled by command.
     pub(super) fn begin_call(&mut self, order: OutgoingInvite, ctx: &mut Context<Self>) {
         self.first_hop = Some(order.next_hop.clone().into());
-        match Signalling::caller(order, self.far, &self.sip.settings.sip.user_agent) {
+        match Signalling::caller(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(error) => {
                 let why = EndReason::new(None, Cause::BadRequest).with_detail(error.to_string());
@@ -30,7 +30,7 @@ impl Dialog {
     pub(super) fn begin_called(&mut self, order: IncomingInvite, ctx: &mut Context<Self>) {
         let (key, hop, invite) = (order.key.clone(), order.hop.clone(), order.request.clone());
         self.invite_key = Some(key.clone());
-        match Signalling::called(order, self.far, &self.sip.settings.sip.user_agent) {
+        match Signalling::called(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(code) => {
                 self.sip.endpoint.do_send(Respond { key, response: invite.stateless_response(code) });

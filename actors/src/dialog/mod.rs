@@ -489,7 +489,7 @@ impl Dialog {
             LegCommand::ShowHold(_) => {}
             LegCommand::SendDigits(digits) => {
                 let Some(media) = &mut self.media else { return };
-                match media.queue_digits(&digits.digits, digits.method) {
+                match media.queue_digits(&digits.digits) {
                     Ok(()) => {
                         let count = digits.digits.len() as u64;
                         self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "out"]).inc_by(count);

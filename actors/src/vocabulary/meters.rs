@@ -58,6 +58,9 @@ pub struct Meters {
     pub actors_alive: IntGaugeVec,
 }
 
+/// One counter of a family, looked up once: counting a packet must not look up labels.
+pub type Counter = IntCounter;
+
 /// Counts one thing as alive until it is dropped, also when its actor panics.
 #[derive(Debug)]
 pub struct Alive(IntGauge);
@@ -143,6 +146,16 @@ impl Meters {
     /// Counts one more transcoder until the guard is dropped.
     pub fn transcoder(&self, from: &str, to: &str) -> Alive {
         Alive::new(self.transcoders_active.with_label_values(&[from, to]))
+    }
+
+    /// RTP packets of a leg (`browser`, `sip`) in a direction (`in`, `out`).
+    pub fn rtp(&self, leg: &str, direction: &str) -> Counter {
+        self.rtp_packets_total.with_label_values(&[leg, direction])
+    }
+
+    /// Packets dropped at a place in the house.
+    pub fn dropped(&self, place: &str) -> Counter {
+        self.packets_dropped_total.with_label_values(&[place])
     }
 
     /// Whether any session, call, leg or registration is left.
