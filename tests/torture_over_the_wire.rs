@@ -121,7 +121,7 @@ fn answers(target: SocketAddr, message: &[u8], tcp: bool, seen: &mut HashSet<Str
     } else {
         back_to_sender(target, message, limit)
     };
-    let new = texts.into_iter().filter(|text| seen.insert(text.clone()));
+    let new = texts.into_iter().filter(|text| seen.insert(text.clone()) || !text.contains(" INVITE\r\n"));
     new.filter_map(|text| code(&text)).filter(|code| *code >= 200).collect()
 }
 
