@@ -1,11 +1,8 @@
 //! Builds the house, floor by floor, and takes it down in reverse.
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 use actors::handle::{StartError, Switch};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -14,14 +11,8 @@ use crate::config::Settings;
 use crate::counters::Counters;
 use crate::front::Front;
 use crate::http::{self, PhoneHints};
-use crate::ws::Link;
-
-/// A request's head must be there within this time (slow-header attacks).
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a finished connection may take to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections accepted but not yet served.
-const BACKLOG: i32 = 1024;
+use crate::listen::{BindError, Bound, server};
+use crate::tls::{self, TlsError};
 
 /// The running house.
 pub struct House {
@@ -29,6 +20,7 @@ pub struct House {
     servers: Vec<ServerHandle>,
     stopping: watch::Sender<bool>,
     web: Vec<SocketAddr>,
+    web_tls: Vec<SocketAddr>,
     rest: Vec<SocketAddr>,
 }
 
@@ -39,25 +31,24 @@ pub enum HouseError {
     #[error(transparent)]
     Switch(#[from] StartError),
     /// A listener cannot be bound.
-    #[error("{setting} = {address}: {source}")]
-    Bind {
-        /// The setting that names the address.
-        setting: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// The system's word.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The TLS listener has no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl House {
     /// Starts everything. Must be called inside an actix system.
     pub async fn start(settings: Settings, hints: PhoneHints) -> Result<Self, HouseError> {
-        let (stopping, told) = watch::channel(false);
-        // Ports first: what fails must fail before a call can come in.
-        let web = bind_all("listen.web", &settings.web.listen)?;
-        let rest = bind_all("listen.rest", &settings.rest.listen)?;
+        // What can fail comes before the first call can come in.
+        let web = Bound::to("listen.web", &settings.web.listen)?;
+        let web_tls = Bound::to("listen.web_tls", &settings.web.listen_tls)?;
+        let rest = Bound::to("listen.rest", &settings.rest.listen)?;
+        let names = addresses().into_iter().chain(settings.switch.media.advertised_address);
+        let certificate = tls::server_config(settings.web.certificate.as_ref(), names)?;
         let switch = Switch::start(settings.switch).await?;
+        let (stopping, told) = watch::channel(false);
         let front = Front {
             switch: switch.clone(),
             web: settings.web,
@@ -66,27 +57,29 @@ impl House {
             counters: Counters::new(),
             stopping: told,
         };
-        let mut house = Self { switch, servers: Vec::new(), stopping, web: Vec::new(), rest: Vec::new() };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        for listener in web {
-            house.web.extend(listener.local_addr());
-            house.serve(
-                server(listener, front.clone(), http::pages, cores).map_err(Self::unbound("listen.web"))?,
-            );
-        }
-        for listener in rest {
-            house.rest.extend(listener.local_addr());
-            house.serve(
-                server(listener, front.clone(), http::machines, 1).map_err(Self::unbound("listen.rest"))?,
-            );
-        }
-        info!(web = ?house.web, rest = ?house.rest, "tandem {} listens", env!("CARGO_PKG_VERSION"));
+        let mut house = Self {
+            switch,
+            servers: Vec::new(),
+            stopping,
+            web: web.addresses(),
+            web_tls: web_tls.addresses(),
+            rest: rest.addresses(),
+        };
+        house.serve(server(front.clone(), http::machines, 1, &rest, None)?);
+        house.serve(server(front, http::pages, cores, &web, Some((&web_tls, certificate)))?);
+        info!(web = ?house.web, web_tls = ?house.web_tls, rest = ?house.rest, "tandem {} listens", VERSION);
         Ok(house)
     }
 
-    /// Where pages are served; the real ports where the settings say 0.
+    /// Where pages are served without TLS; the real ports where the settings say 0.
     pub fn web_addresses(&self) -> &[SocketAddr] {
         &self.web
+    }
+
+    /// Where pages are served with TLS.
+    pub fn web_tls_addresses(&self) -> &[SocketAddr] {
+        &self.web_tls
     }
 
     /// Where metrics are served.
@@ -103,13 +96,14 @@ impl House {
     pub async fn stop(self) {
         self.stopping.send_replace(true);
         self.switch.stop().await;
-        for server in &self.servers {
+        for server in self.servers.iter().rev() {
             server.stop(false).await;
         }
         info!("stopped");
     }
 
-    fn serve(&mut self, server: Server) {
+    fn serve(&mut self, server: Option<Server>) {
+        let Some(server) = server else { return };
         self.servers.push(server.handle());
         actix_web::rt::spawn(async move {
             if let Err(error) = server.await {
@@ -117,10 +111,15 @@ impl House {
             }
         });
     }
+}
 
-    fn unbound(setting: &'static str) -> impl Fn((SocketAddr, io::Error)) -> HouseError {
-        move |(address, source)| HouseError::Bind { setting, address, source }
-    }
+/// What this program calls itself.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// This machine's addresses; none if the system does not say.
+pub fn addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    interfaces.iter().map(if_addrs::Interface::ip).collect()
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -131,43 +130,4 @@ pub async fn asked_to_stop() -> io::Result<()> {
         interrupted = tokio::signal::ctrl_c() => { interrupted?; info!("SIGINT: stopping") }
     }
     Ok(())
-}
-
-fn bind_all(setting: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, HouseError> {
-    let bind = |address: &SocketAddr| {
-        bind(*address).map_err(|source| HouseError::Bind { setting, address: *address, source })
-    };
-    addresses.iter().map(bind).collect()
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?; // connections of the last run may still be closing
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?; // `[::]` beside `0.0.0.0` must not clash
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn server(
-    listener: TcpListener,
-    front: Front,
-    routes: fn(&mut ServiceConfig),
-    workers: usize,
-) -> Result<Server, (SocketAddr, io::Error)> {
-    let address = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
-    let factory = move || App::new().app_data(Data::new(front.clone())).configure(routes);
-    let server = HttpServer::new(factory)
-        .workers(workers)
-        .disable_signals()
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(CLOSE_TIMEOUT)
-        .on_connect(Link::note)
-        .listen(listener)
-        .map_err(|error| (address, error))?;
-    Ok(server.run())
 }

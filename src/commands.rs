@@ -3,15 +3,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use actix_web::rt::System;
+use actors::handle::{DEMO_ACCOUNTS, DEMO_PORT};
 use anyhow::Result;
 
-use crate::app::{House, asked_to_stop};
+use crate::app::{House, addresses, asked_to_stop};
 use crate::config::{self, Settings};
 use crate::http::{DemoHints, PhoneHints};
 use crate::telemetry;
 
 /// Where the demo's registrar and answering machines are.
-const DEMO_REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
+const DEMO_REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEMO_PORT);
 
 /// Runs the gateway until it is asked to stop.
 pub fn serve(file: Option<&Path>) -> Result<()> {
@@ -31,7 +32,7 @@ pub fn demo() -> Result<()> {
     let settings = Settings::demo(environment())?;
     telemetry::start(&settings.log);
     let accounts: Vec<_> =
-        (1001..=1009).map(|number| (number.to_string(), format!("demo{number}"))).collect();
+        DEMO_ACCOUNTS.map(|number| (number.to_string(), format!("demo{number}"))).collect();
     let hints = DemoHints {
         domain: DEMO_REGISTRAR.ip().to_string(),
         port: DEMO_REGISTRAR.port(),
@@ -87,12 +88,6 @@ fn warn_about(settings: &Settings) {
     for warning in config::warnings(settings, &addresses()) {
         tracing::warn!("{warning}");
     }
-}
-
-/// This machine's addresses; none if the system does not say.
-fn addresses() -> Vec<IpAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    interfaces.iter().map(if_addrs::Interface::ip).collect()
 }
 
 /// The environment, without what is not Unicode (no setting of ours is).

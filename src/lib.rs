@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`commands`] | `serve`, `demo`, `check` |
 //! | [`app`] | builds everything in order, stops everything in reverse order |
+//! | [`listen`] | TCP listeners and the HTTP servers behind them |
 //! | [`config`] | settings: file, environment, defaults |
 //! | [`telemetry`] | logs |
+//! | [`tls`] | the certificate of the TLS listener |
 //! | [`http`] | routes: the phone page, probes, metrics |
 //! | [`ws`] | one task per page's socket |
 //! | [`wire`] | the JSON of the socket; converted there and nowhere else |
@@ -20,7 +22,9 @@ pub mod config;
 pub mod counters;
 pub mod front;
 pub mod http;
+pub mod listen;
 pub mod origin;
 pub mod telemetry;
+pub mod tls;
 pub mod wire;
 pub mod ws;

@@ -85,7 +85,11 @@ fn check_floors(folder: &str, floors: &[&[&str]]) {
         let Some(mine) = floor(me) else { continue };
         for (number, line) in code(&file) {
             let up = |to: &&str| *to != me && floor(to).is_some_and(|its| its >= mine);
-            wrong.extend(words_after(&line, "crate::").filter(up).map(|to| format!("{}:{number}: {to}", file.display())));
+            wrong.extend(
+                words_after(&line, "crate::")
+                    .filter(up)
+                    .map(|to| format!("{}:{number}: {to}", file.display())),
+            );
         }
     }
     none(wrong, "arrows that point up or sideways");
@@ -132,7 +136,8 @@ fn each_foreign_library_has_one_file() {
         let code = code(&file);
         for (library, home) in ONE_FILE {
             let path = format!("{library}::");
-            let inner = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            let inner =
+                |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
             let imports = |line: &String| line.split_once(&path).is_some_and(|(before, _)| !inner(before));
             if file != Path::new(home) && code.iter().any(|(_, line)| imports(line)) {
                 wrong.push(format!("{}: {library} belongs to {home}", file.display()));
@@ -171,7 +176,8 @@ fn no_actix_prelude_and_no_file_too_long_to_read() {
         if lines > MAX_LINES {
             wrong.push(format!("{}: {lines} lines, {MAX_LINES} at most", file.display()));
         }
-        if !file.ends_with("arrows.rs") && code(&file).iter().any(|(_, line)| line.contains("actix::prelude")) {
+        if !file.ends_with("arrows.rs") && code(&file).iter().any(|(_, line)| line.contains("actix::prelude"))
+        {
             wrong.push(format!("{}: import actix names one by one", file.display()));
         }
     }

@@ -15,6 +15,8 @@ pub enum LegCommand {
     Dial,
     /// Caller leg: the other side rings. 180, `ring`.
     Ring,
+    /// Caller leg: the other side sends sound before it answers.
+    RingMedia,
     /// The other side's sound is agreed, or has changed. A leg whose own SDP waits for it goes on.
     Agree(AudioFormat),
     /// The call is answered. A SIP caller gets its 200; a page, caller or callee, gets `talk`.
@@ -69,6 +71,8 @@ pub struct LegReport {
 pub enum LegEvent {
     /// The far end rings.
     Rang,
+    /// The far end sends sound before it answers: an announcement, the network's own ringing tone.
+    SentEarlyMedia,
     /// The far end's sound is agreed; again when it changes.
     MediaAgreed(AudioFormat),
     /// The far end answered.

@@ -1,4 +1,5 @@
 //! A page and our peer find each other, whoever offers, whenever the answer comes, whatever is lost on the way.
+#![allow(clippy::unwrap_used)]
 
 mod page;
 
@@ -18,14 +19,9 @@ fn same(text: String) -> String {
     text
 }
 
-fn outgoing(kind: Payload, sequence: u64, timestamp: u32, text: &'static str) -> Outgoing {
-    Outgoing {
-        kind,
-        sequence,
-        timestamp,
-        marker: false,
-        payload: Bytes::from_static(text.as_bytes()),
-    }
+fn outgoing(kind: Payload, sequence: u32, timestamp: u32, text: &'static str) -> Outgoing {
+    let sequence = u64::from(sequence);
+    Outgoing { kind, sequence, timestamp, marker: false, payload: Bytes::from_static(text.as_bytes()) }
 }
 
 /// Five packets each way, then that all of them came as they were sent.
@@ -34,43 +30,27 @@ fn sound_flows_both_ways(call: &mut Call, codec: CodecId) {
     let number = call.peer.agreed().payload_type(kind).unwrap();
     let step = codec.spec().clock_rate / 50;
     for count in 0..5 {
-        call.peer
-            .send(outgoing(kind, u64::from(count), 1_000 + count * step, "to the page"), call.now)
-            .unwrap();
+        call.peer.send(outgoing(kind, count, 1_000 + count * step, "to the page"), call.now).unwrap();
         call.page_sends(number, 5_000 + count * step, b"from the page");
         call.run(Duration::from_millis(20));
     }
-    let heard: Vec<_> = call
-        .heard
-        .iter()
-        .map(|packet| (packet.payload_kind, packet.timestamp))
-        .collect();
+    let heard: Vec<_> = call.heard.iter().map(|packet| (packet.payload_kind, packet.timestamp)).collect();
     let expected: Vec<_> = (0..5).map(|count| (kind, 5_000 + count * step)).collect();
     assert_eq!(heard, expected);
     assert!(call.heard.iter().all(|packet| packet.payload == "from the page"));
-    assert!(
-        call.heard
-            .windows(2)
-            .all(|pair| pair[1].sequence == pair[0].sequence + 1)
-    );
+    assert!(call.heard.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
     assert_eq!(
         call.heard.iter().map(|packet| packet.marker).collect::<Vec<_>>(),
         [true, false, false, false, false]
     );
-    let page: Vec<_> = call
-        .page_heard
-        .iter()
-        .map(|packet| (packet.header.timestamp, *packet.seq_no))
-        .collect();
+    let page: Vec<_> =
+        call.page_heard.iter().map(|packet| (packet.header.timestamp, *packet.seq_no)).collect();
     assert_eq!(
         page.iter().map(|(time, _)| *time).collect::<Vec<_>>(),
         (0..5).map(|n| 1_000 + n * step).collect::<Vec<_>>()
     );
     assert!(page.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1));
-    assert!(
-        page[0].1 < 1 << 15,
-        "the first sequence number leaves room before the roll-over"
-    );
+    assert!(page[0].1 < 1 << 15, "the first sequence number leaves room before the roll-over");
     assert!(
         call.page_heard
             .iter()
@@ -115,10 +95,7 @@ fn lost_first_flights_are_repeated() {
             lost
         });
         let took = call.connect();
-        assert!(
-            took < limit,
-            "{of_page} of the page's and {of_ours} of ours lost: {took:?}"
-        );
+        assert!(took < limit, "{of_page} of the page's and {of_ours} of ours lost: {took:?}");
         sound_flows_both_ways(&mut call, Opus);
     };
     check(1, 0, 2 * SECOND);
@@ -139,26 +116,14 @@ fn every_dtls_role_and_version_of_the_page_connects() {
     }
     let as_role = |role: &'static str| move |sdp: String| sdp.replace("a=setup:actpass", role);
     check("offer actpass", Call::page_offers(&[Opus], AT_ONCE, same));
-    check(
-        "offer active",
-        Call::page_offers(&[Opus], AT_ONCE, as_role("a=setup:active")),
-    );
-    check(
-        "offer passive",
-        Call::page_offers(&[Opus], AT_ONCE, as_role("a=setup:passive")),
-    );
-    check(
-        "offer without",
-        Call::page_offers(&[Opus], AT_ONCE, as_role("a=unknown")),
-    );
+    check("offer active", Call::page_offers(&[Opus], AT_ONCE, as_role("a=setup:active")));
+    check("offer passive", Call::page_offers(&[Opus], AT_ONCE, as_role("a=setup:passive")));
+    check("offer without", Call::page_offers(&[Opus], AT_ONCE, as_role("a=unknown")));
 }
 
 #[test]
 fn a_page_that_never_checks_fails_by_ice_within_ten_seconds() {
-    for mut call in [
-        Call::page_offers(&[Opus], AT_ONCE, same),
-        Call::we_offer(&[Opus], 60 * SECOND, same),
-    ] {
+    for mut call in [Call::page_offers(&[Opus], AT_ONCE, same), Call::we_offer(&[Opus], 60 * SECOND, same)] {
         call.loss = Box::new(|_, _| true);
         let took = call.until(60 * SECOND, |call| call.lost.is_some()).unwrap();
         assert_eq!(call.lost, Some(Lost::Ice));
@@ -179,40 +144,26 @@ fn a_handshake_that_does_not_end_fails_by_dtls() {
 #[test]
 fn nothing_is_sent_before_the_connection_stands_or_beyond_what_was_agreed() {
     let mut call = Call::page_offers(&[Pcmu], AT_ONCE, same);
-    let early = call
-        .peer
-        .send(outgoing(Payload::Audio(Pcmu), 0, 0, "early"), call.now);
+    let early = call.peer.send(outgoing(Payload::Audio(Pcmu), 0, 0, "early"), call.now);
     assert_eq!(early, Err(SendError::NotConnected));
     call.connect();
-    let mut sequence = 0;
-    let mut check = |kind, payload: Vec<u8>, expected| {
-        sequence += 1;
-        let packet = Outgoing {
-            kind,
-            sequence,
-            timestamp: 0,
-            marker: false,
-            payload: payload.into(),
-        };
+    let mut check = |kind, sequence, payload: Vec<u8>, expected| {
+        let packet = Outgoing { kind, sequence, timestamp: 0, marker: false, payload: payload.into() };
         assert_eq!(call.peer.send(packet, call.now), expected);
     };
-    check(
-        Payload::Audio(Opus),
-        vec![1],
-        Err(SendError::NotAgreed(Payload::Audio(Opus))),
-    );
+    check(Payload::Audio(Opus), 0, vec![1], Err(SendError::NotAgreed(Payload::Audio(Opus))));
     check(
         Payload::TelephoneEvent(8_000),
+        0,
         vec![1],
         Err(SendError::NotAgreed(Payload::TelephoneEvent(8_000))),
     );
-    check(Payload::Audio(Pcmu), vec![0; 1_400], Ok(()));
-    check(
-        Payload::Audio(Pcmu),
-        vec![0; 1_401],
-        Err(SendError::TooLong(1_401)),
-    );
-    check(Payload::Audio(Pcmu), Vec::new(), Ok(()));
+    check(Payload::Audio(Pcmu), 0, vec![0; 1_400], Ok(()));
+    check(Payload::Audio(Pcmu), 1, vec![0; 1_401], Err(SendError::TooLong(1_401)));
+    check(Payload::Audio(Pcmu), 1, Vec::new(), Ok(()));
+    check(Payload::Audio(Pcmu), 1, vec![1], Err(SendError::Repeated(1)));
+    check(Payload::Audio(Pcmu), 9, vec![1], Ok(()));
+    check(Payload::Audio(Pcmu), 2, vec![1], Ok(()));
 }
 
 #[test]
@@ -221,37 +172,23 @@ fn rtcp_reports_come_every_five_seconds() {
     call.connect();
     for count in 0..1_100 {
         let kind = Payload::Audio(Pcmu);
-        call.peer
-            .send(outgoing(kind, u64::from(count), count * 160, "one of many"), call.now)
-            .unwrap();
+        call.peer.send(outgoing(kind, count, count * 160, "one of many"), call.now).unwrap();
         call.page_sends(0, count * 160, b"one of many");
         call.run(Duration::from_millis(20));
     }
     let report = call.reports.last().expect("reports in 22 s");
-    assert!(
-        report.sent_packets > 900 && report.received_packets > 900,
-        "{report:?}"
-    );
-    assert!(
-        report.round_trip.is_some() && report.sent_loss == Some(0.0),
-        "{report:?}"
-    );
+    assert!(report.sent_packets > 900 && report.received_packets > 900, "{report:?}");
+    assert!(report.round_trip.is_some() && report.sent_loss == Some(0.0), "{report:?}");
     assert_eq!(call.reports.len(), 4);
     let rtcp = |datagram: &[u8]| matches!(datagram, [128..192, 200..=207, ..]);
-    assert!(
-        call.sent.iter().any(|(_, datagram)| rtcp(datagram)),
-        "we report too"
-    );
+    assert!(call.sent.iter().any(|(_, datagram)| rtcp(datagram)), "we report too");
 }
 
 #[test]
 fn a_page_sees_only_the_advertised_address() {
     let config = page::config(&[Opus]);
     let (_, offer) = actors::browser::rtc::Peer::offer(&config, std::time::Instant::now());
-    assert!(
-        offer.contains("198.51.100.7 30000 typ host") && !offer.contains("10.0.0.5"),
-        "{offer}"
-    );
+    assert!(offer.contains("198.51.100.7 30000 typ host") && !offer.contains("10.0.0.5"), "{offer}");
     let mut call = Call::page_offers(&[Opus], AT_ONCE, same);
     call.connect();
     assert!(call.sent.iter().all(|(to, _)| *to == address(PAGE)));

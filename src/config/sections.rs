@@ -1,7 +1,9 @@
 //! The settings, section by section: which key has which kind of value, and where it goes.
 use std::net::SocketAddr;
 
-use actors::handle::{AddressClass, AddressPolicy, AnswerTiming, MediaSettings, Secret, SipSettings, SwitchSettings};
+use actors::handle::{
+    AddressClass, AddressPolicy, AnswerTiming, MediaSettings, Secret, SipSettings, SwitchSettings,
+};
 
 use super::reader::{Reader, ip, one_of};
 use super::{LogSettings, RestSettings, WebSettings, codecs};
@@ -34,13 +36,13 @@ fn sip(reader: &mut Reader) -> SipSettings {
 
 /// Addresses that no request may go to, whoever asks.
 fn target_policy(reader: &mut Reader) -> AddressPolicy {
-    const WORDS: &[(&str, AddressClass)] = &[
+    const CLASSES: &[(&str, AddressClass)] = &[
         ("loopback", AddressClass::Loopback),
         ("link-local", AddressClass::LinkLocal),
         ("multicast", AddressClass::Multicast),
         ("metadata", AddressClass::Metadata),
     ];
-    AddressPolicy::deny(reader.list("security.sip_target_deny", |item| one_of(item, WORDS)))
+    AddressPolicy::deny(reader.list("security.sip_target_deny", |item| one_of(item, CLASSES)))
 }
 
 fn media(reader: &mut Reader) -> MediaSettings {

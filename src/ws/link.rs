@@ -3,9 +3,13 @@ use std::any::Any;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream as TcpConnection;
+use socket2::SockRef;
 
 /// Both ends of a TCP connection, and a hold on it.
 ///
@@ -24,8 +28,10 @@ struct Ends {
 impl Link {
     /// Notes a connection when it is accepted; for `HttpServer::on_connect`.
     pub fn note(connection: &dyn Any, extensions: &mut Extensions) {
-        if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        if let Some(stream) = connection.downcast_ref::<TcpConnection>() {
             extensions.insert(Self::to(stream));
+        } else if let Some(stream) = connection.downcast_ref::<TlsStream<TcpConnection>>() {
+            extensions.insert(Self::to(stream.get_ref().0));
         }
     }
 
@@ -34,11 +40,14 @@ impl Link {
         request.conn_data::<Self>().cloned().unwrap_or_default()
     }
 
-    /// Ends the connection whatever is still to be sent.
-    pub(super) fn cut(&self) {
-        if let Some(ends) = &self.0 {
-            let _ = ends.socket.shutdown(Shutdown::Both); // gone already: as wished
+    /// Ends the connection. `rudely`: what the page has not taken yet is thrown away, so that the kernel does not
+    /// keep megabytes for it.
+    pub(super) fn cut(&self, rudely: bool) {
+        let Some(ends) = &self.0 else { return };
+        if rudely {
+            let _ = SockRef::from(&ends.socket).set_linger(Some(Duration::ZERO)); // only costs memory
         }
+        let _ = ends.socket.shutdown(Shutdown::Both); // gone already: as wished
     }
 
     /// `/<client>:<port>/<server>:<port>`, the first half of WCS's session ids.
@@ -49,7 +58,7 @@ impl Link {
         }
     }
 
-    fn to(stream: &actix_web::rt::net::TcpStream) -> Self {
+    fn to(stream: &TcpConnection) -> Self {
         let ends = || -> std::io::Result<Ends> {
             let socket = TcpStream::from(stream.as_fd().try_clone_to_owned()?);
             Ok(Ends { peer: stream.peer_addr()?, local: stream.local_addr()?, socket })

@@ -85,8 +85,8 @@ impl Task {
             let _ = timeout(GOODBYE, say_goodbye(out, self.outbox, code)).await;
         }
         // The last frame is on its way; a page that does not take it is cut off.
-        let _ = timeout(GOODBYE, drain(self.frames)).await;
-        self.link.cut();
+        let taken = timeout(GOODBYE, drain(self.frames)).await;
+        self.link.cut(taken.is_err());
     }
 
     /// Serves until the socket must close, and says how; `None` if it is closed already.

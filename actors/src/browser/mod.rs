@@ -3,8 +3,10 @@
 //! The shell. `state` decides, `rtc` is the peer connection; this file joins them to the lane's sockets, the page's
 //! session and the call. The page's path is negotiated once and never again.
 mod messages;
+mod once;
 pub mod peer;
 pub mod rtc;
+mod secrets;
 pub mod sdp;
 mod state;
 
@@ -103,6 +105,7 @@ impl BrowserLeg {
             Action::AwaitPath => self.described = Some(now()),
             Action::ShowIncoming => self.tell(ToPage::IncomingCall(self.order.view.clone())),
             Action::ShowRing => self.show(CallStatus::Ring),
+            Action::ShowRingMedia => self.show(CallStatus::RingMedia),
             Action::ShowTalk => self.show(CallStatus::Established),
             Action::ShowHold => self.show(CallStatus::Hold),
             Action::ShowEnd(why) => self.end(why, ctx),

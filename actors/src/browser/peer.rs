@@ -40,7 +40,7 @@ pub enum Output {
 pub struct Outgoing {
     /// What it carries; must have been agreed.
     pub kind: Payload,
-    /// Counts from the stream's start and never wraps; holes are losses upstream.
+    /// Counts from the stream's start and never wraps; holes are losses upstream. Each is sent once.
     pub sequence: u64,
     /// RTP timestamp in the clock of `kind`.
     pub timestamp: u32,
@@ -102,6 +102,9 @@ pub enum SendError {
     /// This kind of payload was not agreed, or the page does not receive.
     #[error("{0:?} was not agreed")]
     NotAgreed(Payload),
+    /// A packet with this sequence number was sent, or many later ones were.
+    #[error("sequence number {0} was used")]
+    Repeated(u64),
     /// More than [`MAX_PAYLOAD`] bytes.
     #[error("payload of {0} bytes is too long")]
     TooLong(usize),
@@ -124,3 +127,10 @@ pub const MAX_PAYLOAD: usize = 1_400;
 /// Most addresses that one page may use over a call. Each costs str0m a candidate for good; a page has some
 /// interfaces times a NAT rebinding now and then.
 pub const MAX_SOURCES: usize = 64;
+/// How long the page may take to reach us. It checks every 50 ms at first; a call with no way for its media should
+/// end within 10 s.
+pub const ICE_LIMIT: Duration = Duration::from_secs(8);
+/// How long ICE and DTLS together may take. A handshake repeats lost flights after 1, 2, 4 s.
+pub const DTLS_LIMIT: Duration = Duration::from_secs(20);
+/// RFC 7675 §5.1: consent ends 30 s after the last sign of it.
+pub const CONSENT: Duration = Duration::from_secs(30);

@@ -30,10 +30,15 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
-pub use super::peer::{Counts, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report, SendError};
+use super::once::Once;
+pub use super::peer::{
+    CONSENT, Counts, DTLS_LIMIT, ICE_LIMIT, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report,
+    SendError,
+};
 use super::sdp::{self, Agreed, Description, SdpError, Setup};
+use super::secrets::Secrets;
 use crate::lanes::LocalAddress;
-use crate::lanes::stun::{self, Transaction};
+use crate::lanes::stun;
 use crate::vocabulary::Packet;
 
 /// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
@@ -78,8 +83,9 @@ pub struct Peer {
     state: State,
     /// When str0m wants to be called next.
     wake: Instant,
-    /// Where the outgoing sequence numbers start.
+    /// Where the outgoing sequence numbers start, and which were used.
     first_sequence: u64,
+    once: Once,
     /// Addresses with an answered binding request, oldest first.
     learnt: Vec<SocketAddr>,
     /// When a binding request was last answered.
@@ -101,42 +107,37 @@ enum State {
     Ended,
 }
 
-/// How long the page may take to reach us. It checks every 50 ms at first; a call with no way for its media should
-/// end within 10 s.
-pub const ICE_LIMIT: Duration = Duration::from_secs(8);
-/// How long ICE and DTLS together may take. A handshake repeats lost flights after 1, 2, 4 s.
-pub const DTLS_LIMIT: Duration = Duration::from_secs(20);
-/// RFC 7675 §5.1: consent ends 30 s after the last sign of it.
-pub const CONSENT: Duration = Duration::from_secs(30);
 /// RTCP figures come this often; the same interval as str0m's sender and receiver reports for audio.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Packets str0m keeps per sending stream: one second. More only costs memory, sound is never resent.
 const SEND_BUFFER: usize = 50;
-/// RFC 8445 §5.3 asks for 24 bits of chance in a user name fragment and 128 in a password. 12 characters of 64
-/// (72 bits) never collide on a lane, 24 make 144 bits.
-const UFRAG_LENGTH: usize = 12;
-const PWD_LENGTH: usize = 24;
-
 impl Certificate {
     /// Makes a fresh key and a self-signed certificate.
     pub fn generate() -> Self {
         let provider = crypto::from_feature_flags();
-        let certificate = provider
-            .dtls_provider
-            .generate_certificate()
-            .expect("aws-lc-rs makes certificates");
+        let certificate =
+            provider.dtls_provider.generate_certificate().expect("aws-lc-rs makes certificates");
         let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
-        Certificate {
-            provider: Arc::new(provider),
-            certificate,
-            fingerprint,
-        }
+        Certificate { provider: Arc::new(provider), certificate, fingerprint }
     }
 }
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Certificate(..)")
+    }
+}
+
+impl PeerConfig {
+    /// What pages are told, each once: several bound addresses may share an advertised one.
+    fn candidates(&self) -> Vec<SocketAddr> {
+        let mut candidates = Vec::with_capacity(self.local.len());
+        for address in self.local.iter().map(|local| local.advertised) {
+            if !candidates.contains(&address) {
+                candidates.push(address);
+            }
+        }
+        candidates
     }
 }
 
@@ -156,7 +157,11 @@ impl Peer {
         let secrets = Secrets::generate();
         let mut peer = Self::build(config, &secrets, agreed, (mid, section.mid_extension), now);
         let setup = peer.join(offer, now)?;
-        let text = sdp::answer(offer, &peer.agreed, &secrets.local(config, setup));
+        let text = sdp::answer(
+            offer,
+            &peer.agreed,
+            &secrets.local(config.candidates(), config.certificate.fingerprint, setup),
+        );
         Ok((peer, text))
     }
 
@@ -165,7 +170,8 @@ impl Peer {
     /// Nothing times out until the page has answered: how long it may ring is the call's affair.
     pub fn offer(config: &PeerConfig, now: Instant) -> (Self, String) {
         let secrets = Secrets::generate();
-        let (text, agreed) = sdp::offer(&config.audio, &secrets.local(config, Setup::ActPass));
+        let local = secrets.local(config.candidates(), config.certificate.fingerprint, Setup::ActPass);
+        let (text, agreed) = sdp::offer(&config.audio, &local);
         let extension = (sdp::OFFERED_MID, Some(sdp::OFFERED_MID_EXTENSION));
         (Self::build(config, &secrets, agreed, extension, now), text)
     }
@@ -188,9 +194,9 @@ impl Peer {
         if self.state == State::Ended {
             return;
         }
-        let check = stun::transaction(datagram);
+        let check = stun::is_stun(datagram);
         if !self.learnt.contains(&from) {
-            if check.is_none() {
+            if !check {
                 self.counts.unproven += 1;
                 return;
             }
@@ -208,7 +214,7 @@ impl Peer {
         if self.rtc.handle_input(Input::Receive(now, receive)).is_err() {
             self.counts.malformed += 1;
         }
-        self.drain(now, check.map(|transaction| (from, transaction)));
+        self.drain(now);
     }
 
     /// Lets time pass; call it at [`Peer::deadline`] at the latest.
@@ -219,7 +225,7 @@ impl Peer {
                 if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
                     self.fail(&error);
                 }
-                self.drain(now, None);
+                self.drain(now);
             }
         }
     }
@@ -232,17 +238,23 @@ impl Peer {
         if self.state != State::Connected {
             return Err(SendError::NotConnected);
         }
-        let number = self
-            .agreed
-            .payload_type(packet.kind)
-            .filter(|_| self.agreed.page_receives);
+        let number = self.agreed.payload_type(packet.kind).filter(|_| self.agreed.page_receives);
         let number = Pt::new_with_value(number.ok_or(SendError::NotAgreed(packet.kind))?);
         if packet.payload.len() > MAX_PAYLOAD {
             return Err(SendError::TooLong(packet.payload.len()));
         }
         let Outgoing { sequence, timestamp, marker, payload, .. } = packet;
-        let packet =
-            RtpWrite::new(number, (self.first_sequence + sequence).into(), timestamp, now, &payload[..]).marker(marker);
+        if !self.once.take(sequence) {
+            return Err(SendError::Repeated(sequence));
+        }
+        let packet = RtpWrite::new(
+            number,
+            self.first_sequence.saturating_add(sequence).into(),
+            timestamp,
+            now,
+            &payload[..],
+        )
+        .marker(marker);
         if let Some(stream) = self.rtc.direct_api().stream_tx(&self.ssrc) {
             stream.write_rtp(packet);
         }
@@ -257,7 +269,7 @@ impl Peer {
         }
         self.state = State::Ended;
         if self.rtc.close().is_ok() {
-            self.drain(now, None);
+            self.drain(now);
         }
         self.rtc.disconnect();
     }
@@ -302,10 +314,7 @@ impl Peer {
         let mut settings = RtcConfig::new()
             .set_crypto_provider(config.certificate.provider.clone())
             .set_dtls_cert(config.certificate.certificate.clone())
-            .set_local_ice_credentials(IceCreds {
-                ufrag: secrets.ufrag.clone(),
-                pass: secrets.pwd.clone(),
-            })
+            .set_local_ice_credentials(IceCreds { ufrag: secrets.ufrag.clone(), pass: secrets.pwd.clone() })
             // Whatever the page speaks: 1.2, 1.3 or both.
             .set_dtls_version(DtlsVersion::Auto)
             .set_ice_lite(true)
@@ -340,6 +349,7 @@ impl Peer {
             state: State::Offered,
             wake: now,
             first_sequence: u64::from(secrets.sequence),
+            once: Once::default(),
             learnt: Vec::new(),
             checked: now,
             report: Report::default(),
@@ -353,11 +363,7 @@ impl Peer {
     /// Tells str0m of the page's side. Returns our part in the handshake.
     fn join(&mut self, remote: &Description, now: Instant) -> Result<Setup, SdpError> {
         self.timeout(now);
-        let setup = if remote.setup == Setup::Passive {
-            Setup::Active
-        } else {
-            Setup::Passive
-        };
+        let setup = if remote.setup == Setup::Passive { Setup::Active } else { Setup::Passive };
         let mut direct = self.rtc.direct_api();
         direct.set_remote_ice_credentials(IceCreds {
             ufrag: remote.ice.ufrag.clone(),
@@ -370,9 +376,7 @@ impl Peer {
         if let Some(ssrc) = remote.audio_section().ssrc.filter(|_| self.agreed.page_sends) {
             direct.expect_stream_rx(ssrc.into(), None, self.mid, None);
         }
-        direct
-            .start_dtls(setup == Setup::Active)
-            .map_err(|_| SdpError::Malformed("setup"))?;
+        direct.start_dtls(setup == Setup::Active).map_err(|_| SdpError::Malformed("setup"))?;
         self.state = State::Connecting { since: now };
         self.timeout(now);
         Ok(setup)
@@ -388,8 +392,8 @@ impl Peer {
         }
     }
 
-    /// Takes everything that str0m has. `check` is the binding request that was just put in, if it was one.
-    fn drain(&mut self, now: Instant, check: Option<(SocketAddr, Transaction)>) {
+    /// Takes everything that str0m has.
+    fn drain(&mut self, now: Instant) {
         loop {
             match self.rtc.poll_output() {
                 Ok(str0m::Output::Timeout(at)) => {
@@ -398,9 +402,8 @@ impl Peer {
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let bytes: Vec<u8> = transmit.contents.into();
-                    if check.is_some_and(|(from, t)| {
-                        from == transmit.destination && stun::is_success_of(&bytes, t)
-                    }) {
+                    // str0m answers only requests that are signed with our password (RFC 8445 §7.3).
+                    if stun::is_binding_success(&bytes) {
                         self.checked(transmit.destination, now);
                     }
                     let (from, to) = (transmit.source, transmit.destination);
@@ -418,7 +421,7 @@ impl Peer {
     /// str0m answered a binding request: `from` is the page's, and it still wants our media.
     fn checked(&mut self, from: SocketAddr, now: Instant) {
         self.checked = now;
-        if !self.learnt.contains(&from) {
+        if !self.learnt.contains(&from) && self.learnt.len() < MAX_SOURCES {
             self.learnt.push(from);
             self.outputs.push_back(Output::Learnt { from });
         }
@@ -456,12 +459,7 @@ impl Peer {
     }
 
     fn packet(&mut self, packet: RtpPacket) {
-        let RtpPacket {
-            header,
-            payload,
-            timestamp: received,
-            ..
-        } = packet;
+        let RtpPacket { header, payload, timestamp: received, .. } = packet;
         let kind = self.agreed.kind(*header.payload_type);
         if let (State::Connected, Some(payload_kind)) = (self.state, kind) {
             self.outputs.push_back(Output::Packet(Packet {
@@ -497,64 +495,6 @@ impl Peer {
     }
 }
 
-/// What is drawn by lot for one peer.
-struct Secrets {
-    ufrag: String,
-    pwd: String,
-    ssrc: u32,
-    session_id: u64,
-    /// Below 2^15, so that the receiver cannot misjudge the first roll-over (RFC 3711 §3.3.1).
-    sequence: u16,
-}
-
-impl Secrets {
-    fn generate() -> Self {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut chance = [0_u8; UFRAG_LENGTH + PWD_LENGTH + 14];
-        getrandom::fill(&mut chance).expect("the operating system has random numbers");
-        let text = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
-                .collect()
-        };
-        let (ufrag, rest) = chance.split_at(UFRAG_LENGTH);
-        let (pwd, rest) = rest.split_at(PWD_LENGTH);
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        };
-        Secrets {
-            ufrag: text(ufrag),
-            pwd: text(pwd),
-            // 0 means bandwidth probes to browsers.
-            ssrc: (number(&rest[..4]) as u32).max(1),
-            // RFC 8866 §5.2 and JSEP: a 63-bit number.
-            session_id: number(&rest[4..12]) >> 1,
-            sequence: (number(&rest[12..14]) as u16) >> 1,
-        }
-    }
-
-    fn local<'a>(&'a self, config: &'a PeerConfig, setup: Setup) -> sdp::Local<'a> {
-        let mut candidates: Vec<SocketAddr> = Vec::new();
-        for address in config.local.iter().map(|local| local.advertised) {
-            if !candidates.contains(&address) {
-                candidates.push(address);
-            }
-        }
-        sdp::Local {
-            candidates,
-            ufrag: &self.ufrag,
-            pwd: &self.pwd,
-            fingerprint: config.certificate.fingerprint,
-            setup,
-            ssrc: self.ssrc,
-            session_id: self.session_id,
-        }
-    }
-}
-
 /// Gives str0m the clocks of the agreed payload types; it passes no other ones on.
 fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
     let plain = FormatParams::default();
@@ -568,18 +508,7 @@ fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
         codecs.add_config(number, None, codec, rate, channels, plain);
     }
     for event in &agreed.telephone_events {
-        let rate = if event.clock_rate == 48_000 {
-            Frequency::FORTY_EIGHT_KHZ
-        } else {
-            Frequency::EIGHT_KHZ
-        };
-        codecs.add_config(
-            Pt::new_with_value(event.payload_type),
-            None,
-            Codec::Tele,
-            rate,
-            None,
-            plain,
-        );
+        let rate = if event.clock_rate == 48_000 { Frequency::FORTY_EIGHT_KHZ } else { Frequency::EIGHT_KHZ };
+        codecs.add_config(Pt::new_with_value(event.payload_type), None, Codec::Tele, rate, None, plain);
     }
 }

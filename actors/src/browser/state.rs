@@ -6,7 +6,7 @@
 //! |----------------------------|---------------------|------------------|------------------------------------------|
 //! | Offered (page calls)       | Begun, answer at once | Progressing    | answer the offer                         |
 //! | Offered                    | Agree (other side's codec) | Progressing | answer the offer, its codec first      |
-//! | Offered, Progressing       | Ring                | same             | show ring                                |
+//! | Offered, Progressing       | Ring, RingMedia     | same             | show it                                  |
 //! | Offered                    | Answer              | Talking          | answer the offer, show talk              |
 //! | Progressing                | Answer              | Talking          | show talk                                |
 //! | Idle (we call the page)    | Dial                | Alerting         | offer, show the call, show ring, report Rang |
@@ -90,6 +90,8 @@ pub enum Action {
     ShowIncoming,
     /// `ring`.
     ShowRing,
+    /// `ring` with sound.
+    ShowRingMedia,
     /// `talk`.
     ShowTalk,
     /// `hold`.
@@ -122,6 +124,7 @@ impl State {
                 (Progressing, vec![AnswerOffer(Some(format)), AwaitPath])
             }
             (Offered | Progressing, Event::Command(LegCommand::Ring)) => (self.clone(), vec![ShowRing]),
+            (Offered | Progressing, Event::Command(LegCommand::RingMedia)) => (self.clone(), vec![ShowRingMedia]),
             (Offered, Event::Command(LegCommand::Answer)) => {
                 (Talking, vec![AnswerOffer(None), AwaitPath, ShowTalk])
             }
@@ -203,6 +206,7 @@ mod tests {
     fn a_calling_page_sees_ring_and_talk() {
         check(Progressing, Caller, command(LegCommand::Ring), Progressing, "[ShowRing]");
         check(Offered, Caller, command(LegCommand::Ring), Offered, "[ShowRing]");
+        check(Progressing, Caller, command(LegCommand::RingMedia), Progressing, "[ShowRingMedia]");
         check(Progressing, Caller, command(LegCommand::Answer), Talking, "[ShowTalk]");
     }
 

@@ -97,6 +97,7 @@ impl Call {
     fn hear(&mut self, LegReport { side, event }: LegReport, ctx: &mut Context<Self>) {
         let event = match event {
             LegEvent::Rang => Event::Rang,
+            LegEvent::SentEarlyMedia => Event::SentEarlyMedia,
             LegEvent::MediaAgreed(format) => {
                 if !self.wiring.agree(side, format) {
                     return;

@@ -4,6 +4,7 @@
 //! |------------------------|--------------------------|----------------|----------------------------------------|
 //! | New                    | Begun                    | Dialing        | dial callee, start the no-answer limit |
 //! | Dialing                | Rang (callee)            | Ringing        | ring caller                            |
+//! | Dialing, Ringing       | SentEarlyMedia (callee)  | Ringing        | tell caller                            |
 //! | Dialing, Ringing       | Answered (callee)        | Talking        | stop the limit, answer both, connect   |
 //! | Talking                | HoldAsked (side)         | Holding        | hold the other side, pause             |
 //! | Holding                | Held                     | OnHold         | show hold to the asker                 |
@@ -52,6 +53,8 @@ pub enum Event {
     Begun,
     /// The callee rings.
     Rang,
+    /// The callee sends sound before it answers.
+    SentEarlyMedia,
     /// The callee answered.
     Answered,
     /// A leg's sound is agreed, or agreed anew.
@@ -108,6 +111,9 @@ impl State {
 
             (New, Event::Begun) => (Dialing, vec![Tell(Side::Callee, LegCommand::Dial), StartNoAnswerLimit]),
             (Dialing, Event::Rang) => (Ringing, vec![Tell(Side::Caller, LegCommand::Ring)]),
+            (Dialing | Ringing, Event::SentEarlyMedia) => {
+                (Ringing, vec![Tell(Side::Caller, LegCommand::RingMedia)])
+            }
             (Dialing | Ringing, Event::Answered) => (
                 Talking,
                 vec![
@@ -217,6 +223,8 @@ mod tests {
     fn a_call_is_dialled_rings_and_is_answered() {
         check(New, Event::Begun, Dialing, "callee:Dial StartNoAnswerLimit");
         check(Dialing, Event::Rang, Ringing, "caller:Ring");
+        check(Dialing, Event::SentEarlyMedia, Ringing, "caller:RingMedia");
+        check(Ringing, Event::SentEarlyMedia, Ringing, "caller:RingMedia");
         let answer = "StopNoAnswerLimit caller:Answer callee:Answer Connect";
         check(Ringing, Event::Answered, Talking, answer);
         check(Dialing, Event::Answered, Talking, answer);
@@ -277,6 +285,7 @@ mod tests {
         prop_oneof![
             Just(Event::Begun),
             Just(Event::Rang),
+            Just(Event::SentEarlyMedia),
             Just(Event::Answered),
             Just(Event::Held),
             Just(Event::Resumed),

@@ -241,7 +241,7 @@ impl Handler<LegCommand> for Machine {
                 }
             }
             LegCommand::HangUp(_) => ctx.stop(),
-            LegCommand::Ring | LegCommand::Answer | LegCommand::ShowHold(_) => {}
+            LegCommand::Ring | LegCommand::RingMedia | LegCommand::Answer | LegCommand::ShowHold(_) => {}
         }
     }
 }

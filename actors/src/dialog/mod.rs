@@ -460,7 +460,7 @@ impl Dialog {
     fn command(&mut self, command: LegCommand, ctx: &mut Context<Self>) {
         match command {
             LegCommand::Dial => self.step(Event::Dial, ctx),
-            LegCommand::Ring => self.step(Event::Ring, ctx),
+            LegCommand::Ring | LegCommand::RingMedia => self.step(Event::Ring, ctx),
             LegCommand::Agree(format) => self.prefer(format),
             LegCommand::Answer => self.answer(ctx),
             LegCommand::Plug(sink) => self.sink = sink,

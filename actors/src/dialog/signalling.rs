@@ -230,8 +230,11 @@ impl Signalling {
         match forks.receive(response) {
             Ok(ForkEvent::Progress | ForkEvent::Early(_)) => {
                 let agreed = self.take_answer(&response.body).ok().flatten();
-                let rings = response.code >= StatusCode::RINGING;
-                Heard { agreed, event: rings.then_some(Event::Rang), ..Heard::nothing() }
+                let event = match &agreed {
+                    Some(_) => Some(Event::EarlyMedia),
+                    None => (response.code == StatusCode::RINGING).then_some(Event::Rang),
+                };
+                Heard { agreed, event, ..Heard::nothing() }
             }
             Ok(ForkEvent::Won(dialog)) => {
                 self.dialog = Some(*dialog);

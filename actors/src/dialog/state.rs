@@ -9,7 +9,7 @@
 //! | Locating  | Located         | Inviting   | send INVITE                                 |
 //! | Locating  | HangUp          | Over       | finish                                      |
 //! | Inviting  | TryAgain        | Inviting   | send INVITE (credentials, next target)      |
-//! | Inviting  | Rang            | Inviting   | report Rang                                 |
+//! | Inviting  | Rang, EarlyMedia | Inviting  | report it                                   |
 //! | Inviting  | Accepted        | Up         | ACK, report Answered                        |
 //! | Inviting  | AcceptedBadly   | Leaving    | ACK, BYE, report the end                    |
 //! | Inviting  | Rejected        | Over       | report the end, finish                      |
@@ -34,6 +34,7 @@
 //!
 //! | in              | on              | becomes         | does                                |
 //! |-----------------|-----------------|-----------------|-------------------------------------|
+//! | Up              | AckMissing      | Leaving         | BYE, report the end                 |
 //! | Up(None)        | Hold, Resume    | Up(Asked)       | re-INVITE                           |
 //! | Up(Asked)       | TryAgain        | Up(Asked)       | re-INVITE (credentials)             |
 //! | Up(Asked)       | Accepted        | Up(None)        | ACK, report Held or Resumed         |
@@ -117,6 +118,8 @@ pub enum Event {
     TryAgain,
     /// A provisional response that means ringing.
     Rang,
+    /// A provisional response with SDP.
+    EarlyMedia,
     /// 2xx with SDP that works.
     Accepted,
     /// 2xx with SDP that does not.
@@ -205,6 +208,7 @@ impl State {
 
             (Inviting, Event::TryAgain) => (Inviting, vec![Invite]),
             (Inviting, Event::Rang) => (Inviting, vec![Report(LegEvent::Rang)]),
+            (Inviting, Event::EarlyMedia) => (Inviting, vec![Report(LegEvent::SentEarlyMedia)]),
             (Inviting, Event::Accepted) => (Up(Progress::None), vec![Ack, Report(LegEvent::Answered)]),
             (Inviting, Event::AcceptedBadly(why)) => {
                 (Leaving, vec![Ack, Bye, StartLimit, Report(LegEvent::Ended(why))])
@@ -259,6 +263,9 @@ impl State {
         match (progress, event) {
             (_, Event::HangUp(_)) => (Leaving, vec![Bye, StartLimit]),
             (_, Event::ByeReceived) => (Over, vec![Report(hung_up(far)), Finish]),
+            (_, Event::AckMissing) => {
+                (Leaving, leave(false, EndReason::new(Some(far), Cause::SignallingTimeout).with_detail("no ACK")))
+            }
             (Progress::None, Event::Ask(change)) => (Up(Asked(change)), vec![Reinvite(change)]),
             (Asked(change), Event::TryAgain) => (Up(Asked(change)), vec![Reinvite(change)]),
             (Asked(change), Event::Accepted) => {

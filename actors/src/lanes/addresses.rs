@@ -22,13 +22,21 @@ pub fn to_bind(settings: &MediaSettings) -> io::Result<Vec<IpAddr>> {
     Ok(usable(found.collect()))
 }
 
-/// Loopback serves only where there is nothing else; IPv6 link-local addresses mean nothing without their interface.
+/// Most addresses that one lane binds. Each costs a socket, and a candidate that every page checks.
+const MAX_ADDRESSES: usize = 16;
+
+/// Loopback serves only where there is nothing else. Link-local addresses never: an IPv6 one means nothing without
+/// its interface, an IPv4 one is the sign of a network that failed.
 fn usable(found: Vec<IpAddr>) -> Vec<IpAddr> {
-    let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let link_local = |ip: &IpAddr| match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
     let (loopback, mut others): (Vec<IpAddr>, Vec<IpAddr>) =
         found.into_iter().filter(|ip| !link_local(ip)).partition(IpAddr::is_loopback);
     others.sort_by_key(IpAddr::is_ipv6); // IPv4 first: pages try candidates in order
     others.dedup();
+    others.truncate(MAX_ADDRESSES);
     if others.is_empty() { loopback } else { others }
 }
 
@@ -53,6 +61,7 @@ mod tests {
     fn loopback_serves_only_where_there_is_nothing_else() {
         check(&["127.0.0.1", "10.0.0.5", "fe80::1", "2001:db8::5", "::1"], &["10.0.0.5", "2001:db8::5"]);
         check(&["127.0.0.1", "::1"], &["127.0.0.1", "::1"]);
+        check(&["169.254.3.4", "127.0.0.1"], &["127.0.0.1"]);
     }
 
     #[test]
@@ -60,7 +69,10 @@ mod tests {
         let bound = "10.0.0.5:30000".parse().unwrap();
         let outside = "203.0.113.5".parse().unwrap();
         assert_eq!(told(bound, Some(outside)).advertised.to_string(), "203.0.113.5:30000");
-        assert_eq!(told("[2001:db8::5]:30000".parse().unwrap(), Some(outside)).advertised.to_string(), "[2001:db8::5]:30000");
+        assert_eq!(
+            told("[2001:db8::5]:30000".parse().unwrap(), Some(outside)).advertised.to_string(),
+            "[2001:db8::5]:30000"
+        );
         assert_eq!(told(bound, None).advertised, bound);
     }
 }

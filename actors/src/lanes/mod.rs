@@ -8,13 +8,13 @@ mod socket;
 pub mod stun;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 use socket2::{Domain, Socket, Type};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::vocabulary::{MediaSettings, Meters};
 pub use addresses::LocalAddress;
@@ -46,14 +46,17 @@ impl Lanes {
         for number in 0..settings.lanes.max(1) {
             let port = u16::try_from(usize::from(settings.webrtc_port) + number)
                 .map_err(|_| io::Error::other("more lanes than ports"))?;
-            let sockets = ips.iter().map(|ip| bind(SocketAddr::new(*ip, port))).collect::<io::Result<Vec<_>>>()?;
-            let addresses: Vec<LocalAddress> =
-                sockets.iter().map(|(bound, _)| addresses::told(*bound, settings.advertised_address)).collect();
+            let sockets = bind_all(&ips, port, settings.webrtc_addresses.is_empty())?;
+            let addresses: Vec<LocalAddress> = sockets
+                .iter()
+                .map(|(bound, _)| addresses::told(*bound, settings.advertised_address))
+                .collect();
             info!(lane = number, ?addresses, "lane");
             let sender = LaneSender::new(sockets, meters);
             let arbiter = Arbiter::new().handle();
             let (for_socket, counters) = (sender.clone(), meters.clone());
-            let socket = LaneSocket::start_in_arbiter(&arbiter, move |_| LaneSocket::new(for_socket, &counters));
+            let socket =
+                LaneSocket::start_in_arbiter(&arbiter, move |_| LaneSocket::new(for_socket, &counters));
             lanes.push(Lane { arbiter, socket, sender, addresses });
         }
         Ok(Self { lanes: lanes.into(), next: Arc::new(AtomicUsize::new(0)) })
@@ -87,6 +90,20 @@ impl Lane {
     }
 }
 
+/// Binds each address. One that the machine only listed (`found`) may be on its way in or out, as an IPv6 address is
+/// while duplicates of it are looked for: the lane goes on without it, unless it is left with none.
+fn bind_all(ips: &[IpAddr], port: u16, found: bool) -> io::Result<Vec<(SocketAddr, UdpSocket)>> {
+    let mut sockets = vec![];
+    for address in ips.iter().map(|ip| SocketAddr::new(*ip, port)) {
+        match bind(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if found && error.kind() == io::ErrorKind::AddrNotAvailable => warn!(%error, "not for WebRTC"),
+            Err(error) => return Err(error),
+        }
+    }
+    if sockets.is_empty() { Err(io::Error::other("no address to bind for WebRTC")) } else { Ok(sockets) }
+}
+
 fn bind(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     if address.is_ipv6() {
@@ -95,7 +112,9 @@ fn bind(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     socket.set_nonblocking(true)?;
     // The kernel gives what its own limit allows; less is no error.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    socket.bind(&address.into()).map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    socket
+        .bind(&address.into())
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     let socket = UdpSocket::from(socket);
     Ok((socket.local_addr()?, socket))
 }

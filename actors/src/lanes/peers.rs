@@ -70,7 +70,6 @@ impl<P> Peers<P> {
     pub fn len(&self) -> usize {
         self.by_fragment.len()
     }
-
 }
 
 impl<P> Default for Peers<P> {
@@ -105,7 +104,8 @@ mod tests {
         let mut peers = Peers::new();
         peers.join("aaaa", 1);
         peers.join("bbbb", 2);
-        let find = |peers: &Peers<i32>, from, datagram: &[u8]| peers.find(from, datagram).map(|(_, peer)| *peer);
+        let find =
+            |peers: &Peers<i32>, from, datagram: &[u8]| peers.find(from, datagram).map(|(_, peer)| *peer);
         assert_eq!(find(&peers, address(1), &check_for("aaaa")), Some(1));
         assert_eq!(find(&peers, address(1), &check_for("cccc")), None);
         assert_eq!(find(&peers, address(1), &DTLS), None, "a ClientHello before any check");

@@ -1,8 +1,5 @@
 //! The few bytes of a STUN message (RFC 8489) that tell whose it is. Checks nothing else: the peer does.
 
-/// A transaction id, RFC 8489 §5.
-pub type Transaction = [u8; 12];
-
 const HEADER: usize = 20;
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const USERNAME: u16 = 0x0006;
@@ -12,25 +9,21 @@ const MAX_USERNAME: usize = 513;
 
 /// Whether this is a STUN message, by the rules of demultiplexing (RFC 7983 §7) and the magic cookie.
 pub fn is_stun(datagram: &[u8]) -> bool {
-    transaction(datagram).is_some()
+    datagram.get(..HEADER).is_some_and(|header| header[0] < 4 && header[4..8] == MAGIC_COOKIE)
 }
 
-/// The transaction id of a STUN message of whatever kind; `None` for anything else.
-pub fn transaction(datagram: &[u8]) -> Option<Transaction> {
-    let header = datagram.get(..HEADER)?;
-    (header[0] < 4 && header[4..8] == MAGIC_COOKIE).then(|| header[8..HEADER].try_into().expect("12 bytes"))
-}
-
-/// Whether `datagram` is the success response to the binding request `wanted`.
-pub fn is_success_of(datagram: &[u8], wanted: Transaction) -> bool {
-    datagram.starts_with(&BINDING_SUCCESS) && transaction(datagram) == Some(wanted)
+/// Whether this is the success response to a binding request.
+pub fn is_binding_success(datagram: &[u8]) -> bool {
+    is_stun(datagram) && datagram.starts_with(&BINDING_SUCCESS)
 }
 
 /// The user name fragment of the agent that a message is meant for: USERNAME up to its colon (RFC 8445 §7.2.2).
 ///
 /// `None` for anything that is not STUN, is cut short or has no such attribute.
 pub fn username(datagram: &[u8]) -> Option<&[u8]> {
-    transaction(datagram)?;
+    if !is_stun(datagram) {
+        return None;
+    }
     let mut attributes = &datagram[HEADER..];
     // Each round takes at least four bytes off, so this ends.
     while let [kind_high, kind_low, length_high, length_low, rest @ ..] = attributes {
@@ -68,18 +61,11 @@ pub(crate) mod tests {
     #[test]
     fn the_user_name_fragment_before_the_colon_is_found() {
         let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(
-                username(&binding_request(name)),
-                expected.map(str::as_bytes),
-                "{name}"
-            );
+            assert_eq!(username(&binding_request(name)), expected.map(str::as_bytes), "{name}");
         };
         check("abcd:EFGH", Some("abcd"));
         check("abcd:", Some("abcd"));
-        check(
-            &format!("{}:{}", "u".repeat(256), "v".repeat(256)),
-            Some(&"u".repeat(256)),
-        );
+        check(&format!("{}:{}", "u".repeat(256), "v".repeat(256)), Some(&"u".repeat(256)));
         check("no colon", None);
         check(":page", None);
         check("", None);
@@ -103,14 +89,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_answer_is_known_by_its_transaction() {
-        let request = binding_request("abcd:EFGH");
-        let wanted = transaction(&request).unwrap();
-        let mut answer = request.clone();
-        answer[..2].copy_from_slice(&BINDING_SUCCESS);
-        assert!(is_success_of(&answer, wanted));
-        assert!(!is_success_of(&request, wanted));
-        assert!(!is_success_of(&answer, [8; 12]));
+    fn an_answer_is_told_from_a_request() {
+        let mut message = binding_request("abcd:EFGH");
+        assert!(!is_binding_success(&message));
+        message[..2].copy_from_slice(&BINDING_SUCCESS);
+        assert!(is_binding_success(&message));
+        assert!(!is_binding_success(&message[..19]));
     }
 
     proptest! {
@@ -121,7 +105,7 @@ pub(crate) mod tests {
                 bytes[4..8].copy_from_slice(&MAGIC_COOKIE);
             }
             let _ = username(&bytes);
-            let _ = transaction(&bytes);
+            let _ = is_binding_success(&bytes);
         }
     }
 }

@@ -41,15 +41,8 @@ pub fn kind(datagram: &[u8]) -> Kind {
 }
 
 pub fn config(audio: &[CodecId]) -> PeerConfig {
-    let local = vec![LocalAddress {
-        bound: address(BOUND),
-        advertised: address(ADVERTISED),
-    }];
-    PeerConfig {
-        local,
-        certificate: Certificate::generate(),
-        audio: audio.to_vec(),
-    }
+    let local = vec![LocalAddress { bound: address(BOUND), advertised: address(ADVERTISED) }];
+    PeerConfig { local, certificate: Certificate::generate(), audio: audio.to_vec() }
 }
 
 /// The stack of a page, before any description.
@@ -60,8 +53,7 @@ pub fn page(now: Instant, dtls: DtlsVersion) -> Rtc {
         .enable_pcmu(true, false)
         .enable_pcma(true, false)
         .build(now);
-    rtc.add_local_candidate(Candidate::host(address(PAGE), "udp").unwrap())
-        .unwrap();
+    rtc.add_local_candidate(Candidate::host(address(PAGE), "udp").unwrap()).unwrap();
     rtc
 }
 
@@ -129,10 +121,7 @@ impl Call {
         while peer.poll().is_some() {}
         let now = start + delay;
         let mut page = page(now, DtlsVersion::Dtls12);
-        let answer = page
-            .sdp_api()
-            .accept_offer(SdpOffer::from_sdp_string(&offer).unwrap())
-            .unwrap();
+        let answer = page.sdp_api().accept_offer(SdpOffer::from_sdp_string(&offer).unwrap()).unwrap();
         let answer = Description::parse(&change(answer.to_sdp_string())).unwrap();
         peer.accept_answer(&answer, now).unwrap();
         Self::new(now, peer, page, "0".into())

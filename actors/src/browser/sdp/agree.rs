@@ -61,14 +61,8 @@ pub struct Agreed {
 impl Agreed {
     /// What packets with this payload type carry; `None`: they were not agreed.
     pub fn kind(&self, payload_type: u8) -> Option<Payload> {
-        let codec = self
-            .audio
-            .iter()
-            .find(|numbered| numbered.payload_type == payload_type);
-        let event = self
-            .telephone_events
-            .iter()
-            .find(|event| event.payload_type == payload_type);
+        let codec = self.audio.iter().find(|numbered| numbered.payload_type == payload_type);
+        let event = self.telephone_events.iter().find(|event| event.payload_type == payload_type);
         codec
             .map(|numbered| Payload::Audio(numbered.codec))
             .or_else(|| event.map(|event| Payload::TelephoneEvent(event.clock_rate)))
@@ -103,11 +97,7 @@ impl Description {
                 } else {
                     OpusParameters::default()
                 };
-                found.push(NumberedCodec {
-                    codec,
-                    payload_type: payload.number,
-                    opus,
-                });
+                found.push(NumberedCodec { codec, payload_type: payload.number, opus });
             }
         }
         found
@@ -115,9 +105,7 @@ impl Description {
 
     /// Whether the page has a live video m-line.
     pub fn has_video(&self) -> bool {
-        self.sections
-            .iter()
-            .any(|section| section.kind == Kind::Video && !section.rejected)
+        self.sections.iter().any(|section| section.kind == Kind::Video && !section.rejected)
     }
 
     pub(crate) fn audio_section(&self) -> &Section {
@@ -129,31 +117,17 @@ impl Description {
         if self.audio != 0 {
             return Err(SdpError::AnswerMismatch("m=audio is not the first m-line"));
         }
-        if self
-            .audio_section()
-            .mid
-            .as_deref()
-            .is_some_and(|mid| mid != OFFERED_MID)
-        {
+        if self.audio_section().mid.as_deref().is_some_and(|mid| mid != OFFERED_MID) {
             return Err(SdpError::AnswerMismatch("another a=mid"));
         }
         let same = |numbered: &NumberedCodec| {
             let number = numbered.payload_type;
-            offered
-                .audio
-                .iter()
-                .any(|ours| ours.codec == numbered.codec && ours.payload_type == number)
+            offered.audio.iter().any(|ours| ours.codec == numbered.codec && ours.payload_type == number)
         };
-        let wanted: Vec<CodecId> = self
-            .audio_codecs()
-            .into_iter()
-            .filter(same)
-            .map(|numbered| numbered.codec)
-            .collect();
+        let wanted: Vec<CodecId> =
+            self.audio_codecs().into_iter().filter(same).map(|numbered| numbered.codec).collect();
         let mut agreed = self.agree(&wanted)?;
-        agreed
-            .telephone_events
-            .retain(|event| offered.telephone_events.contains(event));
+        agreed.telephone_events.retain(|event| offered.telephone_events.contains(event));
         Ok(agreed)
     }
 
@@ -169,24 +143,11 @@ impl Description {
             return Err(SdpError::NoCommonCodec);
         }
         let mut telephone_events: Vec<TelephoneEvent> = Vec::new();
-        for payload in section
-            .payloads
-            .iter()
-            .filter(|p| p.name.eq_ignore_ascii_case("telephone-event"))
-        {
+        for payload in section.payloads.iter().filter(|p| p.name.eq_ignore_ascii_case("telephone-event")) {
             let clock_rate = payload.clock_rate;
-            let wanted = audio
-                .iter()
-                .any(|numbered| numbered.codec.spec().clock_rate == clock_rate);
-            if wanted
-                && telephone_events
-                    .iter()
-                    .all(|known| known.clock_rate != clock_rate)
-            {
-                telephone_events.push(TelephoneEvent {
-                    payload_type: payload.number,
-                    clock_rate,
-                });
+            let wanted = audio.iter().any(|numbered| numbered.codec.spec().clock_rate == clock_rate);
+            if wanted && telephone_events.iter().all(|known| known.clock_rate != clock_rate) {
+                telephone_events.push(TelephoneEvent { payload_type: payload.number, clock_rate });
             }
         }
         Ok(Agreed {
@@ -203,12 +164,7 @@ impl Description {
 /// The same list with each codec once, so that a doubled wish makes no doubled line.
 pub(super) fn once(codecs: &[CodecId]) -> Vec<CodecId> {
     let first = |(index, codec): &(usize, &CodecId)| !codecs[..*index].contains(codec);
-    codecs
-        .iter()
-        .enumerate()
-        .filter(first)
-        .map(|(_, codec)| *codec)
-        .collect()
+    codecs.iter().enumerate().filter(first).map(|(_, codec)| *codec).collect()
 }
 
 fn opus_parameters(fmtp: &str) -> OpusParameters {

@@ -103,13 +103,7 @@ impl Format {
     }
 
     fn unnamed(number: u8) -> Self {
-        Format {
-            number,
-            name: String::new(),
-            clock_rate: 0,
-            channels: 1,
-            fmtp: String::new(),
-        }
+        Format { number, name: String::new(), clock_rate: 0, channels: 1, fmtp: String::new() }
     }
 }
 

@@ -99,15 +99,9 @@ impl Session {
             "ice-lite" => self.ice_lite = true,
             "group" if self.bundle.is_empty() => {
                 let mut words = value.split_ascii_whitespace();
-                if words
-                    .next()
-                    .is_some_and(|semantics| semantics.eq_ignore_ascii_case("BUNDLE"))
-                {
-                    self.bundle = words
-                        .filter(|mid| is_token(mid, MAX_MID))
-                        .take(MAX_MEDIA)
-                        .map(Into::into)
-                        .collect();
+                if words.next().is_some_and(|semantics| semantics.eq_ignore_ascii_case("BUNDLE")) {
+                    self.bundle =
+                        words.filter(|mid| is_token(mid, MAX_MID)).take(MAX_MEDIA).map(Into::into).collect();
                 }
             }
             _ => match direction(name) {
@@ -157,14 +151,7 @@ impl Session {
             }
         }
         let (ice, fingerprint, setup) = transport.check()?;
-        Ok(Description {
-            ice,
-            fingerprint,
-            setup,
-            bundle: self.bundle,
-            sections,
-            audio,
-        })
+        Ok(Description { ice, fingerprint, setup, bundle: self.bundle, sections, audio })
     }
 }
 
@@ -213,22 +200,11 @@ impl Transport {
 impl Draft {
     fn new(line: &str) -> Self {
         let mut words = line.split_ascii_whitespace();
-        let media = words
-            .next()
-            .filter(|media| is_token(media, 32))
-            .unwrap_or("unknown");
-        let port = words
-            .next()
-            .and_then(|port| port.split('/').next()?.parse().ok())
-            .unwrap_or(0_u16);
-        let protocol = words
-            .next()
-            .filter(|protocol| is_token(&protocol.replace('/', ""), 64))
-            .unwrap_or("UDP");
-        let formats: Vec<&str> = words
-            .filter(|format| is_token(format, 64))
-            .take(MAX_PAYLOADS)
-            .collect();
+        let media = words.next().filter(|media| is_token(media, 32)).unwrap_or("unknown");
+        let port = words.next().and_then(|port| port.split('/').next()?.parse().ok()).unwrap_or(0_u16);
+        let protocol =
+            words.next().filter(|protocol| is_token(&protocol.replace('/', ""), 64)).unwrap_or("UDP");
+        let formats: Vec<&str> = words.filter(|format| is_token(format, 64)).take(MAX_PAYLOADS).collect();
         let mut numbers: Vec<u8> = Vec::new();
         for number in formats.iter().filter_map(|format| format.parse().ok()) {
             // 64 to 95 would be taken for RTCP on a multiplexed port (RFC 5761 §4).
@@ -255,12 +231,7 @@ impl Draft {
             mid_extension: None,
             ptime: None,
         };
-        Draft {
-            section,
-            direction: None,
-            bundle_only: false,
-            transport: Transport::default(),
-        }
+        Draft { section, direction: None, bundle_only: false, transport: Transport::default() }
     }
 
     fn attribute(&mut self, attribute: &str) {
@@ -272,10 +243,7 @@ impl Draft {
             "rtpmap" => self.rtpmap(value),
             "fmtp" => self.fmtp(value),
             "ssrc" if self.section.ssrc.is_none() => {
-                self.section.ssrc = value
-                    .split_ascii_whitespace()
-                    .next()
-                    .and_then(|ssrc| ssrc.parse().ok());
+                self.section.ssrc = value.split_ascii_whitespace().next().and_then(|ssrc| ssrc.parse().ok());
             }
             "extmap" => {
                 if let Some((id, uri)) = value.split_once(' ')
@@ -295,10 +263,7 @@ impl Draft {
 
     fn payload(&mut self, number: &str) -> Option<&mut Format> {
         let number: u8 = number.parse().ok()?;
-        self.section
-            .payloads
-            .iter_mut()
-            .find(|payload| payload.number == number)
+        self.section.payloads.iter_mut().find(|payload| payload.number == number)
     }
 
     fn rtpmap(&mut self, value: &str) {
@@ -311,9 +276,7 @@ impl Draft {
         let mut parts = format.trim().split('/');
         let name = parts.next().unwrap_or_default();
         let clock_rate = parts.next().and_then(|rate| rate.trim().parse().ok());
-        let channels = parts
-            .next()
-            .map_or(Some(1), |channels| channels.trim().parse().ok());
+        let channels = parts.next().map_or(Some(1), |channels| channels.trim().parse().ok());
         if let (true, Some(clock_rate), Some(channels)) = (is_token(name, 32), clock_rate, channels) {
             name.clone_into(&mut payload.name);
             payload.clock_rate = clock_rate;
@@ -333,12 +296,7 @@ impl Draft {
 
     fn finish(mut self, session: Direction) -> (Section, Transport) {
         self.section.direction = self.direction.unwrap_or(session);
-        for payload in self
-            .section
-            .payloads
-            .iter_mut()
-            .filter(|payload| payload.name.is_empty())
-        {
+        for payload in self.section.payloads.iter_mut().filter(|payload| payload.name.is_empty()) {
             // RFC 3551 §6: these numbers need no a=rtpmap.
             let name = match payload.number {
                 0 => "PCMU",
@@ -380,18 +338,15 @@ fn is_token(text: &str, longest: usize) -> bool {
 /// not ice-chars but are seen in the wild and harmless.
 fn is_ice_string(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     length.contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte))
 }
 
 fn digest_bytes(digest: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let mut pairs = digest.split(':');
     for byte in &mut bytes {
-        let pair = pairs
-            .next()
-            .filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let pair =
+            pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
         *byte = u8::from_str_radix(pair, 16).ok()?;
     }
     pairs.next().is_none().then_some(bytes)

@@ -18,14 +18,8 @@ pub(crate) const OFFERED_MID: &str = "0";
 const OFFERED_OPUS: u8 = 111;
 /// The telephone-event numbers that browsers themselves use.
 const OFFERED_EVENTS: [TelephoneEvent; 2] = [
-    TelephoneEvent {
-        payload_type: 110,
-        clock_rate: 48_000,
-    },
-    TelephoneEvent {
-        payload_type: 126,
-        clock_rate: 8_000,
-    },
+    TelephoneEvent { payload_type: 110, clock_rate: 48_000 },
+    TelephoneEvent { payload_type: 126, clock_rate: 8_000 },
 ];
 
 /// Our end of the transport and of the stream.
@@ -58,10 +52,8 @@ struct Body<'a> {
 pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) -> String {
     let audio = &offer.sections[offer.audio];
     let bundled = |section: &Section| section.mid.as_ref().is_some_and(|mid| offer.bundle.contains(mid));
-    let first_video = offer
-        .sections
-        .iter()
-        .position(|section| section.kind == Kind::Video && !section.rejected);
+    let first_video =
+        offer.sections.iter().position(|section| section.kind == Kind::Video && !section.rejected);
     let mut group = String::new();
     let mut lines = String::new();
     for (index, section) in offer.sections.iter().enumerate() {
@@ -75,12 +67,9 @@ pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) ->
             };
             audio_section(&mut lines, &body, local);
             true
-        } else if let (true, true, true, Some(payload)) = (
-            first_video == Some(index),
-            bundled(section),
-            bundled(audio),
-            placeholder(section),
-        ) {
+        } else if let (true, true, true, Some(payload)) =
+            (first_video == Some(index), bundled(section), bundled(audio), placeholder(section))
+        {
             inactive_section(&mut lines, section, payload, local);
             true
         } else {
@@ -106,11 +95,7 @@ pub(crate) fn offer(codecs: &[CodecId], local: &Local<'_>) -> (String, Agreed) {
         .collect();
     let telephone_events: Vec<TelephoneEvent> = OFFERED_EVENTS
         .into_iter()
-        .filter(|event| {
-            codecs
-                .iter()
-                .any(|codec| codec.spec().clock_rate == event.clock_rate)
-        })
+        .filter(|event| codecs.iter().any(|codec| codec.spec().clock_rate == event.clock_rate))
         .collect();
     let body = Body {
         codecs: &audio,
@@ -155,19 +140,13 @@ fn audio_section(text: &mut String, body: &Body<'_>, local: &Local<'_>) {
     for number in codecs.chain(body.telephone_events.iter().map(|event| event.payload_type)) {
         let _ = write!(text, " {number}");
     }
-    let _ = write!(
-        text,
-        "\r\nc=IN {version} {host}\r\na=rtcp:{port} IN {version} {host}\r\n"
-    );
+    let _ = write!(text, "\r\nc=IN {version} {host}\r\na=rtcp:{port} IN {version} {host}\r\n");
     transport(text, body.mid, local);
     for (index, address) in local.candidates.iter().enumerate() {
         // RFC 8445 §5.1.2.1: type preference 126 of a host candidate, falling local preference, component 1.
         let priority = (126_u32 << 24) + ((65_535 - index as u32) << 8) + 255;
         let (number, ip, port) = (index + 1, address.ip(), address.port());
-        let _ = write!(
-            text,
-            "a=candidate:{number} 1 udp {priority} {ip} {port} typ host\r\n"
-        );
+        let _ = write!(text, "a=candidate:{number} 1 udp {priority} {ip} {port} typ host\r\n");
     }
     text.push_str("a=end-of-candidates\r\n");
     if let Some(id) = body.mid_extension {
@@ -183,17 +162,11 @@ fn audio_section(text: &mut String, body: &Body<'_>, local: &Local<'_>) {
     }
     for event in body.telephone_events {
         let (number, rate) = (event.payload_type, event.clock_rate);
-        let _ = write!(
-            text,
-            "a=rtpmap:{number} telephone-event/{rate}\r\na=fmtp:{number} 0-15\r\n"
-        );
+        let _ = write!(text, "a=rtpmap:{number} telephone-event/{rate}\r\na=fmtp:{number} 0-15\r\n");
     }
     if body.direction.sends() {
         let ssrc = local.ssrc;
-        let _ = write!(
-            text,
-            "a=msid:{STREAM} {AUDIO_TRACK}\r\na=ssrc:{ssrc} cname:{STREAM}\r\n"
-        );
+        let _ = write!(text, "a=msid:{STREAM} {AUDIO_TRACK}\r\na=ssrc:{ssrc} cname:{STREAM}\r\n");
     }
 }
 
@@ -202,11 +175,7 @@ fn transport(text: &mut String, mid: Option<&str>, local: &Local<'_>) {
     if let Some(mid) = mid {
         let _ = write!(text, "a=mid:{mid}\r\n");
     }
-    let _ = write!(
-        text,
-        "a=rtcp-mux\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
-        local.ufrag, local.pwd
-    );
+    let _ = write!(text, "a=rtcp-mux\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.ufrag, local.pwd);
     text.push_str("a=fingerprint:sha-256 ");
     for (index, byte) in local.fingerprint.iter().enumerate() {
         let _ = write!(text, "{}{byte:02X}", if index == 0 { "" } else { ":" });
@@ -221,27 +190,13 @@ fn transport(text: &mut String, mid: Option<&str>, local: &Local<'_>) {
 
 /// The format that stands in an inactive video line: the m-line may not be empty.
 fn placeholder(section: &Section) -> Option<&Format> {
-    let named = |name: &str| {
-        section
-            .payloads
-            .iter()
-            .find(|payload| payload.name.eq_ignore_ascii_case(name))
-    };
+    let named = |name: &str| section.payloads.iter().find(|payload| payload.name.eq_ignore_ascii_case(name));
     named("VP8").or_else(|| named("H264"))
 }
 
 fn inactive_section(text: &mut String, section: &Section, payload: &Format, local: &Local<'_>) {
-    let Format {
-        number,
-        name,
-        clock_rate,
-        fmtp,
-        ..
-    } = payload;
-    let _ = write!(
-        text,
-        "m=video 9 UDP/TLS/RTP/SAVPF {number}\r\nc=IN IP4 0.0.0.0\r\n"
-    );
+    let Format { number, name, clock_rate, fmtp, .. } = payload;
+    let _ = write!(text, "m=video 9 UDP/TLS/RTP/SAVPF {number}\r\nc=IN IP4 0.0.0.0\r\n");
     transport(text, section.mid.as_deref(), local);
     let _ = write!(text, "a=inactive\r\na=rtpmap:{number} {name}/{clock_rate}\r\n");
     if !fmtp.is_empty() {
@@ -250,16 +205,8 @@ fn inactive_section(text: &mut String, section: &Section, payload: &Format, loca
 }
 
 fn refused_section(text: &mut String, section: &Section) {
-    let Section {
-        media,
-        protocol,
-        first_format,
-        ..
-    } = section;
-    let _ = write!(
-        text,
-        "m={media} 0 {protocol} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n"
-    );
+    let Section { media, protocol, first_format, .. } = section;
+    let _ = write!(text, "m={media} 0 {protocol} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
     if let Some(mid) = &section.mid {
         let _ = write!(text, "a=mid:{mid}\r\n");
     }

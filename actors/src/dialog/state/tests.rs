@@ -40,6 +40,7 @@ fn an_invite_goes_out_once_the_next_hop_is_known() {
 fn an_invite_rings_and_is_answered_or_refused() {
     check(Inviting, Event::TryAgain, Inviting, "Invite");
     check(Inviting, Event::Rang, Inviting, "Rang");
+    check(Inviting, Event::EarlyMedia, Inviting, "SentEarlyMedia");
     check(Inviting, Event::Accepted, Up(Progress::None), "Ack Answered");
     check(Inviting, Event::Rejected(busy()), Over, "Ended[busy by callee, 486] Finish");
     check(Inviting, Event::AcceptedBadly(busy()), Leaving, "Ack Bye StartLimit Ended[busy by callee, 486]");
@@ -99,6 +100,8 @@ fn a_refused_change_leaves_the_call_as_it_was() {
 fn either_side_hangs_up() {
     check(Up(Progress::None), Event::HangUp(busy()), Leaving, "Bye StartLimit");
     check(Up(Asked(Change::Hold)), Event::ByeReceived, Over, "Ended[hangup by callee] Finish");
+    let missing = "Bye StartLimit Ended[signalling_timeout by callee, no ACK]";
+    check(Up(Progress::None), Event::AckMissing, Leaving, missing);
     check(Leaving, Event::ByeDone, Over, "Finish");
     check(Leaving, Event::ByeReceived, Over, "Finish");
     check(Leaving, Event::LimitOver, Over, "Finish");
