@@ -183,3 +183,28 @@ fn no_actix_prelude_and_no_file_too_long_to_read() {
     }
     none(wrong, "house rules");
 }
+
+/// Names of the types in `file` that derive actix's `Message`.
+fn messages(file: &Path) -> Vec<String> {
+    let code = code(file);
+    let derives = |line: &str| line.contains("derive(") && (line.contains("Message)") || line.contains("Message,"));
+    let mut found = vec![];
+    for (index, (_, line)) in code.iter().enumerate() {
+        if derives(line) {
+            let named = code[index..].iter().find_map(|(_, line)| {
+                ["struct ", "enum "].iter().find_map(|kind| words_after(line, kind).next().map(str::to_owned))
+            });
+            found.extend(named);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_message_stands_on_the_map() {
+    let map = fs::read_to_string(root().join("actors/README.md")).unwrap();
+    let all: Vec<String> = rust_files("actors/src").iter().flat_map(|file| messages(file)).collect();
+    assert!(all.len() > 20, "the search finds the messages");
+    let missing = all.into_iter().filter(|name| !map.contains(&format!("`{name}`")));
+    none(missing.collect(), "messages that actors/README.md does not show");
+}

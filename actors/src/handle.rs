@@ -83,12 +83,7 @@ impl Switch {
             .await
             .map_err(|source| StartError { what: "listen.sip".to_owned(), source })?;
         let endpoint = endpoint.start();
-        let sip = SipSide {
-            endpoint: endpoint.clone(),
-            ports,
-            settings: settings.clone(),
-            meters,
-        };
+        let sip = SipSide { endpoint: endpoint.clone(), ports, settings: settings.clone(), meters };
         let switchboard = Switchboard::new(settings, lanes, sip.clone(), Certificate::generate()).start();
         endpoint.do_send(crate::sip::Serve(switchboard.clone().recipient()));
         Ok(Self { switchboard, sip })
@@ -97,7 +92,8 @@ impl Switch {
     /// Opens the demo's registrar and answering machines at 127.0.0.1:`port` ([`DEMO_PORT`]).
     pub async fn start_demo(&self, port: u16) -> Result<Demo, StartError> {
         let demo = crate::demo::open(port, &self.sip).await;
-        demo.map(|demo| Demo { _demo: demo }).map_err(|source| StartError { what: "demo registrar".to_owned(), source })
+        demo.map(|demo| Demo { _demo: demo })
+            .map_err(|source| StartError { what: "demo registrar".to_owned(), source })
     }
 
     /// Opens a session for a page. `account`: `None` for a page without SIP fields. What the page must be told
@@ -112,7 +108,9 @@ impl Switch {
         }
         let opened = self.switchboard.send(OpenSession { account, page: events }).await;
         match opened {
-            Ok(Ok(opened)) => Ok(SessionHandle { id: opened.id, token: opened.token, session: opened.session }),
+            Ok(Ok(opened)) => {
+                Ok(SessionHandle { id: opened.id, token: opened.token, session: opened.session })
+            }
             Ok(Err(OpenError::Field(error))) => Err(error.into()),
             Ok(Err(OpenError::Full)) | Err(_) => Err(SessionError::Overload),
         }

@@ -6,8 +6,8 @@ mod messages;
 mod once;
 pub mod peer;
 pub mod rtc;
-mod secrets;
 pub mod sdp;
+mod secrets;
 mod state;
 
 use std::time::{Duration, Instant};
@@ -19,11 +19,11 @@ use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::page::{CallStatus, CallView, ToPage};
 use crate::rtp::sequencer::{Incoming, Sequencer};
-use crate::vocabulary::{Alive, AudioFormat, Cause, EndReason, Meters, Packet, Payload, Side, Sink};
+use crate::vocabulary::{Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink};
 pub use messages::PageWord;
 use peer::{Lost, Outgoing, Output};
-pub use rtc::{Certificate, PeerConfig};
 use rtc::Peer;
+pub use rtc::{Certificate, PeerConfig};
 use sdp::{Description, SdpError};
 use state::{Action, Event, State};
 
@@ -64,6 +64,8 @@ pub struct BrowserLeg {
     outgoing: Option<Sequencer>,
     timer: Option<(Instant, SpawnHandle)>,
     described: Option<Instant>,
+    /// RTP packets from and to the page.
+    counted: [Counter; 2],
     _alive: Alive,
 }
 
@@ -76,6 +78,7 @@ const LIFE_CHECK: Duration = Duration::from_secs(5);
 impl BrowserLeg {
     /// A leg that has not begun.
     pub fn new(order: BrowserOrder) -> Self {
+        let counted = [order.meters.rtp("browser", "in"), order.meters.rtp("browser", "out")];
         Self {
             state: if order.offer.is_some() { State::Offered } else { State::Idle },
             _alive: order.meters.alive("browser"),
@@ -88,6 +91,7 @@ impl BrowserLeg {
             outgoing: None,
             timer: None,
             described: None,
+            counted,
         }
     }
 
@@ -174,7 +178,9 @@ impl BrowserLeg {
 
     fn has_peer(&mut self, peer: Peer, ctx: &mut Context<Self>) {
         let fragment = peer.local_ufrag().to_owned();
-        self.order.lane.do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
+        self.order
+            .lane
+            .do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
         self.fragment = Some(fragment);
         self.peer = Some(peer);
     }
@@ -194,7 +200,11 @@ impl BrowserLeg {
     }
 
     fn bad(&self, error: &SdpError) -> EndReason {
-        let cause = if matches!(error, SdpError::NoCommonCodec) { Cause::NoCommonCodec } else { Cause::BadDescription };
+        let cause = if matches!(error, SdpError::NoCommonCodec) {
+            Cause::NoCommonCodec
+        } else {
+            Cause::BadDescription
+        };
         EndReason::new(Some(self.order.side), cause).with_detail(error.to_string())
     }
 
@@ -241,7 +251,7 @@ impl BrowserLeg {
     }
 
     fn forward(&mut self, packet: Packet) {
-        self.order.meters.rtp_packets_total.with_label_values(&["browser", "in"]).inc();
+        self.counted[0].inc();
         if let Some(sink) = &mut self.sink {
             sink.send(packet);
         }
@@ -276,7 +286,10 @@ impl BrowserLeg {
             return outgoing.consumed(source, packet.sequence);
         }
         let (sequence, timestamp, marker) = (Some(packet.sequence), packet.timestamp, packet.marker);
-        let Some(stamp) = outgoing.stamp(packet.received, Incoming { source, sequence, timestamp, marker }) else { return };
+        let Some(stamp) = outgoing.stamp(packet.received, Incoming { source, sequence, timestamp, marker })
+        else {
+            return;
+        };
         let packet = Outgoing {
             kind: packet.payload_kind,
             sequence: stamp.extended_sequence,
@@ -285,7 +298,7 @@ impl BrowserLeg {
             payload: packet.payload,
         };
         if peer.send(packet, now()).is_ok() {
-            self.order.meters.rtp_packets_total.with_label_values(&["browser", "out"]).inc();
+            self.counted[1].inc();
         }
         self.drive(ctx);
     }

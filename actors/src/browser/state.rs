@@ -119,12 +119,16 @@ impl State {
                 (now.clone(), vec![Report(LegEvent::Ended(why))])
             }
 
-            (Offered, Event::Begun { answer_at_once: true }) => (Progressing, vec![AnswerOffer(None), AwaitPath]),
+            (Offered, Event::Begun { answer_at_once: true }) => {
+                (Progressing, vec![AnswerOffer(None), AwaitPath])
+            }
             (Offered, Event::Command(LegCommand::Agree(format))) => {
                 (Progressing, vec![AnswerOffer(Some(format)), AwaitPath])
             }
             (Offered | Progressing, Event::Command(LegCommand::Ring)) => (self.clone(), vec![ShowRing]),
-            (Offered | Progressing, Event::Command(LegCommand::RingMedia)) => (self.clone(), vec![ShowRingMedia]),
+            (Offered | Progressing, Event::Command(LegCommand::RingMedia)) => {
+                (self.clone(), vec![ShowRingMedia])
+            }
             (Offered, Event::Command(LegCommand::Answer)) => {
                 (Talking, vec![AnswerOffer(None), AwaitPath, ShowTalk])
             }
@@ -179,7 +183,11 @@ mod tests {
         let mut state = start;
         let actions = state.on(event, side);
         assert_eq!(state, end);
-        assert_eq!(format!("{actions:?}").replace("AudioFormat { codec: Opus, ptime_ms: 20, telephone_event: true }", "opus"), does);
+        assert_eq!(
+            format!("{actions:?}")
+                .replace("AudioFormat { codec: Opus, ptime_ms: 20, telephone_event: true }", "opus"),
+            does
+        );
     }
 
     fn opus() -> AudioFormat {
@@ -198,7 +206,13 @@ mod tests {
         let agree = command(LegCommand::Agree(opus()));
         check(Offered, Caller, agree.clone(), Progressing, "[AnswerOffer(Some(opus)), AwaitPath]");
         check(Progressing, Caller, agree, Progressing, "[]");
-        check(Offered, Caller, command(LegCommand::Answer), Talking, "[AnswerOffer(None), AwaitPath, ShowTalk]");
+        check(
+            Offered,
+            Caller,
+            command(LegCommand::Answer),
+            Talking,
+            "[AnswerOffer(None), AwaitPath, ShowTalk]",
+        );
         check(Progressing, Caller, Event::OfferAnswered(opus()), Progressing, "[Report(MediaAgreed(opus))]");
     }
 
@@ -212,7 +226,13 @@ mod tests {
 
     #[test]
     fn a_called_page_gets_sdp_then_the_call_then_ring() {
-        check(Idle, Callee, command(LegCommand::Dial), Alerting, "[Offer, ShowIncoming, ShowRing, Report(Rang)]");
+        check(
+            Idle,
+            Callee,
+            command(LegCommand::Dial),
+            Alerting,
+            "[Offer, ShowIncoming, ShowRing, Report(Rang)]",
+        );
         check(Alerting, Callee, Event::PageAnswered, Accepting, "[TakeAnswer]");
         let taken = "[AwaitPath, Report(MediaAgreed(opus)), Report(Answered)]";
         check(Accepting, Callee, Event::AnswerTaken(opus()), Progressing, taken);

@@ -142,7 +142,10 @@ impl Call {
 
     /// Wires both directions, sinks first; leaves alone what is wired like that already.
     fn connect(&mut self, ctx: &mut Context<Self>) {
-        let (Some(there), Some(back)) = (self.wiring.plan(Side::Caller), self.wiring.plan(Side::Callee)) else { return };
+        let (Some(there), Some(back)) = (self.wiring.plan(Side::Caller), self.wiring.plan(Side::Callee))
+        else {
+            return;
+        };
         if self.plugged.replace((there, back)) == Some((there, back)) {
             return;
         }

@@ -130,7 +130,9 @@ impl State {
             (OnHold(by), Event::ResumeAsked(asker)) if *by == asker => {
                 (Resuming(asker), vec![Tell(asker.other(), LegCommand::Resume)])
             }
-            (Resuming(by), Event::Resumed) => (Talking, vec![Tell(*by, LegCommand::ShowHold(false)), Connect]),
+            (Resuming(by), Event::Resumed) => {
+                (Talking, vec![Tell(*by, LegCommand::ShowHold(false)), Connect])
+            }
             (Resuming(by), Event::Refused) => (OnHold(*by), vec![Tell(*by, LegCommand::ShowHold(true))]),
             (OnHold(by), Event::HoldAsked(asker)) if *by == asker => {
                 (OnHold(asker), vec![Tell(asker, LegCommand::ShowHold(true))])
@@ -196,7 +198,8 @@ mod tests {
             Action::Tell(side, command) => {
                 let name = format!("{command:?}");
                 let end = name.find(['(', ' ']).unwrap_or(name.len());
-                let arg = if let LegCommand::ShowHold(on) = command { format!("={on}") } else { String::new() };
+                let arg =
+                    if let LegCommand::ShowHold(on) = command { format!("={on}") } else { String::new() };
                 format!("{}:{}{arg}", side.as_str(), &name[..end])
             }
             Action::Finish(why) => format!("Finish[{why}]"),

@@ -82,7 +82,8 @@ impl Exchange {
                     codecs: ALL.to_vec(),
                 };
                 let order = DialogOrder::Outgoing(invite);
-                let phone = Dialog::new(order, Side::Callee, call_id.clone(), reports, self.sip.clone()).start();
+                let phone =
+                    Dialog::new(order, Side::Callee, call_id.clone(), reports, self.sip.clone()).start();
                 leg(phone.clone().recipient(), phone.recipient())
             }
         }

@@ -98,7 +98,9 @@ impl Machine {
 
     fn dialled(&mut self) {
         match self.service {
-            Service::Busy => self.report(LegEvent::Ended(EndReason::from_sip(Side::Callee, 486, "Busy Here"))),
+            Service::Busy => {
+                self.report(LegEvent::Ended(EndReason::from_sip(Side::Callee, 486, "Busy Here")))
+            }
             Service::NoAnswer => self.report(LegEvent::Rang),
             Service::Echo | Service::Tone | Service::Ivr => {
                 self.report(LegEvent::Rang);
@@ -164,7 +166,8 @@ impl Player {
 
     /// The next frame, if its time has come.
     fn due(&mut self, now: Instant) -> Option<Packet> {
-        let due = (now.saturating_duration_since(self.started).as_millis() / FRAME_TIME.as_millis()) as u32 + 1;
+        let due =
+            (now.saturating_duration_since(self.started).as_millis() / FRAME_TIME.as_millis()) as u32 + 1;
         if due > self.frames + MAX_CATCH_UP {
             self.frames = due - 1;
         }

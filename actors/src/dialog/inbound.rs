@@ -16,7 +16,7 @@ impl Dialog {
     /// A call of ours: remember what it is to be; it is dialled by command.
     pub(super) fn begin_call(&mut self, order: OutgoingInvite, ctx: &mut Context<Self>) {
         self.first_hop = Some(order.next_hop.clone().into());
-        match Signalling::caller(order, self.far, &self.sip.settings.sip.user_agent) {
+        match Signalling::caller(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(error) => {
                 let why = EndReason::new(None, Cause::BadRequest).with_detail(error.to_string());
@@ -30,12 +30,13 @@ impl Dialog {
     pub(super) fn begin_called(&mut self, order: IncomingInvite, ctx: &mut Context<Self>) {
         let (key, hop, invite) = (order.key.clone(), order.hop.clone(), order.request.clone());
         self.invite_key = Some(key.clone());
-        match Signalling::called(order, self.far, &self.sip.settings.sip.user_agent) {
+        match Signalling::called(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(code) => {
                 self.sip.endpoint.do_send(Respond { key, response: invite.stateless_response(code) });
                 self.invite_key = None;
-                let why = EndReason::new(Some(self.far), Cause::BadDescription).with_detail("INVITE without Contact");
+                let why = EndReason::new(Some(self.far), Cause::BadDescription)
+                    .with_detail("INVITE without Contact");
                 return self.step(Event::AnswerFailed(why), ctx);
             }
         }
@@ -44,7 +45,8 @@ impl Dialog {
             return self.step(Event::AnswerFailed(why), ctx);
         }
         if !invite.body.is_empty()
-            && let Some(Err((code, why))) = self.signalling.as_mut().map(|signalling| signalling.take_offer(&invite.body))
+            && let Some(Err((code, why))) =
+                self.signalling.as_mut().map(|signalling| signalling.take_offer(&invite.body))
         {
             self.step(Event::AnswerFailed(EndReason { sip_code: Some(code.as_u16()), ..why }), ctx);
         }
@@ -79,7 +81,8 @@ impl Dialog {
 
     /// Sends the 200 to the first INVITE, and again until its ACK comes.
     pub(super) fn accept_invite(&mut self, ctx: &mut Context<Self>) {
-        let (Some(key), Some(sdp), Some(signalling)) = (self.invite_key.take(), self.description.take(), &mut self.signalling)
+        let (Some(key), Some(sdp), Some(signalling)) =
+            (self.invite_key.take(), self.description.take(), &mut self.signalling)
         else {
             return;
         };
@@ -148,7 +151,8 @@ impl Dialog {
             match signalling.take_answer(&ack.body) {
                 Ok(Some(agreed)) => self.follow(&agreed),
                 Ok(None) => {
-                    let why = EndReason::new(Some(self.far), Cause::BadDescription).with_detail("ACK without SDP");
+                    let why =
+                        EndReason::new(Some(self.far), Cause::BadDescription).with_detail("ACK without SDP");
                     return self.step(Event::AnswerFailed(why), ctx);
                 }
                 Err(why) => return self.step(Event::AnswerFailed(why), ctx),
@@ -219,7 +223,8 @@ impl Dialog {
         let mut response = signalling.respond(request, code);
         if code == StatusCode::SERVER_INTERNAL_ERROR {
             // An INVITE on top of an open one: come back in 0 to 10 s (RFC 3261 §14.2).
-            response = response.with_header(HeaderName::RetryAfter, u32::from(now().elapsed().subsec_nanos() as u8) % 10);
+            response = response
+                .with_header(HeaderName::RetryAfter, u32::from(now().elapsed().subsec_nanos() as u8) % 10);
         }
         if request.method == Method::Invite
             && let Some(dialog) = signalling.dialog()

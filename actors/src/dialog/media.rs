@@ -8,7 +8,6 @@ use codecs::CodecId;
 use sip::sdp::{Format, Stream};
 use tracing::debug;
 
-use crate::leg::DigitMethod;
 use crate::rtp::digits::{DigitError, DigitReceiver, DigitSender};
 use crate::rtp::latch::{Latch, Seen, Verdict};
 use crate::rtp::packet::{RtpPacket, is_rtcp};
@@ -18,12 +17,14 @@ use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
 use crate::rtp::socket::{self, Port, RtpSockets};
 use crate::rtp::stats::ReceiveStats;
 use crate::udp::Datagram;
-use crate::vocabulary::{AudioFormat, Meters, Packet, Payload, random_hex};
+use crate::vocabulary::{AudioFormat, Counter, Meters, Packet, Payload, random_hex};
 
 /// The RTP session.
 pub struct RtpSession {
     sockets: RtpSockets,
     meters: Meters,
+    /// RTP packets from and to the far end.
+    counted: [Counter; 2],
     cname: String,
     ntp: NtpClock,
     agreed: Option<Agreed>,
@@ -69,6 +70,7 @@ impl RtpSession {
         Ok(Self {
             sockets: RtpSockets::bind(pool, ip, now)?,
             meters: meters.clone(),
+            counted: [meters.rtp("sip", "in"), meters.rtp("sip", "out")],
             cname: random_hex::<8>(),
             ntp: NtpClock::new(now, SystemTime::now()),
             agreed: None,
@@ -111,8 +113,14 @@ impl RtpSession {
         }
         let event_clock = stream.send_events.as_ref().map_or(8000, |events| events.clock);
         self.digits = DigitSender::new(now, event_clock, Duration::from_millis(u64::from(stream.ptime)));
-        let sound = stream.receive.iter().filter_map(|format| Some((format.payload_type, Payload::Audio(codec_of(format)?))));
-        let events = stream.receive_events.iter().map(|format| (format.payload_type, Payload::TelephoneEvent(format.clock)));
+        let sound = stream
+            .receive
+            .iter()
+            .filter_map(|format| Some((format.payload_type, Payload::Audio(codec_of(format)?))));
+        let events = stream
+            .receive_events
+            .iter()
+            .map(|format| (format.payload_type, Payload::TelephoneEvent(format.clock)));
         let meanings = sound.chain(events).collect();
         self.agreed = Some(Agreed { stream: stream.clone(), codec, meanings });
         Some(format(codec, stream))
@@ -145,9 +153,11 @@ impl RtpSession {
             Verdict::Accept => {}
         }
         self.received.on_packet(now, rtp.ssrc, rtp.sequence, rtp.timestamp);
-        self.meters.rtp_packets_total.with_label_values(&["sip", "in"]).inc();
+        self.counted[0].inc();
         let digit = match kind {
-            Payload::TelephoneEvent(_) => self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten(),
+            Payload::TelephoneEvent(_) => {
+                self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten()
+            }
             Payload::Audio(_) => None,
         };
         let RtpPacket { marker, sequence, timestamp, ssrc, payload, .. } = rtp;
@@ -180,9 +190,11 @@ impl RtpSession {
     }
 
     /// Queues digits for the far end, as telephone-events.
-    pub fn queue_digits(&mut self, digits: &str, method: DigitMethod) -> Result<(), DigitsRefused> {
+    ///
+    /// Digits that the page wants sent by SIP INFO go this way too: better heard by one way than by none.
+    pub fn queue_digits(&mut self, digits: &str) -> Result<(), DigitsRefused> {
         let events = self.agreed.as_ref().and_then(|agreed| agreed.stream.send_events.as_ref());
-        if method != DigitMethod::Rfc2833 || events.is_none() {
+        if events.is_none() {
             return Err(DigitsRefused::NotAgreed);
         }
         Ok(self.digits.queue(digits, None)?)
@@ -259,7 +271,7 @@ impl RtpSession {
         self.datagram.clear();
         packet.write(&mut self.datagram);
         if self.sockets.send(Port::Rtp, &self.datagram, remote).is_ok() {
-            self.meters.rtp_packets_total.with_label_values(&["sip", "out"]).inc();
+            self.counted[1].inc();
         } else {
             self.dropped("sip_socket");
         }
@@ -276,15 +288,15 @@ impl RtpSession {
     }
 
     fn dropped(&self, place: &str) {
-        self.meters.packets_dropped_total.with_label_values(&[place]).inc();
+        self.meters.dropped(place).inc();
     }
 }
 
 /// Why digits were not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum DigitsRefused {
-    /// The far end takes no telephone-events, or another method was asked for.
-    #[error("the far end takes no digits of this kind")]
+    /// The far end takes no telephone-events.
+    #[error("the far end takes no telephone-events")]
     NotAgreed,
     /// Not digits, or too many.
     #[error(transparent)]

@@ -14,7 +14,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
+    WeakRecipient,
+};
 use sip::auth::SentTo;
 use sip::dialog::AckWait;
 use sip::message::{Method, Request, StatusCode, Uri};
@@ -95,7 +98,13 @@ const MAX_OUTBOX: usize = 16;
 
 impl Dialog {
     /// A dialog that has not begun. `far`: which end of the call the far end is.
-    pub fn new(order: DialogOrder, far: Side, call_id: CallId, call: WeakRecipient<LegReport>, sip: SipSide) -> Self {
+    pub fn new(
+        order: DialogOrder,
+        far: Side,
+        call_id: CallId,
+        call: WeakRecipient<LegReport>,
+        sip: SipSide,
+    ) -> Self {
         let state = match &order {
             DialogOrder::Outgoing(_) => State::Idle,
             DialogOrder::Incoming(_) => State::Invited,
@@ -157,7 +166,8 @@ impl Dialog {
             Action::Respond180 => self.respond_to_invite(StatusCode::RINGING),
             Action::Respond200 => self.accept_invite(ctx),
             Action::Refuse(why) => {
-                let code = StatusCode::try_from(why.as_sip_code()).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR);
+                let code =
+                    StatusCode::try_from(why.as_sip_code()).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR);
                 self.respond_to_invite(code);
             }
             Action::Bye => {
@@ -212,7 +222,9 @@ impl Dialog {
     }
 
     fn send_invite(&mut self, ctx: &mut Context<Self>) {
-        let (Some(hop), Some(signalling)) = (self.hops.get(self.hop).cloned(), &mut self.signalling) else { return };
+        let (Some(hop), Some(signalling)) = (self.hops.get(self.hop).cloned(), &mut self.signalling) else {
+            return;
+        };
         match signalling.invite(&hop) {
             Ok(request) => {
                 self.join(&request, ctx);
@@ -251,7 +263,8 @@ impl Dialog {
         if self.locating || self.outbox.is_empty() {
             return;
         }
-        let next = self.signalling.as_mut().and_then(Signalling::dialog).map(|dialog| dialog.next_hop().clone());
+        let next =
+            self.signalling.as_mut().and_then(Signalling::dialog).map(|dialog| dialog.next_hop().clone());
         let Some(target) = next else { return self.outbox.clear() };
         if let Some((known, hop)) = &self.route
             && *known == target
@@ -259,7 +272,9 @@ impl Dialog {
             let hop = hop.clone();
             for message in std::mem::take(&mut self.outbox) {
                 match message {
-                    Outbound::Ack(request) => self.sip.endpoint.do_send(SendAck { request, hop: hop.clone() }),
+                    Outbound::Ack(request) => {
+                        self.sip.endpoint.do_send(SendAck { request, hop: hop.clone() })
+                    }
                     Outbound::Request(purpose, request) => self.send(purpose, request, hop.clone(), ctx),
                 }
             }
@@ -315,7 +330,10 @@ impl Dialog {
             Purpose::Invite => signalling.invite_answered(response),
             Purpose::Reinvite if response.code.is_final() => {
                 // Only a hop that the account itself named may ask for credentials.
-                let home = self.route.as_ref().is_some_and(|(_, hop)| self.hops.iter().any(|known| known.remote == hop.remote));
+                let home = self
+                    .route
+                    .as_ref()
+                    .is_some_and(|(_, hop)| self.hops.iter().any(|known| known.remote == hop.remote));
                 signalling.reinvite_answered(response, if home { SentTo::Home } else { SentTo::Elsewhere })
             }
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
@@ -420,7 +438,9 @@ impl Dialog {
         let (Some(stream), Some(media)) = (&agreed.audio, &mut self.media) else { return };
         match media.agree(stream, now()) {
             Some(format) => self.report(LegEvent::MediaAgreed(format)),
-            None => warn!(call_id = %self.call_id, codec = %stream.send, "agreed on a codec that is none of ours"),
+            None => {
+                warn!(call_id = %self.call_id, codec = %stream.send, "agreed on a codec that is none of ours")
+            }
         }
     }
 
@@ -469,7 +489,7 @@ impl Dialog {
             LegCommand::ShowHold(_) => {}
             LegCommand::SendDigits(digits) => {
                 let Some(media) = &mut self.media else { return };
-                match media.queue_digits(&digits.digits, digits.method) {
+                match media.queue_digits(&digits.digits) {
                     Ok(()) => {
                         let count = digits.digits.len() as u64;
                         self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "out"]).inc_by(count);
@@ -546,11 +566,14 @@ impl Handler<Packet> for Dialog {
 
 impl StreamHandler<(Port, Datagram)> for Dialog {
     fn handle(&mut self, (port, datagram): (Port, Datagram), _: &mut Self::Context) {
-        let Some(heard) = self.media.as_mut().and_then(|media| media.receive(port, &datagram)) else { return };
+        let Some(heard) = self.media.as_mut().and_then(|media| media.receive(port, &datagram)) else {
+            return;
+        };
         if let Some(digit) = heard.digit {
             debug!(call_id = %self.call_id, "digit received");
             self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "in"]).inc();
-            let digits = crate::leg::Digits { digits: digit.to_string(), method: crate::leg::DigitMethod::Rfc2833 };
+            let digits =
+                crate::leg::Digits { digits: digit.to_string(), method: crate::leg::DigitMethod::Rfc2833 };
             self.report(LegEvent::DigitsAsked(digits));
         }
         if let Some(sink) = &mut self.sink {

@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use sip::auth::{Client, SentTo, Tries};
 use sip::dialog::{Dialog, ForkEvent, Forks, Ids, InviteParams, Profile, dialog_response};
 use sip::message::{
-    Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode, Transport, random_tag,
+    Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode,
+    Transport, random_tag,
 };
+use sip::resolve::AddressPolicy;
 use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, Session};
 
 use super::messages::{IncomingInvite, OutgoingInvite};
 use super::state::{Change, Event};
 use crate::sip::Hop;
-use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side};
+use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
 const METHODS: [Method; 6] =
@@ -25,6 +27,8 @@ const CAPABILITIES: Capabilities<'static> =
 pub struct Signalling {
     far: Side,
     user_agent: String,
+    /// Addresses that no media may go to.
+    targets: AddressPolicy,
     role: Role,
     dialog: Option<Dialog>,
     negotiation: OfferAnswer,
@@ -71,23 +75,24 @@ impl Heard {
 
 impl Signalling {
     /// The memory of a call of ours.
-    pub fn caller(order: OutgoingInvite, far: Side, user_agent: &str) -> Result<Self, InvalidField> {
+    pub fn caller(order: OutgoingInvite, far: Side, settings: &SipSettings) -> Result<Self, InvalidField> {
         let credentials = match &order.account {
             Some(account) => Some(Client::new(&account.auth_name, account.password.clone())?),
             None => None,
         };
         let (codecs, extra_lines) = (order.codecs.clone(), order.extra_lines.clone());
         let role = Role::Caller { order: Box::new(order), forks: None };
-        Ok(Self::new(role, far, user_agent, codecs, extra_lines, credentials))
+        Ok(Self::new(role, far, settings, codecs, extra_lines, credentials))
     }
 
     /// The memory of a call to us; an INVITE that makes no dialog is refused with the code.
-    pub fn called(order: IncomingInvite, far: Side, user_agent: &str) -> Result<Self, StatusCode> {
+    pub fn called(order: IncomingInvite, far: Side, settings: &SipSettings) -> Result<Self, StatusCode> {
         let tag = random_tag();
-        let contact = contact(&order.contact_user, &order.hop).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
+        let contact =
+            contact(&order.contact_user, &order.hop).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
         let dialog = Dialog::uas(&order.request, &tag, contact.clone()).map_err(|error| error.status())?;
         let role = Role::Called { invite: Box::new(order.request), tag, contact };
-        let mut signalling = Self::new(role, far, user_agent, order.codecs, vec![], None);
+        let mut signalling = Self::new(role, far, settings, order.codecs, vec![], None);
         signalling.dialog = Some(dialog);
         Ok(signalling)
     }
@@ -95,7 +100,7 @@ impl Signalling {
     fn new(
         role: Role,
         far: Side,
-        user_agent: &str,
+        settings: &SipSettings,
         codecs: Vec<CodecId>,
         extra_lines: Vec<ExtraLine>,
         credentials: Option<Client>,
@@ -103,7 +108,8 @@ impl Signalling {
         let session_id = u64::from(getrandom::u32().unwrap_or(1));
         Self {
             far,
-            user_agent: user_agent.to_owned(),
+            user_agent: settings.user_agent.clone(),
+            targets: settings.target_policy.clone(),
             role,
             dialog: None,
             negotiation: OfferAnswer::new(session_id),
@@ -139,7 +145,9 @@ impl Signalling {
 
     /// The INVITE for `hop`: the first one, or the last one again.
     pub fn invite(&mut self, hop: &Hop) -> Result<Request, InvalidField> {
-        let Role::Caller { order, forks } = &mut self.role else { unreachable!("only callers send the first INVITE") };
+        let Role::Caller { order, forks } = &mut self.role else {
+            unreachable!("only callers send the first INVITE")
+        };
         let contact = contact(&order.contact_user, hop)?;
         let mut request = match (&self.invite, self.again) {
             (Some(last), true) => last.again(),
@@ -243,7 +251,9 @@ impl Signalling {
             Ok(ForkEvent::Lost(dialog)) => Heard { lost: Some(dialog), ..Heard::nothing() },
             Ok(ForkEvent::AckAgain(ack)) => Heard { ack_again: Some(ack), ..Heard::nothing() },
             Ok(_) => Heard::nothing(),
-            Err(_) if response.code.is_success() => Heard::event(Event::AcceptedBadly(self.bad("a 200 without Contact"))),
+            Err(_) if response.code.is_success() => {
+                Heard::event(Event::AcceptedBadly(self.bad("a 200 without Contact")))
+            }
             Err(_) => Heard::nothing(),
         }
     }
@@ -314,16 +324,27 @@ impl Signalling {
             return Ok(None);
         }
         let session = Session::parse(body).map_err(|error| self.bad(error.to_string()))?;
-        match self.negotiation.receive_answer(&session) {
-            Ok(agreed) if agreed.audio.is_some() => Ok(Some(agreed)),
-            Ok(_) => Err(EndReason::new(Some(self.far), Cause::NoCommonCodec).with_detail("audio was refused")),
-            Err(error) => Err(self.no_codec(error.to_string())),
+        let agreed =
+            self.negotiation.receive_answer(&session).map_err(|error| self.no_codec(error.to_string()))?;
+        self.checked(&agreed)?;
+        Ok(Some(agreed))
+    }
+
+    /// Refuses an agreement without sound, and one that sends media where nothing may go.
+    fn checked(&self, agreed: &Agreed) -> Result<(), EndReason> {
+        let Some(stream) = &agreed.audio else { return Err(self.no_codec("audio was refused".to_owned())) };
+        for address in stream.addresses() {
+            self.targets.check(address).map_err(|denied| {
+                EndReason::new(None, Cause::Forbidden).with_detail(format!("media {denied}"))
+            })?;
         }
+        Ok(())
     }
 
     /// The INVITE's or re-INVITE's offer.
     pub fn take_offer(&mut self, body: &[u8]) -> Result<(), (StatusCode, EndReason)> {
-        let session = Session::parse(body).map_err(|error| (StatusCode::BAD_REQUEST, self.bad(error.to_string())))?;
+        let session =
+            Session::parse(body).map_err(|error| (StatusCode::BAD_REQUEST, self.bad(error.to_string())))?;
         self.negotiation.receive_offer(session).map_err(|error| {
             let code = StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
             (code, self.no_codec(error.to_string()))
@@ -338,11 +359,11 @@ impl Signalling {
         } else {
             self.negotiation.make_offer(local).map(|session| (session, None))
         };
-        match described {
-            Ok((_, Some(agreed))) if agreed.audio.is_none() => Err(self.no_codec("no audio".to_owned())),
-            Ok((session, agreed)) => Ok((session.to_string(), agreed)),
-            Err(error) => Err(self.no_codec(error.to_string())),
+        let (session, agreed) = described.map_err(|error| self.no_codec(error.to_string()))?;
+        if let Some(agreed) = &agreed {
+            self.checked(agreed)?;
         }
+        Ok((session.to_string(), agreed))
     }
 
     /// Whether our last SDP was an offer that still waits.

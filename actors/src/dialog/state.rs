@@ -263,9 +263,10 @@ impl State {
         match (progress, event) {
             (_, Event::HangUp(_)) => (Leaving, vec![Bye, StartLimit]),
             (_, Event::ByeReceived) => (Over, vec![Report(hung_up(far)), Finish]),
-            (_, Event::AckMissing) => {
-                (Leaving, leave(false, EndReason::new(Some(far), Cause::SignallingTimeout).with_detail("no ACK")))
-            }
+            (_, Event::AckMissing) => (
+                Leaving,
+                leave(false, EndReason::new(Some(far), Cause::SignallingTimeout).with_detail("no ACK")),
+            ),
             (Progress::None, Event::Ask(change)) => (Up(Asked(change)), vec![Reinvite(change)]),
             (Asked(change), Event::TryAgain) => (Up(Asked(change)), vec![Reinvite(change)]),
             (Asked(change), Event::Accepted) => {

@@ -97,7 +97,9 @@ fn bind_all(ips: &[IpAddr], port: u16, found: bool) -> io::Result<Vec<(SocketAdd
     for address in ips.iter().map(|ip| SocketAddr::new(*ip, port)) {
         match bind(address) {
             Ok(socket) => sockets.push(socket),
-            Err(error) if found && error.kind() == io::ErrorKind::AddrNotAvailable => warn!(%error, "not for WebRTC"),
+            Err(error) if found && error.kind() == io::ErrorKind::AddrNotAvailable => {
+                warn!(%error, "not for WebRTC")
+            }
             Err(error) => return Err(error),
         }
     }

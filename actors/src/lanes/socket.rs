@@ -78,7 +78,7 @@ impl LaneSender {
     pub fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let socket = self.sockets.iter().find(|(bound, _)| *bound == from);
         if socket.is_none_or(|(_, socket)| socket.send_to(bytes, to).is_err()) {
-            self.meters.packets_dropped_total.with_label_values(&["webrtc_socket"]).inc();
+            self.meters.dropped("webrtc_socket").inc();
         }
     }
 }
@@ -89,7 +89,7 @@ impl LaneSocket {
     }
 
     fn dropped(&self, place: &str) {
-        self.meters.packets_dropped_total.with_label_values(&[place]).inc();
+        self.meters.dropped(place).inc();
     }
 }
 

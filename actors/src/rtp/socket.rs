@@ -57,7 +57,10 @@ impl RtpSockets {
 
     /// What comes in.
     pub fn incoming(&self) -> Incoming {
-        Incoming([(Port::Rtp, Datagrams::new(self.rtp.clone())), (Port::Rtcp, Datagrams::new(self.rtcp.clone()))])
+        Incoming([
+            (Port::Rtp, Datagrams::new(self.rtp.clone())),
+            (Port::Rtcp, Datagrams::new(self.rtcp.clone())),
+        ])
     }
 
     /// Sends at once or not at all: a full socket buffer means that the packet would be late anyway.

@@ -151,12 +151,18 @@ impl Switchboard {
         }
     }
 
-    fn invite(&self, account: Account, contact_user: String, call: &PlaceCall) -> Result<OutgoingInvite, FieldError> {
+    fn invite(
+        &self,
+        account: Account,
+        contact_user: String,
+        call: &PlaceCall,
+    ) -> Result<OutgoingInvite, FieldError> {
         if self.stopping {
             return Err(FieldError::new("call", "Tandem is stopping"));
         }
         let extra = call.sip_sdp.iter().map(|line| ExtraLine::new(line));
-        let extra_lines = extra.collect::<Result<_, _>>().map_err(|error| FieldError::new("sipSDP", error.to_string()))?;
+        let extra_lines =
+            extra.collect::<Result<_, _>>().map_err(|error| FieldError::new("sipSDP", error.to_string()))?;
         let domain = HostPort { host: account.address_of_record()?.host().clone(), port: None };
         Ok(OutgoingInvite {
             target: callee_uri(&call.callee, &domain)?,
@@ -179,7 +185,10 @@ impl Switchboard {
         };
         let busy = !self.settings.second_incoming_rings && self.book.calls_of(id) > 0;
         if busy || self.stopping {
-            return self.refuse(incoming, if busy { StatusCode::BUSY_HERE } else { StatusCode::SERVICE_UNAVAILABLE });
+            return self.refuse(
+                incoming,
+                if busy { StatusCode::BUSY_HERE } else { StatusCode::SERVICE_UNAVAILABLE },
+            );
         }
         let Some(entry) = self.book.session(id) else { return self.refuse(incoming, StatusCode::NOT_FOUND) };
         let (session, contact) = (entry.session.clone(), entry.contact.clone());
@@ -234,8 +243,9 @@ impl Switchboard {
         let browser = BrowserLeg::start_in_arbiter(lane.arbiter(), move |_| BrowserLeg::new(order));
 
         let (sip, call_id) = (self.sip.clone(), view.call_id.clone());
-        let dialog =
-            Dialog::start_in_arbiter(lane.arbiter(), move |_| Dialog::new(dialog, page_side.other(), call_id, reports, sip));
+        let dialog = Dialog::start_in_arbiter(lane.arbiter(), move |_| {
+            Dialog::new(dialog, page_side.other(), call_id, reports, sip)
+        });
 
         session.do_send(CallJoined { call_id: view.call_id.clone(), leg: browser.clone().recipient() });
         let browser = Leg { commands: browser.clone().recipient(), packets: browser.recipient() };

@@ -81,7 +81,7 @@ impl Transcoder {
                 Next::Wait(until) => break until,
             };
             if done.is_err() {
-                self.meters.packets_dropped_total.with_label_values(&["transcoder_undecodable"]).inc();
+                self.meters.dropped("transcoder_undecodable").inc();
             }
         };
         if let Some(timer) = self.timer.take() {
@@ -129,7 +129,7 @@ impl Actor for Transcoder {
 impl Drop for Transcoder {
     fn drop(&mut self) {
         let lost = self.jitter.counts().lost;
-        self.meters.packets_dropped_total.with_label_values(&["transcoder_concealed"]).inc_by(lost);
+        self.meters.dropped("transcoder_concealed").inc_by(lost);
         if let Some(owner) = self.owner.upgrade() {
             owner.do_send(TranscoderGone(self.id));
         }

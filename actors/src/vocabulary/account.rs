@@ -113,7 +113,8 @@ fn word(field: &'static str, text: &str) -> Result<(), FieldError> {
 /// A host name, an IPv4 address or an IPv6 address, with an optional port.
 fn host_port(field: &'static str, text: &str) -> Result<HostPort, FieldError> {
     word(field, text)?;
-    let bare_v6 = || text.parse().map(|ip: std::net::Ipv6Addr| HostPort::from(std::net::SocketAddr::from((ip, 0))));
+    let bare_v6 =
+        || text.parse().map(|ip: std::net::Ipv6Addr| HostPort::from(std::net::SocketAddr::from((ip, 0))));
     match text.parse().ok().or_else(|| bare_v6().ok()) {
         Some(HostPort { host, port }) => Ok(HostPort { host, port: port.filter(|port| *port != 0) }),
         None => Err(FieldError::new(field, "is neither a host name nor an address")),

@@ -164,9 +164,16 @@ impl Cause {
     pub fn class(self) -> Class {
         match self {
             Self::HangUp | Self::Cancelled => Class::Normal,
-            Self::Busy | Self::Declined | Self::NoAnswer | Self::NotFound | Self::SessionClosed | Self::BadRequest => Class::User,
+            Self::Busy
+            | Self::Declined
+            | Self::NoAnswer
+            | Self::NotFound
+            | Self::SessionClosed
+            | Self::BadRequest => Class::User,
             Self::Forbidden | Self::NoCommonCodec | Self::BadDescription | Self::Refused => Class::Peer,
-            Self::SignallingTimeout | Self::Unreachable | Self::IceFailed | Self::DtlsFailed => Class::Network,
+            Self::SignallingTimeout | Self::Unreachable | Self::IceFailed | Self::DtlsFailed => {
+                Class::Network
+            }
             Self::Overload | Self::Shutdown | Self::Internal => Class::House,
         }
     }

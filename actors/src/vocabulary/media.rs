@@ -58,10 +58,7 @@ pub struct Sink {
 impl Sink {
     /// A sink into `to`.
     pub fn new(to: &Recipient<Packet>) -> Self {
-        Self {
-            to: to.downgrade(),
-            refused: 0,
-        }
+        Self { to: to.downgrade(), refused: 0 }
     }
 
     /// Passes `packet` on, or drops it. True: it was taken.
@@ -88,9 +85,7 @@ impl Eq for Sink {}
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sink")
-            .field("refused", &self.refused)
-            .finish_non_exhaustive()
+        f.debug_struct("Sink").field("refused", &self.refused).finish_non_exhaustive()
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Meters {
     pub actors_alive: IntGaugeVec,
 }
 
+/// One counter of a family, looked up once: counting a packet must not look up labels.
+pub type Counter = IntCounter;
+
 /// Counts one thing as alive until it is dropped, also when its actor panics.
 #[derive(Debug)]
 pub struct Alive(IntGauge);
@@ -78,20 +81,55 @@ impl Meters {
             calls_total: new.counter_vec("calls_total", "Calls that ended.", &["direction", "result"]),
             call_setup_seconds: new.histogram("call_setup_seconds", "From wish to answer.", &seconds),
             call_duration_seconds: new.histogram("call_duration_seconds", "From answer to end.", &length),
-            sip_requests_total: new.counter_vec("sip_requests_total", "SIP requests.", &["method", "direction"]),
-            sip_responses_total: new.counter_vec("sip_responses_total", "SIP responses.", &["method", "code"]),
-            sip_oversize_requests_total: new.counter("sip_oversize_requests_total", "Requests sent by TCP for their size."),
-            sip_dropped_total: new.counter_vec("sip_dropped_total", "SIP messages dropped unanswered.", &["reason"]),
+            sip_requests_total: new.counter_vec(
+                "sip_requests_total",
+                "SIP requests.",
+                &["method", "direction"],
+            ),
+            sip_responses_total: new.counter_vec(
+                "sip_responses_total",
+                "SIP responses.",
+                &["method", "code"],
+            ),
+            sip_oversize_requests_total: new
+                .counter("sip_oversize_requests_total", "Requests sent by TCP for their size."),
+            sip_dropped_total: new.counter_vec(
+                "sip_dropped_total",
+                "SIP messages dropped unanswered.",
+                &["reason"],
+            ),
             registrations_active: new.gauge("registrations_active", "Accounts registered now."),
-            registration_failures_total: new.counter_vec("registration_failures_total", "Failed REGISTERs.", &["code"]),
+            registration_failures_total: new.counter_vec(
+                "registration_failures_total",
+                "Failed REGISTERs.",
+                &["code"],
+            ),
             ws_sessions_active: new.gauge("ws_sessions_active", "Pages connected now."),
-            ice_connect_seconds: new.histogram("ice_connect_seconds", "From first SDP to a DTLS path.", &seconds),
-            ice_failures_total: new.counter_vec("ice_failures_total", "Browser paths that failed.", &["reason"]),
+            ice_connect_seconds: new.histogram(
+                "ice_connect_seconds",
+                "From first SDP to a DTLS path.",
+                &seconds,
+            ),
+            ice_failures_total: new.counter_vec(
+                "ice_failures_total",
+                "Browser paths that failed.",
+                &["reason"],
+            ),
             rtp_packets_total: new.counter_vec("rtp_packets_total", "RTP packets.", &["leg", "dir"]),
             rtp_lost_total: new.counter_vec("rtp_lost_total", "RTP packets that never came.", &["leg"]),
-            rtp_jitter_seconds: new.histogram_vec("rtp_jitter_seconds", "Jitter at call end.", &jitter, &["leg"]),
-            rtp_foreign_source_packets_total: new.counter("rtp_foreign_source_packets_total", "RTP from a foreign source."),
-            packets_dropped_total: new.counter_vec("packets_dropped_total", "Packets dropped in the house.", &["place"]),
+            rtp_jitter_seconds: new.histogram_vec(
+                "rtp_jitter_seconds",
+                "Jitter at call end.",
+                &jitter,
+                &["leg"],
+            ),
+            rtp_foreign_source_packets_total: new
+                .counter("rtp_foreign_source_packets_total", "RTP from a foreign source."),
+            packets_dropped_total: new.counter_vec(
+                "packets_dropped_total",
+                "Packets dropped in the house.",
+                &["place"],
+            ),
             transcoders_active: new.gauge_vec("transcoders_active", "Transcoders now.", &["from", "to"]),
             dtmf_total: new.counter_vec("dtmf_total", "Digits.", &["kind", "dir"]),
             ports_free: new.gauge("ports_free", "RTP ports free."),
@@ -110,6 +148,16 @@ impl Meters {
         Alive::new(self.transcoders_active.with_label_values(&[from, to]))
     }
 
+    /// RTP packets of a leg (`browser`, `sip`) in a direction (`in`, `out`).
+    pub fn rtp(&self, leg: &str, direction: &str) -> Counter {
+        self.rtp_packets_total.with_label_values(&[leg, direction])
+    }
+
+    /// Packets dropped at a place in the house.
+    pub fn dropped(&self, place: &str) -> Counter {
+        self.packets_dropped_total.with_label_values(&[place])
+    }
+
     /// Whether any session, call, leg or registration is left.
     pub fn busy(&self) -> bool {
         let kinds = ["session", "call", "browser", "dialog", "registration"];
@@ -118,7 +166,9 @@ impl Meters {
 
     /// Everything in Prometheus' text format.
     pub fn text(&self) -> String {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).expect("all metrics have names and labels")
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("all metrics have names and labels")
     }
 }
 

@@ -8,10 +8,10 @@ mod settings;
 
 pub use account::{Account, FieldError};
 pub use codecs::CodecId;
-pub use sip::auth::Secret;
 pub use ended::{Cause, Class, EndReason};
 pub(crate) use ids::random_hex;
 pub use ids::{CallId, SessionId, Side};
 pub use media::{AudioFormat, Packet, Payload, Sink};
-pub use meters::{Alive, Meters};
+pub use meters::{Alive, Counter, Meters};
 pub use settings::{AnswerTiming, MediaSettings, SipSettings, SwitchSettings};
+pub use sip::auth::Secret;
