@@ -140,6 +140,7 @@ impl Switch {
         while tokio::time::Instant::now() < end && self.sip.meters.busy() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.sip.endpoint.do_send(crate::sip::Close);
     }
 }
 

@@ -180,7 +180,7 @@ impl BrowserLeg {
         let fragment = peer.local_ufrag().to_owned();
         self.order
             .lane
-            .do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
+            .do_send(Join { fragment: fragment.clone(), peer: ctx.address().recipient() });
         self.fragment = Some(fragment);
         self.peer = Some(peer);
     }
