@@ -1,24 +1,47 @@
-//! SIP over TCP: asked for by the URI, and taken for messages too big for a datagram (RFC 3261 18.1.1).
+//! SIP over TCP: where the DNS says so (RFC 3263), and for messages too big for a datagram (RFC 3261 18.1.1).
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 use support::browser::Account;
+use support::dns::{self, Record};
+use support::kamailio::DOMAIN;
 use support::scene::{self, PAGE_TONE, PHONE_TONE, Scene};
 use support::sound::moment;
-use support::{Bench, House, Web, baresip, fairly, house, kamailio, secs, sipp};
+use support::{Bench, House, Page, Web, baresip, fairly, house, kamailio, secs, sipp};
+
+/// A scene whose PBX is found by NAPTR and SRV, which want TCP.
+fn scene_with_dns() -> Scene {
+    let bench = Bench::new();
+    let (dns, sip) = (bench.port(), bench.port());
+    dns::serve(
+        dns,
+        vec![
+            Record::Naptr(DOMAIN, "SIP+D2T", "_sip._tcp.pbx.test"),
+            Record::Srv("_sip._tcp.pbx.test", sip, "one.pbx.test"),
+            Record::A("one.pbx.test", Ipv4Addr::LOCALHOST),
+        ],
+    );
+    let house = house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]"));
+    Scene::on(bench, kamailio::Plan::new().at_port(sip), house)
+}
+
+/// The page of 1001, which names nothing but its domain.
+fn page_at_the_domain(scene: &Scene) -> Page<'_> {
+    let page = scene.web.page("1001", PAGE_TONE);
+    let account = Account { proxy: DOMAIN.into(), port: 0, ..Account::at(&scene.pbx, "1001") };
+    page.connect_and_wait(&scene.house, &account);
+    page
+}
 
 #[test]
 fn an_account_registers_and_calls_over_tcp() {
     fairly(|| {
-        let scene = Scene::new();
-        let phone = baresip::Plan::new("1002", PHONE_TONE)
-            .transport("tcp")
-            .auto_answer()
-            .start(&scene.bench, &scene.pbx);
-        let page = scene.web.page("1001", PAGE_TONE);
-        let proxy = format!("{};transport=tcp", scene.pbx.address);
-        page.connect_and_wait(&scene.house, &Account { proxy, ..Account::at(&scene.pbx, "1001") });
+        let scene = scene_with_dns();
+        let phone = baresip::Plan::new("1002", PHONE_TONE).transport("tcp").auto_answer();
+        let phone = phone.start(&scene.bench, &scene.pbx);
+        let page = page_at_the_domain(&scene);
         let wire = scene.wiretap();
         let call = page.call("1002");
         let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
@@ -28,18 +51,17 @@ fn an_account_registers_and_calls_over_tcp() {
         page.wait_call(&call, "FINISH", secs(3));
         let wire = wire.stop();
         assert_eq!(wire.sip(scene.house.sip).len(), 0, "not one SIP datagram of the house");
-        assert!(scene.pbx.requests().iter().any(|r| r.starts_with("INVITE") && r.contains("from tcp:")));
+        let requests = scene.pbx.requests();
+        assert!(requests.iter().any(|r| r.starts_with("INVITE") && r.contains("from tcp:")), "{requests:#?}");
         scene::assert_both_heard(&page, &call, &phone, &wire, (answered.at, ended_at));
     });
 }
 
 #[test]
-fn a_call_to_an_account_on_tcp_comes_over_its_connection() {
-    let scene = Scene::new();
+fn a_call_to_an_account_on_tcp_reaches_it() {
+    let scene = scene_with_dns();
     let phone = scene.phone();
-    let page = scene.web.page("1001", PAGE_TONE);
-    let proxy = format!("{};transport=tcp", scene.pbx.address);
-    page.connect_and_wait(&scene.house, &Account { proxy, ..Account::at(&scene.pbx, "1001") });
+    let page = page_at_the_domain(&scene);
     phone.dial("1001");
     let call = page.wait_incoming(0, secs(5)).body["callId"].as_str().unwrap().to_owned();
     page.answer(&call);
@@ -48,13 +70,18 @@ fn a_call_to_an_account_on_tcp_comes_over_its_connection() {
     page.wait_call(&call, "FINISH", secs(3));
 }
 
+/// Lines that lift an INVITE above 1,300 bytes.
+fn many_lines() -> Value {
+    let lines = (0..12).map(|n| format!("a=x-filler-{n}:{}", "0123456789".repeat(10)));
+    json!({ "sipSDP": lines.collect::<Vec<_>>() })
+}
+
 #[test]
 fn an_invite_too_big_for_a_datagram_goes_over_tcp() {
-    let scene = Scene::with(kamailio::Plan::new(), house::Plan::new());
+    let scene = Scene::new();
     let _phone = scene.ready_phone();
     let page = scene.page();
-    let lines: Vec<String> = (0..20).map(|n| format!("a=x-filler-{n}:{}", "0123456789".repeat(5))).collect();
-    let call = page.call_with("1002", json!({ "sipSDP": lines }));
+    let call = page.call_with("1002", many_lines());
     page.wait_call(&call, "ESTABLISHED", secs(5));
     page.hang_up(&call);
     page.wait_call(&call, "FINISH", secs(3));
@@ -70,22 +97,28 @@ fn a_big_invite_returns_to_udp_where_tcp_is_refused() {
     let web = Web::start(&bench);
     let page = web.page("alone", PAGE_TONE);
     page.connect_and_wait(&house, &Account::direct("2009", "127.0.0.1", phone.port));
-    let lines: Vec<String> = (0..20).map(|n| format!("a=x-filler-{n}:{}", "0123456789".repeat(5))).collect();
-    let call = page.call_with("2001", json!({ "sipSDP": lines }));
+    let call = page.call_with("2001", many_lines());
     page.wait_call(&call, "ESTABLISHED", secs(5));
     page.hang_up(&call);
     phone.assert_passed(secs(5));
 }
 
 #[test]
-fn a_scripted_phone_on_tcp_is_called_by_its_uri() {
+fn a_phone_that_the_dns_puts_on_tcp_is_called_there() {
     let bench = Bench::new();
     let mut phone = sipp::Plan::new("uas_answer").tcp().start(&bench);
-    let house = House::start(&bench);
+    let dns = bench.port();
+    dns::serve(
+        dns,
+        vec![
+            Record::Srv("_sip._tcp.phone.test", phone.port, "phone.test"),
+            Record::A("phone.test", Ipv4Addr::LOCALHOST),
+        ],
+    );
+    let house = house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]")).start(&bench);
     let web = Web::start(&bench);
     let page = web.page("alone", PAGE_TONE);
-    let proxy = "127.0.0.1;transport=tcp".into();
-    page.connect_and_wait(&house, &Account { proxy, ..Account::direct("2009", "127.0.0.1", phone.port) });
+    page.connect_and_wait(&house, &Account::direct("2009", "phone.test", 0));
     let call = page.call("2001");
     page.wait_call(&call, "ESTABLISHED", secs(5));
     std::thread::sleep(secs(2));

@@ -50,7 +50,7 @@ pub struct Account {
     pub domain: String,
     /// Next hop.
     pub proxy: String,
-    /// Port of the next hop.
+    /// Port of the next hop; 0 leaves it out, and the DNS decides (RFC 3263).
     pub port: u16,
     /// Whether it registers.
     pub register: bool,
@@ -176,14 +176,15 @@ impl Page<'_> {
     /// Opens the session at `url`; `more` are further options of `createSession`.
     #[track_caller]
     pub fn connect_with(&self, url: &str, account: &Account, more: Value) {
-        let mut options = json!({
-            "urlServer": url,
-            "sipOptions": {
-                "login": account.login, "authenticationName": account.login, "password": account.password,
-                "domain": account.domain, "outboundProxy": account.proxy, "port": account.port.to_string(),
-                "registerRequired": account.register,
-            },
+        let mut sip = json!({
+            "login": account.login, "authenticationName": account.login, "password": account.password,
+            "domain": account.domain, "outboundProxy": account.proxy, "port": account.port.to_string(),
+            "registerRequired": account.register,
         });
+        if account.port == 0 {
+            sip.as_object_mut().unwrap().remove("port");
+        }
+        let mut options = json!({ "urlServer": url, "sipOptions": sip });
         options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.run("connect", json!([options]));
     }

@@ -103,6 +103,12 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// Listens on this port.
+    pub fn at_port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
     /// Listens on one more address; an IPv6 one in brackets.
     pub fn also(mut self, address: &str) -> Self {
         self.addresses.push(address.into());

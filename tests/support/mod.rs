@@ -11,6 +11,7 @@
 pub mod baresip;
 pub mod bench;
 pub mod browser;
+pub mod dns;
 pub mod fairly;
 pub mod house;
 pub mod kamailio;
