@@ -1,5 +1,6 @@
 //! What the front door counts. The switch counts calls and packets itself.
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::{Encoder as _, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
@@ -42,6 +43,14 @@ impl Counters {
     pub fn socket(&self) -> CountedSocket {
         self.0.sockets.inc();
         CountedSocket(self.clone())
+    }
+
+    /// Returns when no socket is open, or after `limit`.
+    pub async fn no_sockets(&self, limit: Duration) {
+        let end = tokio::time::Instant::now() + limit;
+        while self.0.sockets.get() > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Something was refused because of `reason`, one of a few words.
