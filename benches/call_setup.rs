@@ -8,8 +8,8 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use actors::handle::{
-    Account, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall, Secret, SipSettings, Switch,
-    SwitchSettings,
+    Account, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall, Secret,
+    SipSettings, Switch, SwitchSettings,
 };
 
 const CALLS: usize = 500;
@@ -62,9 +62,9 @@ fn take_invite(phone: &UdpSocket) -> Instant {
         if !text.starts_with("INVITE") {
             continue;
         }
-        let kept = text.lines().filter(|line| {
-            ["Via:", "From:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
-        });
+        let kept = text
+            .lines()
+            .filter(|line| ["Via:", "From:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name)));
         let to = text.lines().find(|line| line.starts_with("To:")).unwrap();
         let mut answer = "SIP/2.0 486 Busy Here\r\n".to_owned();
         kept.for_each(|line| answer.push_str(&format!("{line}\r\n")));
@@ -121,7 +121,12 @@ fn main() {
         let spent = (cpu() - before) / CALLS as u32;
         waits.sort();
         let at = |share: f64| waits[((CALLS as f64 * share) as usize).min(CALLS - 1)];
-        println!("call() to INVITE on the wire: p50 {:?}, p95 {:?} (target: 30 ms), worst {:?}", at(0.5), at(0.95), at(1.0));
+        println!(
+            "call() to INVITE on the wire: p50 {:?}, p95 {:?} (target: 30 ms), worst {:?}",
+            at(0.5),
+            at(0.95),
+            at(1.0)
+        );
         println!("processor time of a set-up, refused with 486: {spent:?} (target: 5 ms)");
         drop(session);
         switch.stop().await;

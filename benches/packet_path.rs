@@ -83,8 +83,14 @@ fn sip_to_browser(bencher: &mut criterion::Bencher<'_>) {
             sequence = sequence.wrapping_add(1);
             let mut wire = BytesMut::new();
             let timestamp = (count as u32).wrapping_mul(160);
-            let packet =
-                RtpPacket { marker: false, payload_type: 0, sequence, timestamp, ssrc: 7, payload: Bytes::from_static(&PAYLOAD) };
+            let packet = RtpPacket {
+                marker: false,
+                payload_type: 0,
+                sequence,
+                timestamp,
+                ssrc: 7,
+                payload: Bytes::from_static(&PAYLOAD),
+            };
             packet.write(&mut wire);
             let wire = wire.freeze();
             let start = Instant::now();
@@ -115,7 +121,8 @@ fn sip_to_browser(bencher: &mut criterion::Bencher<'_>) {
 
 /// The floor: one datagram sent and received over loopback.
 fn udp_hop(bencher: &mut criterion::Bencher<'_>) {
-    let (sender, receiver) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (sender, receiver) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     sender.connect(receiver.local_addr().unwrap()).unwrap();
     let mut buffer = [0; 2048];
     bencher.iter(|| {

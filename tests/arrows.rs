@@ -187,7 +187,8 @@ fn no_actix_prelude_and_no_file_too_long_to_read() {
 /// Names of the types in `file` that derive actix's `Message`.
 fn messages(file: &Path) -> Vec<String> {
     let code = code(file);
-    let derives = |line: &str| line.contains("derive(") && (line.contains("Message)") || line.contains("Message,"));
+    let derives =
+        |line: &str| line.contains("derive(") && (line.contains("Message)") || line.contains("Message,"));
     let mut found = vec![];
     for (index, (_, line)) in code.iter().enumerate() {
         if derives(line) {
