@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["vocabulary", "udp"],
     &["rtp", "sip", "lanes"],
-    &["leg", "page", "transcoder"],
+    &["leg", "transcoder"],
+    &["page"],
     &["browser", "dialog", "registration", "call"],
     &["session", "demo"],
     &["switchboard"],

@@ -1,4 +1,4 @@
-//! Floor 6: the only door for `src`. Plain async functions; no actor type, no actix word gets out.
+//! Floor 7: the only door for `src`. Plain async functions; no actor type, no actix word gets out.
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -14,10 +14,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
-    WeakRecipient,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
 use sip::dialog::AckWait;
 use sip::message::{Method, StatusCode, Uri};
 use sip::sdp::Agreed;
