@@ -1,9 +1,12 @@
 //! Builds the house, floor by floor, and takes it down in reverse.
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actors::handle::{StartError, Switch};
+use futures_util::future::{join, join_all};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -17,6 +20,7 @@ use crate::tls::{self, TlsError};
 /// The running house.
 pub struct House {
     switch: Switch,
+    counters: Counters,
     servers: Vec<ServerHandle>,
     stopping: watch::Sender<bool>,
     web: Vec<SocketAddr>,
@@ -60,6 +64,7 @@ impl House {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut house = Self {
             switch,
+            counters: front.counters.clone(),
             servers: Vec::new(),
             stopping,
             web: web.addresses(),
@@ -95,10 +100,11 @@ impl House {
     /// Ends all calls, un-registers, and closes everything, within 5 s.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
-        self.switch.stop().await;
-        for server in self.servers.iter().rev() {
-            server.stop(false).await;
-        }
+        let doors = async {
+            self.counters.no_sockets(GOODBYE).await;
+            join_all(self.servers.iter().map(|server| server.stop(false))).await;
+        };
+        join(self.switch.stop(), doors).await;
         info!("stopped");
     }
 
@@ -113,6 +119,9 @@ impl House {
     }
 }
 
+/// How long pages may take to take their close frames when Tandem stops.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// What this program calls itself.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -124,10 +133,15 @@ pub fn addresses() -> Vec<IpAddr> {
 
 /// Waits for SIGTERM or SIGINT.
 pub async fn asked_to_stop() -> io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: stopping"),
-        interrupted = tokio::signal::ctrl_c() => { interrupted?; info!("SIGINT: stopping") }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => break info!("SIGINT: stopping"),
+            _ = hang_up.recv() => warn!("SIGHUP: settings cannot be reloaded yet; restart to read them again"),
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Floor 6: the only door for `src`. Plain async functions; no actor type, no actix word gets out.
+//! Floor 7: the only door for `src`. Plain async functions; no actor type, no actix word gets out.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +140,7 @@ impl Switch {
         while tokio::time::Instant::now() < end && self.sip.meters.busy() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.sip.endpoint.do_send(crate::sip::Close);
     }
 }
 

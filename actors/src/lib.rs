@@ -5,11 +5,12 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 6 | [`handle`]: plain async functions, the only door |
-//! | 5 | [`switchboard`]: the book of sessions and calls; wires one call in one function |
-//! | 4 | [`session`]: a page's account and calls · [`demo`]: registrar and answering machines |
-//! | 3 | [`browser`], [`dialog`]: legs · [`registration`] · [`call`]: joins two legs and does not know what they are |
-//! | 2 | [`leg`]: the contract between call and legs · [`page`]: the words of a page · [`transcoder`] |
+//! | 7 | [`handle`]: plain async functions, the only door |
+//! | 6 | [`switchboard`]: the book of sessions and calls; wires one call in one function |
+//! | 5 | [`session`]: a page's account and calls · [`demo`]: registrar and answering machines |
+//! | 4 | [`browser`], [`dialog`]: legs · [`registration`] · [`call`]: joins two legs and does not know what they are |
+//! | 3 | [`page`]: the words of a page |
+//! | 2 | [`leg`]: the contract between call and legs · [`transcoder`] |
 //! | 1 | [`rtp`]: packets, buffers, ports · [`sip`]: the endpoint · [`lanes`]: threads and their WebRTC sockets |
 //! | 0 | [`udp`]: a socket as a stream · [`vocabulary`]: ids, packets, reasons, settings, counters |
 //!

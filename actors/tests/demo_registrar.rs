@@ -36,8 +36,12 @@ struct Registered {
 const WAIT: Duration = Duration::from_millis(500);
 
 async fn demo() -> Demo {
+    demo_at(0).await
+}
+
+async fn demo_at(port: u16) -> Demo {
     let meters = Meters::new();
-    let endpoint = registrar::open(0, &meters).await.unwrap();
+    let endpoint = registrar::open(port, &meters).await.unwrap();
     let calls = Kept::start();
     let registrar = Registrar::serve(endpoint.clone(), calls.address.clone().recipient(), &meters);
     let at = endpoint.send(Listening).await.unwrap()[0];
@@ -48,7 +52,7 @@ async fn gateway() -> House {
     house(settings(), Default::default(), StatusCode::BUSY_HERE).await
 }
 
-fn register(endpoint: &Addr<SipEndpoint>, demo: &Demo, login: &str, password: &str) -> Registered {
+fn register(endpoint: &Addr<SipEndpoint>, at: SocketAddr, login: &str, password: &str) -> Registered {
     let told = Kept::start();
     let order = RegistrationOrder {
         account: Account {
@@ -57,7 +61,7 @@ fn register(endpoint: &Addr<SipEndpoint>, demo: &Demo, login: &str, password: &s
             password: Secret::new(password),
             domain: "127.0.0.1".into(),
             outbound_proxy: None,
-            port: Some(demo.at.port()),
+            port: Some(at.port()),
             register: true,
         },
         contact_user: format!("c{login}"),
@@ -106,7 +110,7 @@ async fn ask(peer: &UdpPeer, request: &Request) -> Option<Response> {
 #[actix::test]
 async fn an_account_registers_is_called_and_leaves() {
     let (demo, gateway) = (demo().await, gateway().await);
-    let account = register(&gateway.endpoint, &demo, "1001", "demo1001");
+    let account = register(&gateway.endpoint, demo.at, "1001", "demo1001");
     assert_eq!(account.told.next().await, RegistrationEvent::Registered);
     assert!(call(&demo, "1002", "1002", "1001").await.is_none(), "the call waits for its taker");
     let DemoCall { caller, target, .. } = demo.calls.next().await;
@@ -122,7 +126,7 @@ async fn an_account_registers_is_called_and_leaves() {
 async fn a_wrong_password_and_a_strange_account_fail_for_good_and_alike() {
     let (demo, gateway) = (demo().await, gateway().await);
     for (login, password) in [("1001", "demo1002"), ("2001", "demo2001")] {
-        let told = register(&gateway.endpoint, &demo, login, password).told.next().await;
+        let told = register(&gateway.endpoint, demo.at, login, password).told.next().await;
         assert!(
             matches!(told, RegistrationEvent::Failed { sip_status: Some(401), last: true, .. }),
             "{told:?}"
@@ -140,4 +144,18 @@ async fn services_can_be_called_by_whoever_proves_who_he_is() {
     assert_eq!(refused(call(&demo, "1003", "1003", "nobody").await), Some(404));
     assert_eq!(refused(call(&demo, "2003", "2003", "echo").await), Some(407));
     assert!(demo.calls.is_empty());
+}
+
+#[actix::test]
+async fn an_account_is_registered_within_five_seconds_of_its_registrar_coming_up() {
+    let gateway = gateway().await;
+    let at = demo().await.at; // a port that was free; nobody is there any more
+    sleep(Duration::from_millis(100)).await;
+    let account = register(&gateway.endpoint, at, "1001", "demo1001");
+    sleep(Duration::from_secs(4)).await;
+    let away = account.told.next().await;
+    assert!(matches!(away, RegistrationEvent::Failed { sip_status: None, last: false, .. }), "{away:?}");
+    let _demo = demo_at(at.port()).await;
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(account.told.next().await, RegistrationEvent::Registered);
 }

@@ -54,7 +54,7 @@ fn settings(lanes: usize, port: u16) -> MediaSettings {
 fn join(lane: &Lane, ufrag: &str) -> (Addr<Leg>, Receiver<PeerDatagram>) {
     let (sender, receiver) = channel(1_000);
     let leg = Leg::start_in_arbiter(lane.arbiter(), |_| Leg(sender));
-    lane.socket().do_send(Join { fragment: ufrag.to_owned(), peer: leg.downgrade().recipient() });
+    lane.socket().do_send(Join { fragment: ufrag.to_owned(), peer: leg.clone().recipient() });
     (leg, receiver)
 }
 

@@ -32,7 +32,7 @@ struct Stage {
     seen: Rc<RefCell<Vec<Request>>>,
     told: Rc<RefCell<Vec<RegistrationEvent>>>,
     meters: Meters,
-    _owner: Addr<Owner>,
+    owner: Option<Addr<Owner>>,
 }
 
 impl Actor for Registrar {
@@ -106,7 +106,7 @@ fn stage(
         meters: meters.clone(),
     };
     let registration = Some(Registration::new(order).unwrap().start());
-    Stage { registration, script, seen, told, meters, _owner: owner }
+    Stage { registration, script, seen, told, meters, owner: Some(owner) }
 }
 
 impl Stage {
@@ -272,4 +272,14 @@ async fn the_end_does_not_wait_for_a_silent_registrar() {
     assert!(stage.alive());
     sleep(Duration::from_millis(200)).await;
     assert!(!stage.alive());
+}
+
+#[actix::test]
+async fn an_account_whose_session_fell_without_a_word_is_unregistered_in_time() {
+    let mut stage = stage(Ok(vec![hop()]), ok);
+    sleep(MOMENT).await;
+    (stage.owner, stage.registration) = (None, None);
+    sleep(Duration::from_secs(3600)).await;
+    assert!(!stage.alive());
+    assert_eq!(stage.seen.borrow().last().unwrap().headers.get(&HeaderName::Expires), Some("0"));
 }

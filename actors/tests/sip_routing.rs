@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 mod support;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
@@ -183,4 +184,30 @@ async fn a_closed_endpoint_frees_its_port() {
     let mut again = settings();
     again.listen = listening;
     SipEndpoint::bind(&again, &meters).await.unwrap();
+}
+
+#[actix::test]
+async fn a_consumer_that_is_behind_costs_the_caller_a_503_and_nobody_is_forgotten() {
+    let scene = scene().await;
+    let from = scene.phone.socket.local_addr().unwrap();
+    for _ in 0..600 {
+        scene.phone.send(&request("INVITE", "UDP", from, "")).await;
+        tokio::task::yield_now().await;
+    }
+    let mut refused = HashSet::new();
+    while refused.len() < 88 {
+        let answer = response(&scene.phone.bytes(WAIT).await.expect("a refusal for each beyond 512"));
+        // The rest hears 100: the layer's own word, while the consumer sleeps.
+        if answer.code != StatusCode::TRYING {
+            assert_eq!(answer.code, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(answer.headers.has(&HeaderName::RetryAfter));
+            refused.insert(answer.headers.call_id().unwrap().to_owned());
+        }
+    }
+    let mut taken = 0;
+    while !scene.consumer.is_empty() {
+        scene.consumer.next().await;
+        taken += 1;
+    }
+    assert_eq!(taken, 512);
 }

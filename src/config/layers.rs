@@ -2,8 +2,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use toml::de::{DeTable, DeValue};
-use toml::{Spanned, Table, Value};
+use super::{DeTable, DeValue, Spanned, Table, Value};
 
 /// The built-in file: every key, its default, its comment. The only place where a key's name is decided.
 const DEFAULTS: &str = include_str!("../../config/tandem.toml");

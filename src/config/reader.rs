@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml::Value;
-
+use super::Value;
 use super::layers::{ConfigError, Layers, shown};
 
 /// Reads each key once. A bad value is noted, its default used, and reading goes on: the user sees all errors at once.

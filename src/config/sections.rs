@@ -136,7 +136,7 @@ pub(super) fn log(reader: &mut Reader) -> LogSettings {
 pub(super) fn later(reader: &mut Reader) {
     reader.duration_ms("client_timeout", 0..=30 * DAY_MS);
     reader.duration_ms("client_timeout_check_interval", 100..=DAY_MS);
-    reader.word("generate_av_for_ua", &[("all", true), ("off", false)]);
+    reader.list("generate_av_for_ua", |_| Ok(()));
     reader.duration_ms("rtp_generator_start_timeout", 0..=60_000);
     reader.flag("rtp_activity_detecting");
     reader.flag("sip_use_tls");

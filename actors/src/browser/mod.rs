@@ -178,9 +178,7 @@ impl BrowserLeg {
 
     fn has_peer(&mut self, peer: Peer, ctx: &mut Context<Self>) {
         let fragment = peer.local_ufrag().to_owned();
-        self.order
-            .lane
-            .do_send(Join { fragment: fragment.clone(), peer: ctx.address().downgrade().recipient() });
+        self.order.lane.do_send(Join { fragment: fragment.clone(), peer: ctx.address().recipient() });
         self.fragment = Some(fragment);
         self.peer = Some(peer);
     }

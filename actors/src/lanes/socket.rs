@@ -3,7 +3,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, StreamHandler, WeakRecipient};
+use actix::dev::SendError;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, StreamHandler};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tracing::error;
@@ -32,8 +33,8 @@ pub struct PeerDatagram {
 pub struct Join {
     /// The fragment in our description.
     pub fragment: String,
-    /// Takes the datagrams.
-    pub peer: WeakRecipient<PeerDatagram>,
+    /// Takes the datagrams. Held strongly until it leaves: the limit of its mailbox counts per sending handle.
+    pub peer: Recipient<PeerDatagram>,
 }
 
 /// A peer has proven an address of its page.
@@ -61,7 +62,7 @@ pub struct LaneSender {
 /// The actor: reads the lane's sockets and finds each datagram's peer.
 pub struct LaneSocket {
     sender: LaneSender,
-    peers: Peers<WeakRecipient<PeerDatagram>>,
+    peers: Peers<Recipient<PeerDatagram>>,
     meters: Meters,
     _alive: Alive,
 }
@@ -123,10 +124,10 @@ impl StreamHandler<PeerDatagram> for LaneSocket {
         let Some((fragment, peer)) = self.peers.find(datagram.from, &datagram.bytes) else {
             return self.dropped("webrtc_unknown_peer");
         };
-        match peer.upgrade() {
-            Some(peer) if peer.try_send(datagram).is_ok() => {}
-            Some(_) => self.dropped("webrtc_mailbox"),
-            None => {
+        match peer.try_send(datagram) {
+            Ok(()) => {}
+            Err(SendError::Full(_)) => self.dropped("webrtc_mailbox"),
+            Err(SendError::Closed(_)) => {
                 // A leg that fell without a word.
                 let fragment = fragment.to_vec();
                 self.peers.leave(&fragment);

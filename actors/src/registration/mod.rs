@@ -204,8 +204,21 @@ impl Registration {
         }
         if let Some(at) = self.machine.deadline() {
             let wait = at.saturating_duration_since(now());
-            self.timer = Some(ctx.run_later(wait, |registration, ctx| registration.step(Event::Timer, ctx)));
+            self.timer = Some(ctx.run_later(wait, Self::woke));
         }
+    }
+
+    fn woke(&mut self, ctx: &mut Context<Self>) {
+        let ending = self.own_address.is_some();
+        if !ending && self.order.owner.upgrade().is_none() {
+            return self.end(ctx); // the session fell without a word
+        }
+        self.step(Event::Timer, ctx);
+    }
+
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        self.own_address = Some(ctx.address());
+        self.step(Event::Stop, ctx);
     }
 
     fn count(&mut self, registered: bool) {
@@ -247,8 +260,7 @@ impl Handler<SipEvent> for Registration {
 impl Handler<Unregister> for Registration {
     type Result = ();
     fn handle(&mut self, Unregister: Unregister, ctx: &mut Self::Context) {
-        self.own_address = Some(ctx.address());
-        self.step(Event::Stop, ctx);
+        self.end(ctx);
     }
 }
 

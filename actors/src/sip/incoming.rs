@@ -69,8 +69,7 @@ impl SipEndpoint {
     /// A new request: answers it or finds who does.
     fn take(&mut self, key: ServerKey, request: Request, flow: Flow) {
         self.count_request(&request.method, "in");
-        let verdict =
-            uas::judge(&request, self.is_registrar, |dialog| self.routes.owner_of(dialog).is_some());
+        let verdict = uas::judge(&request, self.is_registrar, |dialog| self.routes.has_owner(dialog));
         match verdict {
             Verdict::Answer(response) => self.respond(key, *response),
             Verdict::Owner(dialog) => self.hand_to_owner(key, request, &dialog),
@@ -79,10 +78,9 @@ impl SipEndpoint {
     }
 
     fn hand_to_owner(&mut self, key: ServerKey, request: Request, dialog: &DialogKey) {
-        let Some(owner) = self.routes.owner_of(dialog).cloned() else { return };
-        if request.method == Method::Invite {
-            self.routes.invited(key, Some(owner.clone()));
-        }
+        let Some(owner) = self.routes.hand_to_owner(key, dialog) else {
+            return self.refuse_busy(key, &request);
+        };
         let sent = match owner.upgrade() {
             Some(owner) => owner.try_send(SipEvent::Request { key, request }),
             None => Err(SendError::Closed(SipEvent::Request { key, request })),
@@ -99,13 +97,12 @@ impl SipEndpoint {
     }
 
     fn hand_to_consumer(&mut self, key: ServerKey, request: Request, flow: Flow) {
-        let (Some(consumer), Some(hop)) =
-            (self.consumer.as_ref().and_then(WeakRecipient::upgrade), self.hop(flow.transport, flow.remote))
-        else {
+        let consumer = self.consumer.as_ref().and_then(WeakRecipient::upgrade);
+        let (Some(consumer), Some(hop)) = (consumer, self.hop(flow.transport, flow.remote)) else {
             return self.refuse_busy(key, &request);
         };
-        if request.method == Method::Invite {
-            self.routes.invited(key, None);
+        if !self.routes.hand_to_consumer(key) {
+            return self.refuse_busy(key, &request);
         }
         if let Err(error) = consumer.try_send(IncomingRequest { key, request, flow, hop }) {
             self.refuse_busy(key, &error.into_inner().request);

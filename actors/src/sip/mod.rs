@@ -8,6 +8,7 @@
 //! | `routes` | who owns which request and dialog; pure |
 //! | `incoming` | the layer's outputs, to sockets and owners |
 //! | `outgoing` | requests of owners, to the layer; UDP or TCP |
+//! | `locate` | where requests can go: DNS, policy |
 //! | `local` | how we look from a peer |
 //! | `udp`, `tcp`, `connections` | sockets |
 //! | `dns` | RFC 3263 with real name servers |
@@ -18,6 +19,7 @@ mod dns;
 mod incoming;
 mod limits;
 mod local;
+mod locate;
 mod messages;
 mod outgoing;
 mod routes;
@@ -32,10 +34,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture,
-    SpawnHandle, WeakRecipient, WrapFuture,
+    Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle, WeakAddr,
+    WeakRecipient,
 };
-use sip::resolve::{Families, ResolveError, Target};
 use sip::transaction::{ClientKey, Counters, Layer, ServerKey, Timers};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
@@ -70,6 +71,11 @@ pub struct SipEndpoint {
     meters: Meters,
     _alive: Alive,
 }
+
+/// Time to look for owners that are gone without a word.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Sweep;
 
 /// Requests and answers of all calls on their way out; a call has one or two at a time.
 const MAILBOX: usize = 4096;
@@ -133,6 +139,8 @@ impl SipEndpoint {
             let listener = TcpListener::from_std(tcp)?;
             self.readers.push(actix_rt::spawn(tcp::accept(listener, ctx.address().downgrade())));
         }
+        // Not an interval of the actor's own: that would keep it alive when nobody holds it any more.
+        self.readers.push(actix_rt::spawn(remind(ctx.address().downgrade())));
         Ok(())
     }
 
@@ -167,29 +175,6 @@ impl SipEndpoint {
         });
         self.timer = Some((at, timer));
     }
-
-    fn families(&self) -> Families {
-        let has = |v4| self.local.listening().iter().any(|at| at.is_ipv4() == v4);
-        match (has(true), has(false)) {
-            (true, false) => Families::V4Only,
-            (false, true) => Families::V6Only,
-            _ => Families::V4First,
-        }
-    }
-
-    /// Keeps the hops that the policy allows and that a listener of ours reaches.
-    fn hops(&mut self, target: &str, found: Vec<sip::resolve::Hop>) -> Result<Vec<Hop>, LocateError> {
-        let denied = |_| LocateError::Denied(target.to_owned());
-        let allowed = self.settings.target_policy.permitted(found).map_err(denied)?;
-        let hops: Vec<Hop> = allowed.iter().filter_map(|hop| self.hop(hop.transport, hop.address)).collect();
-        if hops.is_empty() { Err(LocateError::Unsupported(target.to_owned())) } else { Ok(hops) }
-    }
-
-    /// How we look from `remote`.
-    fn hop(&mut self, transport: Transport, remote: SocketAddr) -> Option<Hop> {
-        let seen = self.local.seen_from(remote.ip(), now())?;
-        Some(Hop { transport, remote, contact: seen.contact, local_ip: seen.ip })
-    }
 }
 
 impl Actor for SipEndpoint {
@@ -201,7 +186,6 @@ impl Actor for SipEndpoint {
             tracing::error!(%error, "sip: the bound sockets cannot be read");
             return ctx.stop();
         }
-        ctx.run_interval(SWEEP, |endpoint, _| endpoint.routes.sweep(|owner| owner.upgrade().is_some()));
         for address in self.local.listening() {
             tracing::info!(%address, "sip: listening on UDP and TCP");
         }
@@ -247,20 +231,10 @@ impl Handler<Close> for SipEndpoint {
     }
 }
 
-impl Handler<Locate> for SipEndpoint {
-    type Result = ResponseActFuture<Self, Result<Vec<Hop>, LocateError>>;
-    fn handle(&mut self, Locate { target }: Locate, _: &mut Self::Context) -> Self::Result {
-        let (name, dns, families) = (target.to_string(), self.dns.clone(), self.families());
-        let target = match target.as_sip() {
-            Some(uri) => Target::of_uri(uri),
-            None => Err(ResolveError::Transport(target.scheme().to_owned())),
-        };
-        let found = async move { dns.resolve(target?, families).await };
-        let hops = found.into_actor(self).map(move |found, endpoint, _| match found {
-            Ok(found) => endpoint.hops(&name, found),
-            Err(error) => Err(locate_error(error, name)),
-        });
-        Box::pin(hops)
+impl Handler<Sweep> for SipEndpoint {
+    type Result = ();
+    fn handle(&mut self, Sweep: Sweep, _: &mut Self::Context) {
+        self.routes.sweep(|owner| owner.upgrade().is_some());
     }
 }
 
@@ -363,6 +337,17 @@ impl Handler<tcp::Closed> for SipEndpoint {
     }
 }
 
+/// Says `Sweep` now and then, until the endpoint is gone.
+async fn remind(endpoint: WeakAddr<SipEndpoint>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        match endpoint.upgrade() {
+            Some(endpoint) => endpoint.do_send(Sweep), // one a minute
+            None => return,
+        }
+    }
+}
+
 /// UDP and TCP on one address.
 fn bind(address: SocketAddr) -> io::Result<(StdSocket, StdListener)> {
     let tries = if address.port() == 0 { PORT_TRIES } else { 1 };
@@ -376,17 +361,6 @@ fn bind(address: SocketAddr) -> io::Result<(StdSocket, StdListener)> {
         }
     }
     Err(named(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into())))
-}
-
-fn locate_error(error: ResolveError, target: String) -> LocateError {
-    match error {
-        ResolveError::NotFound(host) => LocateError::NoSuchHost(host),
-        ResolveError::NoAnswer(host) => LocateError::DnsFailed(host),
-        ResolveError::NotOffered(_)
-        | ResolveError::Transport(_)
-        | ResolveError::Family(_)
-        | ResolveError::Maddr(_) => LocateError::Unsupported(target),
-    }
 }
 
 /// The clock of tokio, which tests can turn.

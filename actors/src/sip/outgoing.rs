@@ -8,7 +8,7 @@ use sip::transaction::ServerKey;
 use sip::transport::{Flow, Transport, fits_udp};
 
 use super::tcp::{self, Accepted, Connected};
-use super::{Hop, RequestId, SendAck, SendRequest, SipEndpoint, SipEvent, incoming, now};
+use super::{Hop, RequestId, SendAck, SendRequest, SipEndpoint, SipEvent, incoming, now, udp};
 
 /// Waits for a connection.
 pub(super) enum Waiting {
@@ -82,6 +82,8 @@ impl SipEndpoint {
         }
         if response.code.is_final() {
             self.routes.answered(&key);
+        } else {
+            self.routes.take(&key);
         }
         if !self.layer.respond(now(), key, response) {
             tracing::debug!(%method, "sip: an answer came too late");
@@ -97,8 +99,8 @@ impl SipEndpoint {
             }
             return sent;
         }
-        match self.udp.get(&flow.local).map(|socket| socket.try_send_to(&bytes, flow.remote)) {
-            Some(Ok(_)) => true,
+        match self.udp.get(&flow.local).map(|socket| udp::send(socket, &bytes, flow.remote)) {
+            Some(Ok(())) => true,
             // The kernel's buffer is full: lost like any datagram, and sent again by the transaction.
             Some(Err(error)) => error.kind() == std::io::ErrorKind::WouldBlock,
             None => false,

@@ -5,23 +5,42 @@ use std::hash::Hash;
 use super::DialogKey;
 
 /// The tables. `C`, `S`: keys of client and server transactions; `I`: the owners' names of requests; `O`: what reaches an owner.
+///
+/// They also keep the bounds that mailboxes do not: an actix mailbox refuses only a sender that has overfilled it before, and each
+/// upgrade of a weak address is a new sender.
 #[derive(Debug)]
 pub(super) struct Routes<C, S, I, O> {
     requests: HashMap<C, (I, O)>,
     keys: HashMap<I, C>,
-    dialogs: HashMap<DialogKey, O>,
-    invites: HashMap<S, Invite<O>>,
+    dialogs: HashMap<DialogKey, Dialog<O>>,
+    open: HashMap<S, Open<O>>,
+    untaken: usize,
 }
 
-/// An INVITE that came in and has no final answer yet.
+/// A dialog and how many requests of its far side wait for an answer.
 #[derive(Debug)]
-struct Invite<O> {
+struct Dialog<O> {
+    owner: O,
+    open: usize,
+}
+
+/// A request that came in, was handed over, and has no final answer yet.
+#[derive(Debug)]
+struct Open<O> {
+    dialog: Option<DialogKey>,
+    /// Who hears of a CANCEL.
     owner: Option<O>,
     cancelled: bool,
+    /// Whether the consumer has done anything about it.
+    taken: bool,
 }
 
 /// Dialogs in the table. A node carries some thousands; beyond, new ones live without requests from the far side, which then time out.
 pub(super) const MAX_DIALOGS: usize = 20_000;
+/// Requests handed to the consumer that it has not looked at yet: some 5 ms of its work.
+pub(super) const MAX_UNTAKEN: usize = 512;
+/// Requests in one dialog that its owner has not answered yet. Two cross now and then; more is a flood.
+pub(super) const MAX_OPEN: usize = 16;
 
 impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Routes<C, S, I, O> {
     /// Empty tables.
@@ -30,7 +49,8 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
             requests: HashMap::new(),
             keys: HashMap::new(),
             dialogs: HashMap::new(),
-            invites: HashMap::new(),
+            open: HashMap::new(),
+            untaken: 0,
         }
     }
 
@@ -62,7 +82,8 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
         if self.dialogs.len() >= MAX_DIALOGS && !self.dialogs.contains_key(&dialog) {
             return false;
         }
-        self.dialogs.insert(dialog, owner);
+        let open = self.dialogs.get(&dialog).map_or(0, |known| known.open);
+        self.dialogs.insert(dialog, Dialog { owner, open });
         true
     }
 
@@ -71,22 +92,45 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
         self.dialogs.remove(dialog);
     }
 
-    /// Who serves a dialog.
-    pub(super) fn owner_of(&self, dialog: &DialogKey) -> Option<&O> {
-        self.dialogs.get(dialog)
+    /// Whether somebody serves a dialog.
+    pub(super) fn has_owner(&self, dialog: &DialogKey) -> bool {
+        self.dialogs.contains_key(dialog)
     }
 
-    /// An INVITE came in; a re-INVITE has its owner already.
-    pub(super) fn invited(&mut self, key: S, owner: Option<O>) {
-        self.invites.insert(key, Invite { owner, cancelled: false });
+    /// Who hears of an ACK in a dialog.
+    pub(super) fn owner_of(&self, dialog: &DialogKey) -> Option<&O> {
+        self.dialogs.get(dialog).map(|dialog| &dialog.owner)
+    }
+
+    /// A request goes to the owner of its dialog. `None`: he has too many already.
+    pub(super) fn hand_to_owner(&mut self, key: S, name: &DialogKey) -> Option<O> {
+        let dialog = self.dialogs.get_mut(name).filter(|dialog| dialog.open < MAX_OPEN)?;
+        dialog.open += 1;
+        let owner = Some(dialog.owner.clone());
+        self.open.insert(
+            key,
+            Open { dialog: Some(name.clone()), owner: owner.clone(), cancelled: false, taken: true },
+        );
+        owner
+    }
+
+    /// A request goes to the consumer. False: it has too many already.
+    pub(super) fn hand_to_consumer(&mut self, key: S) -> bool {
+        if self.untaken >= MAX_UNTAKEN {
+            return false;
+        }
+        self.untaken += 1;
+        self.open.insert(key, Open { dialog: None, owner: None, cancelled: false, taken: false });
+        true
     }
 
     /// The INVITE has an owner now. True: it was cancelled before, which the owner must hear at once.
     pub(super) fn adopt(&mut self, key: &S, owner: O) -> bool {
-        match self.invites.get_mut(key) {
-            Some(invite) => {
-                invite.owner = Some(owner);
-                invite.cancelled
+        self.take(key);
+        match self.open.get_mut(key) {
+            Some(open) => {
+                open.owner = Some(owner);
+                open.cancelled
             }
             None => false,
         }
@@ -94,19 +138,33 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
 
     /// The INVITE was cancelled; its owner, if it has one yet.
     pub(super) fn cancelled(&mut self, key: &S) -> Option<O> {
-        let invite = self.invites.get_mut(key)?;
-        invite.cancelled = true;
-        invite.owner.clone()
+        let open = self.open.get_mut(key)?;
+        open.cancelled = true;
+        open.owner.clone()
     }
 
-    /// The INVITE has its final answer, or its transaction is gone.
+    /// The request has a provisional answer: somebody works on it.
+    pub(super) fn take(&mut self, key: &S) {
+        if let Some(open) = self.open.get_mut(key)
+            && !open.taken
+        {
+            open.taken = true;
+            self.untaken -= 1;
+        }
+    }
+
+    /// The request has its final answer, or its transaction is gone.
     pub(super) fn answered(&mut self, key: &S) {
-        self.invites.remove(key);
+        self.take(key);
+        let dialog = self.open.remove(key).and_then(|open| open.dialog);
+        if let Some(dialog) = dialog.and_then(|name| self.dialogs.get_mut(&name)) {
+            dialog.open = dialog.open.saturating_sub(1);
+        }
     }
 
     /// Forgets the dialogs whose owners are gone without a word.
     pub(super) fn sweep(&mut self, alive: impl Fn(&O) -> bool) {
-        self.dialogs.retain(|_, owner| alive(owner));
+        self.dialogs.retain(|_, dialog| alive(&dialog.owner));
     }
 
     /// How many dialogs have an owner.
@@ -147,7 +205,7 @@ mod tests {
     #[test]
     fn a_cancel_before_the_invite_has_an_owner_is_not_lost() {
         let mut routes = Table::new();
-        routes.invited(1, None);
+        assert!(routes.hand_to_consumer(1));
         assert_eq!(routes.cancelled(&1), None);
         assert!(routes.adopt(&1, "ann"));
         routes.answered(&1);
@@ -157,11 +215,38 @@ mod tests {
     #[test]
     fn a_cancel_goes_to_the_owner_of_its_invite() {
         let mut routes = Table::new();
-        routes.invited(1, None);
+        assert!(routes.hand_to_consumer(1));
         assert!(!routes.adopt(&1, "ann"));
         assert_eq!(routes.cancelled(&1), Some("ann"));
-        routes.invited(2, Some("bob"));
+        routes.join(dialog("b"), "bob");
+        assert_eq!(routes.hand_to_owner(2, &dialog("b")), Some("bob"));
         assert_eq!(routes.cancelled(&2), Some("bob"));
+    }
+
+    #[test]
+    fn a_consumer_is_handed_so_many_requests_and_more_when_it_has_looked_at_some() {
+        let mut routes = Table::new();
+        let handed = (0..).take_while(|key| routes.hand_to_consumer(*key)).count();
+        assert_eq!(handed, MAX_UNTAKEN);
+        routes.take(&0);
+        routes.take(&0);
+        routes.answered(&0);
+        routes.answered(&1);
+        routes.adopt(&2, "ann");
+        let handed = (1000..).take_while(|key| routes.hand_to_consumer(*key)).count();
+        assert_eq!(handed, 3);
+    }
+
+    #[test]
+    fn an_owner_is_handed_so_many_requests_and_more_when_he_has_answered_some() {
+        let mut routes = Table::new();
+        routes.join(dialog("a"), "ann");
+        let handed = (0..).take_while(|key| routes.hand_to_owner(*key, &dialog("a")).is_some()).count();
+        assert_eq!(handed, MAX_OPEN);
+        routes.answered(&0);
+        routes.answered(&0);
+        let handed = (1000..).take_while(|key| routes.hand_to_owner(*key, &dialog("a")).is_some()).count();
+        assert_eq!(handed, 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::{Message, WeakAddr};
 use bytes::Bytes;
 use sip::transport::{Flow, Transport};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::SipEndpoint;
@@ -35,6 +35,11 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<StdSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Sends one datagram now or never. Straight to the kernel: a socket that the reactor has not looked at yet would refuse its first one.
+pub(super) fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+    SockRef::from(socket).send_to(bytes, &to.into()).map(|_| ())
 }
 
 /// Reads until the endpoint is gone. The next batch is read when the endpoint has eaten the last: a flood fills the kernel's buffer,

@@ -47,23 +47,27 @@ pub struct AudioFormat {
     pub telephone_event: bool,
 }
 
-/// Where packets go next. A full mailbox refuses: then the packet is dropped and counted, for sound that is
-/// late is worth less than a sender that waits. Weak, because only a parent keeps a child alive.
+/// Where packets go next. A full mailbox refuses: then the packet is dropped and counted, for sound that is late is worth
+/// less than a sender that waits.
+///
+/// Strong, and one per sender (a clone is another handle): actix counts a mailbox's limit per sending handle, so a handle that is made
+/// anew for each packet is never refused. The ring of legs and transcoders is opened by the call, which unplugs when it
+/// pauses or ends, and by each leg's end.
 #[derive(Clone)]
 pub struct Sink {
-    to: actix::WeakRecipient<Packet>,
+    to: Recipient<Packet>,
     refused: u64,
 }
 
 impl Sink {
     /// A sink into `to`.
     pub fn new(to: &Recipient<Packet>) -> Self {
-        Self { to: to.downgrade(), refused: 0 }
+        Self { to: to.clone(), refused: 0 }
     }
 
     /// Passes `packet` on, or drops it. True: it was taken.
     pub fn send(&mut self, packet: Packet) -> bool {
-        let taken = self.to.upgrade().is_some_and(|to| to.try_send(packet).is_ok());
+        let taken = self.to.try_send(packet).is_ok();
         self.refused += u64::from(!taken);
         taken
     }
@@ -77,7 +81,7 @@ impl Sink {
 /// Two sinks are the same if they lead to the same mailbox.
 impl PartialEq for Sink {
     fn eq(&self, other: &Self) -> bool {
-        self.to.upgrade() == other.to.upgrade()
+        self.to == other.to
     }
 }
 
