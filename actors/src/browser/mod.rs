@@ -10,6 +10,7 @@ pub mod sdp;
 mod secrets;
 mod state;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
@@ -62,6 +63,8 @@ pub struct BrowserLeg {
     codec: Option<AudioFormat>,
     sink: Option<Sink>,
     outgoing: Option<Sequencer>,
+    /// Sound for the page from before its path is up.
+    held_back: VecDeque<Packet>,
     timer: Option<(Instant, SpawnHandle)>,
     described: Option<Instant>,
     /// RTP packets from and to the page.
@@ -71,6 +74,9 @@ pub struct BrowserLeg {
 
 /// Datagrams and packets that wait for their turn: over half a second of sound both ways.
 const MAILBOX: usize = 128;
+
+/// Packets that are held back until the page's path is up: a second of sound. More would take too long to catch up with.
+const MAX_HELD_BACK: usize = 50;
 
 /// How often a leg looks whether its call still lives.
 const LIFE_CHECK: Duration = Duration::from_secs(5);
@@ -89,6 +95,7 @@ impl BrowserLeg {
             codec: None,
             sink: None,
             outgoing: None,
+            held_back: VecDeque::new(),
             timer: None,
             described: None,
             counted,
@@ -218,7 +225,7 @@ impl BrowserLeg {
                         self.order.lane.do_send(Learnt { fragment, from });
                     }
                 }
-                Output::Connected => self.connected(),
+                Output::Connected => self.connected(ctx),
                 Output::Packet(packet) => self.forward(packet),
                 Output::Report(report) => debug!(call_id = %self.order.view.call_id, ?report, "browser leg"),
                 Output::Disconnected(lost) => self.lost(&lost, ctx),
@@ -227,7 +234,12 @@ impl BrowserLeg {
         self.arm(ctx);
     }
 
-    fn connected(&mut self) {
+    /// The path is up. What was held back goes out at once: the page plays it a little faster until it has caught up, so that the
+    /// first words of a greeting are heard.
+    fn connected(&mut self, ctx: &mut Context<Self>) {
+        for packet in std::mem::take(&mut self.held_back) {
+            self.send(packet, ctx);
+        }
         if let Some(since) = self.described {
             let took = now().saturating_duration_since(since);
             self.order.meters.ice_connect_seconds.observe(took.as_secs_f64());
@@ -276,6 +288,12 @@ impl BrowserLeg {
 
     fn send(&mut self, packet: Packet, ctx: &mut Context<Self>) {
         let (Some(peer), Some(format)) = (&mut self.peer, self.codec) else { return };
+        if !peer.is_connected() {
+            if self.held_back.len() >= MAX_HELD_BACK {
+                self.held_back.pop_front();
+            }
+            return self.held_back.push_back(packet);
+        }
         let clock = format.codec.spec().clock_rate;
         let outgoing = self.outgoing.get_or_insert_with(|| Sequencer::new(0, clock, 0, 0));
         let source = u64::from(packet.ssrc);
