@@ -6,8 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 build="build-essential cmake nasm pkg-config libvpx-dev libspeex-dev"
-tests="chromium kamailio kamailio-extra-modules kamailio-utils-modules rtpengine-daemon sip-tester baresip-core coturn
-    tshark iproute2 nftables ethtool sox python3-minimal util-linux"
+tests="chromium kamailio rtpengine-daemon sip-tester baresip-core tshark iproute2 nftables util-linux"
 
 # Words of $1 that are not installed.
 missing() {
@@ -16,7 +15,8 @@ missing() {
     done
 }
 
-# Debian starts a service with its package. The tests bring their own, with their own ports: new ones shall not start.
+# Debian starts a service with its package, now and at each boot. The tests bring their own, with their own ports: new
+# ones do neither.
 install() {
     [ -n "$1" ] || return 0
     echo "installing: $1"
@@ -30,6 +30,9 @@ install() {
     apt-get update -qq
     # shellcheck disable=SC2086  # a list of words
     apt-get install -y -qq --no-install-recommends $1 >/dev/null
+    for service in kamailio rtpengine-daemon; do
+        case " $1 " in *" $service "*) systemctl disable -q $service 2>/dev/null || true ;; esac
+    done
 }
 
 wanted=$(missing "$build")

@@ -90,13 +90,13 @@ impl<'a> Plan<'a> {
             Some((namespace, address)) => (Some(namespace), address),
             None => (None, "127.0.0.1"),
         };
-        // It keeps no more than 128 characters of a path for its recordings: they go to the working directory.
+        // It keeps no more than 128 characters of a path: its files are named from the working directory.
         // Longer than any call of the tests: at the end of the file it would fall silent.
         self.says.write(&folder.join("says.wav"), 8000, 300.0);
         let place = folder.display();
         let config = format!(
             "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\
-             audio_path {place}\naudio_player aubridge,nowhere\naudio_source aufile,{place}/says.wav\naudio_alert aubridge,nowhere\n\
+             audio_path {place}\naudio_player aubridge,nowhere\naudio_source aufile,says.wav\naudio_alert aubridge,nowhere\n\
              audio_level no\nrtp_ports {}-{}\nrtcp_mux no\njitter_buffer_delay 1-8\nmodule_path {}\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp account.so\n\
              module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {address}:{control_port}\nsnd_path .\n\

@@ -268,12 +268,22 @@ impl Page<'_> {
     /// What the page heard in a call since its remote track came.
     #[track_caller]
     pub fn heard(&self, call: &str) -> Recording {
+        self.heard_so_far(call).unwrap_or_else(|| panic!("page {} got no sound at all", self.name))
+    }
+
+    /// The same, `None` while there is no remote track yet.
+    pub fn heard_so_far(&self, call: &str) -> Option<Recording> {
         let file = self.web.folder.join(format!("{}-heard-{call}.wav", self.name));
         let order = json!({ "page": self.name, "do": "record", "file": file, "args": [call] });
         let answer = self.web.order(order, secs(20)).expect("the page records");
-        let started_at =
-            answer["startedAt"].as_f64().unwrap_or_else(|| panic!("page {} got no sound at all", self.name));
-        Recording::read(&file, started_at)
+        Some(Recording::read(&file, answer["startedAt"].as_f64()?))
+    }
+
+    /// Waits until a tone is heard in a call; gives when it began.
+    #[track_caller]
+    pub fn wait_heard(&self, call: &str, tone: Tone, limit: Duration) -> f64 {
+        let what = format!("{} Hz in page {}", tone.hz, self.name);
+        super::wait_for(&what, limit, || Some(self.heard_so_far(call)?.find(tone)?.first_at))
     }
 
     /// What happened so far in this page.

@@ -72,7 +72,14 @@ impl<'a> Plan<'a> {
             ("listen.web", format!("\"{address}:{web}\"")),
             ("listen.web_tls", format!("\"{address}:{web_tls}\"")),
             ("listen.rest", format!("\"127.0.0.1:{rest}\"")),
-            ("listen.sip", format!("\"{address}:{sip}\"")),
+            // "[::]" takes IPv6 alone.
+            (
+                "listen.sip",
+                match address.as_str() {
+                    "[::]" => format!("[\"0.0.0.0:{sip}\", \"[::]:{sip}\"]"),
+                    one => format!("\"{one}:{sip}\""),
+                },
+            ),
             ("listen.sip_tls", format!("\"{address}:{sip_tls}\"")),
             ("media.webrtc_port", webrtc.to_string()),
             ("media.rtp_port_from", rtp.0.to_string()),
