@@ -56,7 +56,7 @@ impl Exchange {
             contact_user: "demo".to_owned(),
             codecs: codecs.to_vec(),
         };
-        let order = DialogOrder::Incoming(invite);
+        let order = DialogOrder::Incoming(Box::new(invite));
         let caller = Dialog::new(order, Side::Caller, call_id.clone(), reports, self.sip.clone()).start();
         self.calls.insert(call_id, call.clone());
         call.do_send(Begin { caller: leg(caller.clone().recipient(), caller.recipient()), callee });
@@ -81,7 +81,7 @@ impl Exchange {
                     extra_lines: vec![],
                     codecs: ALL.to_vec(),
                 };
-                let order = DialogOrder::Outgoing(invite);
+                let order = DialogOrder::Outgoing(Box::new(invite));
                 let phone =
                     Dialog::new(order, Side::Callee, call_id.clone(), reports, self.sip.clone()).start();
                 leg(phone.clone().recipient(), phone.recipient())

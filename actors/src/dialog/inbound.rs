@@ -14,7 +14,7 @@ use crate::vocabulary::{Cause, EndReason};
 
 impl Dialog {
     /// A call of ours: remember what it is to be; it is dialled by command.
-    pub(super) fn begin_call(&mut self, order: OutgoingInvite, ctx: &mut Context<Self>) {
+    pub(super) fn begin_call(&mut self, order: Box<OutgoingInvite>, ctx: &mut Context<Self>) {
         self.first_hop = Some(order.next_hop.clone().into());
         match Signalling::caller(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
@@ -27,9 +27,9 @@ impl Dialog {
     }
 
     /// A call to us: look at the offer at once, so that one that cannot be answered never rings.
-    pub(super) fn begin_called(&mut self, order: IncomingInvite, ctx: &mut Context<Self>) {
-        let (key, hop, invite) = (order.key.clone(), order.hop.clone(), order.request.clone());
-        self.invite_key = Some(key.clone());
+    pub(super) fn begin_called(&mut self, order: Box<IncomingInvite>, ctx: &mut Context<Self>) {
+        let (key, hop, invite) = (order.key, order.hop.clone(), order.request.clone());
+        self.invite_key = Some(key);
         match Signalling::called(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(code) => {
@@ -96,7 +96,7 @@ impl Dialog {
 
     /// A response to the first INVITE that is no 200.
     pub(super) fn respond_to_invite(&mut self, code: StatusCode) {
-        let (Some(key), Some(signalling)) = (self.invite_key.clone(), &mut self.signalling) else { return };
+        let (Some(key), Some(signalling)) = (self.invite_key, &mut self.signalling) else { return };
         let Some(invite) = signalling.incoming_invite().cloned() else { return };
         let response = signalling.respond(&invite, code);
         if code.is_final() {
@@ -110,7 +110,7 @@ impl Dialog {
 
     fn send_200(&mut self, key: ServerKey, invite: &Request, response: Response, ctx: &mut Context<Self>) {
         let number = invite.headers.cseq().map_or(0, |cseq| cseq.number);
-        self.ack_wait = Some((key.clone(), AckWait::new(response.clone(), number, T1, T2, now())));
+        self.ack_wait = Some((key, AckWait::new(response.clone(), number, T1, T2, now())));
         self.sip.endpoint.do_send(Respond { key, response });
         self.arm_ack_timer(ctx);
     }
@@ -129,7 +129,7 @@ impl Dialog {
         self.ack_timer = None;
         let Some((key, wait)) = &mut self.ack_wait else { return };
         match wait.on_deadline(now()) {
-            AckStep::Send(response) => self.sip.endpoint.do_send(Respond { key: key.clone(), response }),
+            AckStep::Send(response) => self.sip.endpoint.do_send(Respond { key: *key, response }),
             AckStep::GiveUp => {
                 self.ack_wait = None;
                 return self.step(Event::AckMissing, ctx);

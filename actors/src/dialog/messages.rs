@@ -26,9 +26,9 @@ pub struct SipSide {
 /// Which way a dialog begins.
 pub enum DialogOrder {
     /// We call.
-    Outgoing(OutgoingInvite),
+    Outgoing(Box<OutgoingInvite>),
     /// We are called.
-    Incoming(IncomingInvite),
+    Incoming(Box<IncomingInvite>),
 }
 
 /// A call of ours.

@@ -75,18 +75,22 @@ impl Heard {
 
 impl Signalling {
     /// The memory of a call of ours.
-    pub fn caller(order: OutgoingInvite, far: Side, settings: &SipSettings) -> Result<Self, InvalidField> {
+    pub fn caller(
+        order: Box<OutgoingInvite>,
+        far: Side,
+        settings: &SipSettings,
+    ) -> Result<Self, InvalidField> {
         let credentials = match &order.account {
             Some(account) => Some(Client::new(&account.auth_name, account.password.clone())?),
             None => None,
         };
         let (codecs, extra_lines) = (order.codecs.clone(), order.extra_lines.clone());
-        let role = Role::Caller { order: Box::new(order), forks: None };
+        let role = Role::Caller { order, forks: None };
         Ok(Self::new(role, far, settings, codecs, extra_lines, credentials))
     }
 
     /// The memory of a call to us; an INVITE that makes no dialog is refused with the code.
-    pub fn called(order: IncomingInvite, far: Side, settings: &SipSettings) -> Result<Self, StatusCode> {
+    pub fn called(order: Box<IncomingInvite>, far: Side, settings: &SipSettings) -> Result<Self, StatusCode> {
         let tag = random_tag();
         let contact =
             contact(&order.contact_user, &order.hop).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;

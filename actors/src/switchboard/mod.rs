@@ -140,7 +140,7 @@ impl Switchboard {
             .and_then(|account| self.invite(account, contact_user, &call));
         match invite {
             Ok(invite) => {
-                let (dialog, offer) = (DialogOrder::Outgoing(invite), Some(call.sdp));
+                let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
                 let parties = Parties { direction: "outgoing", view, page_side: Side::Caller, offer, dialog };
                 self.connect(id, &session, parties, ctx);
             }
@@ -192,14 +192,14 @@ impl Switchboard {
         }
         let Some(entry) = self.book.session(id) else { return self.refuse(incoming, StatusCode::NOT_FOUND) };
         let (session, contact) = (entry.session.clone(), entry.contact.clone());
-        let view = incoming::view_of(&incoming.request, CallId::random(), &entry.login());
-        let dialog = DialogOrder::Incoming(IncomingInvite {
+        let view = incoming::view_of(&incoming.request, CallId::random(), entry.login());
+        let dialog = DialogOrder::Incoming(Box::new(IncomingInvite {
             key: incoming.key,
             request: incoming.request,
             hop: incoming.hop,
             contact_user: contact,
             codecs: self.settings.media.audio_codecs.clone(),
-        });
+        }));
         let parties = Parties { direction: "incoming", view, page_side: Side::Callee, offer: None, dialog };
         self.connect(id, &session, parties, ctx);
     }

@@ -15,6 +15,7 @@ pub use agree::{Agreed, NumberedCodec, OpusParameters, TelephoneEvent};
 pub(crate) use write::{Local, OFFERED_MID, OFFERED_MID_EXTENSION, answer, offer};
 
 use codecs::CodecId;
+pub use sip::sdp::Direction;
 use thiserror::Error;
 
 /// Longest description accepted, in bytes. A page with every codec of a browser sends 6 KiB.
@@ -23,51 +24,6 @@ pub const MAX_BYTES: usize = 64 * 1024;
 pub const MAX_MEDIA: usize = 32;
 /// Most payload types taken from one m-line; RTP has 128 numbers.
 pub const MAX_PAYLOADS: usize = 128;
-
-/// Which way media flows, always told from the side whose description it stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Direction {
-    /// Both ways; the default when a description says nothing.
-    #[default]
-    SendRecv,
-    /// Only from the describing side.
-    SendOnly,
-    /// Only to the describing side.
-    RecvOnly,
-    /// Neither way.
-    Inactive,
-}
-
-impl Direction {
-    /// Whether the describing side sends.
-    pub fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
-    /// Whether the describing side receives.
-    pub fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
-
-    /// The same flow told from the other side.
-    #[must_use]
-    pub fn inverted(self) -> Self {
-        match self {
-            Self::SendOnly => Self::RecvOnly,
-            Self::RecvOnly => Self::SendOnly,
-            same => same,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::SendRecv => "sendrecv",
-            Self::SendOnly => "sendonly",
-            Self::RecvOnly => "recvonly",
-            Self::Inactive => "inactive",
-        }
-    }
-}
 
 /// What an m-line carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -61,7 +61,7 @@ pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) ->
             let body = Body {
                 codecs: &agreed.audio,
                 telephone_events: &agreed.telephone_events,
-                direction: section.direction.inverted(),
+                direction: section.direction.reversed(),
                 mid: section.mid.as_deref(),
                 mid_extension: section.mid_extension,
             };
@@ -152,7 +152,7 @@ fn audio_section(text: &mut String, body: &Body<'_>, local: &Local<'_>) {
     if let Some(id) = body.mid_extension {
         let _ = write!(text, "a=extmap:{id} urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
     }
-    let _ = write!(text, "a={}\r\n", body.direction.as_str());
+    let _ = write!(text, "a={}\r\n", body.direction.attribute());
     for numbered in body.codecs {
         let (number, spec) = (numbered.payload_type, numbered.codec.spec());
         let _ = write!(text, "a=rtpmap:{number} {spec}\r\n");

@@ -1,0 +1,201 @@
+//! A call between two played legs, in virtual time: what it tells them, when it gives up, and what it leaves behind.
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, Context, Handler, WeakRecipient};
+use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
+use actors::leg::{Leg, LegCommand, LegEvent, LegReport};
+use actors::vocabulary::{AudioFormat, CallId, Cause, CodecId, EndReason, Meters, Packet, Side};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// A leg that writes down what it is told, and answers a hold by itself.
+struct Played {
+    side: Side,
+    call: WeakRecipient<LegReport>,
+    told: UnboundedSender<(Side, LegCommand)>,
+}
+
+impl Actor for Played {
+    type Context = Context<Self>;
+}
+
+impl Handler<LegCommand> for Played {
+    type Result = ();
+    fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
+        let answer = match &command {
+            LegCommand::Hold => Some(LegEvent::Held),
+            LegCommand::Resume => Some(LegEvent::Resumed),
+            _ => None,
+        };
+        if let LegCommand::HangUp(_) = &command {
+            ctx.stop();
+        }
+        let _ = self.told.send((self.side, command));
+        if let (Some(event), Some(call)) = (answer, self.call.upgrade()) {
+            call.do_send(LegReport { side: self.side, event });
+        }
+    }
+}
+
+impl Handler<Packet> for Played {
+    type Result = ();
+    fn handle(&mut self, _: Packet, _: &mut Self::Context) {}
+}
+
+/// Hears of the end.
+struct Owner(UnboundedSender<CallEnded>);
+
+impl Actor for Owner {
+    type Context = Context<Self>;
+}
+
+impl Handler<CallEnded> for Owner {
+    type Result = ();
+    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
+        let _ = self.0.send(ended);
+    }
+}
+
+struct Stage {
+    call: Addr<Call>,
+    told: UnboundedReceiver<(Side, LegCommand)>,
+    ended: UnboundedReceiver<CallEnded>,
+    meters: Meters,
+    begin: Option<Begin>,
+    _owner: Addr<Owner>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        tokio::time::pause();
+        let meters = Meters::new();
+        let (tell, ended) = unbounded_channel();
+        let owner = Owner(tell).start();
+        let call = Call::new(CallOrder {
+            call_id: CallId::random(),
+            direction: "outgoing",
+            no_answer: Duration::from_secs(180),
+            owner: owner.downgrade().recipient(),
+            meters: meters.clone(),
+        })
+        .start();
+        let (tell, told) = unbounded_channel();
+        let leg = |side| {
+            let call = call.downgrade().recipient();
+            let leg = Played { side, call, told: tell.clone() }.start();
+            Leg { commands: leg.clone().recipient(), packets: leg.recipient() }
+        };
+        let begin = Some(Begin { caller: leg(Side::Caller), callee: leg(Side::Callee) });
+        Self { call, told, ended, meters, begin, _owner: owner }
+    }
+
+    fn begun() -> Self {
+        let mut stage = Self::new();
+        stage.begin();
+        stage
+    }
+
+    fn begin(&mut self) {
+        self.call.do_send(self.begin.take().unwrap());
+    }
+
+    fn says(&self, side: Side, event: LegEvent) {
+        self.call.do_send(LegReport { side, event });
+    }
+
+    async fn next(&mut self) -> (Side, LegCommand) {
+        self.told.recv().await.unwrap()
+    }
+
+    /// Reads what legs are told until a command that fits.
+    async fn until(&mut self, wanted: impl Fn(Side, &LegCommand) -> bool) -> LegCommand {
+        loop {
+            let (side, command) = self.next().await;
+            if wanted(side, &command) {
+                return command;
+            }
+        }
+    }
+
+    async fn end(&mut self) -> EndReason {
+        self.ended.recv().await.unwrap().reason
+    }
+
+    /// After the actors have had their turns: nothing of the call is left.
+    async fn assert_nothing_left(&mut self) {
+        while self.told.try_recv().is_ok() {} // the sinks in them keep transcoders alive
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!self.call.connected());
+        let left = self.meters.text();
+        for line in ["tandem_actors_alive{actor=\"call\"}", "tandem_calls_active{direction=\"outgoing\"}"] {
+            assert!(left.contains(&format!("{line} 0")), "{left}");
+        }
+        assert!(!left.contains("tandem_actors_alive{actor=\"transcoder\"} 1"), "{left}");
+    }
+}
+
+fn format(codec: CodecId) -> LegEvent {
+    LegEvent::MediaAgreed(AudioFormat { codec, ptime_ms: 20, telephone_event: true })
+}
+
+#[actix::test]
+async fn two_codecs_are_joined_by_transcoders_and_nothing_is_left_of_them() {
+    let mut stage = Stage::begun();
+    assert_eq!(stage.next().await, (Side::Callee, LegCommand::Dial));
+    stage.says(Side::Caller, format(CodecId::Opus));
+    stage.says(Side::Callee, format(CodecId::Pcmu));
+    stage.says(Side::Callee, LegEvent::Answered);
+    stage.until(|_, command| matches!(command, LegCommand::Answer)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(stage.meters.text().contains("tandem_transcoders_active{from=\"opus\",to=\"PCMU\"} 1"));
+    stage.says(Side::Callee, LegEvent::Ended(EndReason::new(Some(Side::Callee), Cause::HangUp)));
+    assert_eq!(stage.end().await.to_string(), "hangup by callee");
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn what_a_leg_says_before_the_call_has_begun_is_heard_then() {
+    let mut stage = Stage::new();
+    stage.says(Side::Caller, format(CodecId::Opus));
+    stage.begin();
+    let agree = stage.until(|side, _| side == Side::Callee).await;
+    assert_eq!(agree, LegCommand::Dial);
+    let agree = stage.until(|side, _| side == Side::Callee).await;
+    assert!(matches!(agree, LegCommand::Agree(AudioFormat { codec: CodecId::Opus, .. })), "{agree:?}");
+}
+
+#[actix::test]
+async fn a_call_that_nobody_answers_ends_by_itself_and_both_legs_hear_of_it() {
+    let mut stage = Stage::begun();
+    stage.says(Side::Callee, LegEvent::Rang);
+    let start = tokio::time::Instant::now();
+    assert_eq!(stage.end().await.cause, Cause::NoAnswer);
+    assert_eq!(start.elapsed().as_secs(), 180);
+    for side in [Side::Caller, Side::Callee] {
+        stage.until(|told, command| told == side && matches!(command, LegCommand::HangUp(_))).await;
+    }
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn a_hold_unplugs_both_legs_and_a_resume_plugs_them_again() {
+    let mut stage = Stage::begun();
+    stage.says(Side::Caller, format(CodecId::Pcmu));
+    stage.says(Side::Callee, format(CodecId::Pcmu));
+    stage.says(Side::Callee, LegEvent::Answered);
+    stage.until(|_, command| matches!(command, LegCommand::Plug(Some(_)))).await;
+    stage.says(Side::Caller, LegEvent::HoldAsked);
+    stage.until(|side, command| side == Side::Callee && *command == LegCommand::Hold).await;
+    stage.until(|_, command| *command == LegCommand::Plug(None)).await;
+    stage.until(|side, command| side == Side::Caller && *command == LegCommand::ShowHold(true)).await;
+    stage.says(Side::Caller, LegEvent::ResumeAsked);
+    stage.until(|side, command| side == Side::Caller && *command == LegCommand::ShowHold(false)).await;
+    stage.until(|side, command| side == Side::Callee && matches!(command, LegCommand::Plug(Some(_)))).await;
+}
+
+#[actix::test]
+async fn a_call_that_is_ended_from_above_says_why() {
+    let mut stage = Stage::begun();
+    stage.call.do_send(HangUp(EndReason::new(None, Cause::Shutdown)));
+    assert_eq!(stage.end().await.to_string(), "shutdown by house");
+    stage.assert_nothing_left().await;
+}
