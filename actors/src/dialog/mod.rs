@@ -14,7 +14,9 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
+use actix::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
+};
 use sip::dialog::AckWait;
 use sip::message::{Method, StatusCode, Uri};
 use sip::sdp::Agreed;
@@ -61,6 +63,8 @@ pub struct Dialog {
     sink: Option<Sink>,
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
+    /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
+    own_address: Option<Addr<Self>>,
     _alive: Alive,
 }
 
@@ -110,6 +114,7 @@ impl Dialog {
             sink: None,
             ack_timer: None,
             digit_timer: None,
+            own_address: None,
         }
     }
 
@@ -239,6 +244,7 @@ impl Dialog {
         if let Some(key) = self.key.take() {
             self.sip.endpoint.do_send(LeaveDialog(key));
         }
+        self.own_address = None;
         ctx.stop();
     }
 
@@ -286,6 +292,7 @@ impl Actor for Dialog {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        self.own_address = Some(ctx.address());
         ctx.run_interval(RTCP_INTERVAL, |dialog, ctx| dialog.every_few_seconds(ctx));
         match self.order.take() {
             Some(DialogOrder::Outgoing(order)) => self.begin_call(order, ctx),
