@@ -1,4 +1,5 @@
 //! A call between two played legs, in virtual time: what it tells them, when it gives up, and what it leaves behind.
+#![allow(clippy::unwrap_used)]
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr, WeakRecipient};
