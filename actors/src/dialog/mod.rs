@@ -152,7 +152,7 @@ impl Dialog {
                 self.respond_to_invite(code);
             }
             Action::Bye => {
-                self.end_media();
+                self.end_media(ctx);
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
                     let bye = dialog.request(Method::Bye);
                     self.send_inside(Outbound::Request(Purpose::Bye, bye), ctx);
@@ -211,7 +211,10 @@ impl Dialog {
         }
     }
 
-    fn end_media(&mut self) {
+    fn end_media(&mut self, ctx: &mut Context<Self>) {
+        if let Some(listening) = self.listening.take() {
+            ctx.cancel_future(listening); // it holds the sockets, whose ports are about to go back
+        }
         if let Some(mut media) = self.media.take() {
             media.conclude(now());
         }
@@ -237,7 +240,7 @@ impl Dialog {
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
-        self.end_media();
+        self.end_media(ctx);
         if let Some(key) = self.key.take() {
             self.sip.endpoint.do_send(LeaveDialog(key));
         }
