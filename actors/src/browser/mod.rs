@@ -262,8 +262,8 @@ impl BrowserLeg {
 
     fn forward(&mut self, packet: Packet) {
         self.counted[0].inc();
-        if let Some(sink) = &mut self.sink {
-            sink.send(packet);
+        if self.sink.as_mut().is_some_and(|sink| !sink.send(packet)) {
+            self.order.meters.dropped("sink").inc();
         }
     }
 

@@ -193,8 +193,9 @@ impl Dialog {
         let media = RtpSession::bind(&self.sip.ports, bind_ip, now(), &self.sip.meters)
             .map_err(|error| EndReason::new(None, Cause::Overload).with_detail(error.to_string()))?;
         self.listening = Some(ctx.add_stream(media.incoming()));
+        let told = advertised.filter(|ip| ip.is_ipv4() == local_ip.is_ipv4());
         if let Some(signalling) = &mut self.signalling {
-            signalling.has_media(advertised.unwrap_or(local_ip), media.port());
+            signalling.has_media(told.unwrap_or(local_ip), media.port());
         }
         self.media = Some(media);
         Ok(())
@@ -344,8 +345,8 @@ impl StreamHandler<(Port, Datagram)> for Dialog {
                 crate::leg::Digits { digits: digit.to_string(), method: crate::leg::DigitMethod::Rfc2833 };
             self.report(LegEvent::DigitsAsked(digits));
         }
-        if let Some(sink) = &mut self.sink {
-            sink.send(heard.packet);
+        if self.sink.as_mut().is_some_and(|sink| !sink.send(heard.packet)) {
+            self.sip.meters.dropped("sink").inc();
         }
     }
 

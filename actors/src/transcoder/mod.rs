@@ -130,6 +130,7 @@ impl Drop for Transcoder {
     fn drop(&mut self) {
         let lost = self.jitter.counts().lost;
         self.meters.dropped("transcoder_concealed").inc_by(lost);
+        self.meters.dropped("sink").inc_by(self.out.sink.refused());
         if let Some(owner) = self.owner.upgrade() {
             owner.do_send(TranscoderGone(self.id));
         }
