@@ -12,7 +12,8 @@ use actors::leg::{LegCommand, LegEvent, LegReport};
 use actors::rtp::ports::PortPool;
 use actors::sip::{IncomingRequest, Listening, Serve, SipEndpoint};
 use actors::vocabulary::{
-    AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Side, SipSettings, SwitchSettings,
+    Account, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Secret, Side,
+    SipSettings, SwitchSettings,
 };
 use sip::message::{HeaderName, Message, Method, Request, Response, SipUri, StatusCode, parse};
 use support::owner::Kept;
@@ -63,6 +64,10 @@ impl Scene {
 
     /// We call the phone; its INVITE as it got it.
     async fn calls(&self) -> (Addr<Dialog>, Request) {
+        self.calls_as(None).await
+    }
+
+    async fn calls_as(&self, account: Option<Account>) -> (Addr<Dialog>, Request) {
         let at = self.phone.socket.local_addr().unwrap();
         let target: sip::message::Uri = format!("sip:phone@{at}").parse().unwrap();
         let dialog = self.start(
@@ -72,7 +77,7 @@ impl Scene {
                 outbound_proxy: None,
                 from: SipUri::new("127.0.0.1".parse().unwrap()).with_user("1001").unwrap(),
                 display_name: None,
-                account: None,
+                account,
                 contact_user: "c1".into(),
                 extra_lines: vec![],
                 codecs: vec![CodecId::Pcmu],
@@ -132,22 +137,26 @@ impl Scene {
         }
     }
 
-    /// A request of the phone inside the dialog of our INVITE, as the fork of this tag; the code it hears.
-    async fn asks(&self, invite: &Request, method: Method, tag: &str, number: u32) -> u16 {
-        let (from, to) =
-            (invite.headers.to().unwrap().with_tag(tag).unwrap(), invite.headers.from().unwrap());
-        let uri = invite.headers.contacts().unwrap()[0].uri.clone();
-        let call_id = invite.headers.call_id().unwrap();
-        let request = Request::new(method.clone(), uri, from, to, call_id, number).unwrap();
-        let via = format!(
-            "SIP/2.0/UDP {};branch={};rport",
-            self.phone.socket.local_addr().unwrap(),
-            sip::message::random_branch()
+    /// Sends a request of the phone inside the dialog of our INVITE, as the fork of this tag.
+    async fn inside(&self, invite: &Request, method: Method, tag: &str, number: u32, sdp: &str) {
+        let from = invite.headers.to().unwrap().with_tag(tag).unwrap();
+        let to = invite.headers.from().unwrap();
+        let uri = &invite.headers.contacts().unwrap()[0].uri;
+        let (call_id, branch) = (invite.headers.call_id().unwrap(), sip::message::random_branch());
+        let at = self.phone.socket.local_addr().unwrap();
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
+             To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: {}\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
+            self.contact,
+            sdp.len()
         );
-        let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
-        let (line, rest) = text.split_once("\r\n").unwrap();
-        let rest: String = rest.split_inclusive("\r\n").filter(|line| !line.starts_with("Via:")).collect();
-        self.phone.send(format!("{line}\r\nVia: {via}\r\n{rest}").as_bytes()).await;
+        self.phone.send(text.as_bytes()).await;
+    }
+
+    /// The code of the final response to a request like that.
+    async fn asks(&self, invite: &Request, method: Method, tag: &str, number: u32, sdp: &str) -> u16 {
+        self.inside(invite, method.clone(), tag, number, sdp).await;
         loop {
             if let Message::Response(response) = self.phone.message(WAIT).await.expect("an answer")
                 && response.headers.cseq().unwrap().method == method
@@ -217,9 +226,9 @@ async fn a_fork_that_lost_cannot_end_the_call_of_the_winner() {
     scene.answers(&invite, StatusCode::OK, "late").await;
     scene.hears(Method::Ack).await;
     scene.hears(Method::Bye).await;
-    assert_eq!(scene.asks(&invite, Method::Bye, "late", 1).await, 481);
-    assert_eq!(scene.asks(&invite, Method::Options, "phone", 1).await, 200);
-    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 2).await, 200);
+    assert_eq!(scene.asks(&invite, Method::Bye, "late", 1, "").await, 481);
+    assert_eq!(scene.asks(&invite, Method::Options, "phone", 1, "").await, 200);
+    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 2, "").await, 200);
     assert_eq!(scene.end().await.to_string(), "hangup by callee");
 }
 
@@ -280,4 +289,42 @@ async fn a_bye_before_the_answer_ends_a_call_that_came_in() {
     assert_eq!(scene.phone.code(WAIT).await, Some(200), "to the BYE");
     assert_eq!(scene.phone.code(WAIT).await, Some(487), "to the INVITE");
     assert_eq!(scene.end().await.to_string(), "cancelled by caller, 487");
+}
+
+#[actix::test]
+async fn credentials_go_to_the_pbx_and_not_to_the_phone_behind_it() {
+    let mut scene = Scene::new().await;
+    let phone = UdpPeer::any(scene.phone.to).await;
+    scene.contact = format!("<sip:phone@{}>", phone.socket.local_addr().unwrap());
+    let account = Account {
+        login: "1001".into(),
+        auth_name: "1001".into(),
+        password: Secret::new("pw"),
+        domain: "127.0.0.1".into(),
+        outbound_proxy: None,
+        port: None,
+        register: false,
+    };
+    let (_dialog, invite) = scene.calls_as(Some(account)).await;
+    let challenge = "Digest realm=\"pbx\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+    let mut refused = scene.response(&invite, StatusCode::UNAUTHORIZED, "pbx");
+    refused.headers.push_text(HeaderName::WwwAuthenticate, challenge).unwrap();
+    scene.phone.send(&refused.to_bytes()).await;
+    let invite = scene.hears(Method::Invite).await;
+    assert!(invite.headers.has(&HeaderName::Authorization));
+    scene.answers(&invite, StatusCode::OK, "phone").await;
+    let Some(Message::Request(ack)) = phone.message(WAIT).await else { panic!("no ACK") };
+    assert_eq!(ack.method, Method::Ack);
+    assert!(!ack.headers.has(&HeaderName::Authorization));
+}
+
+#[actix::test]
+async fn an_ack_without_the_answer_that_it_owes_leaves_the_dialog_open_for_the_next_offer() {
+    let scene = Scene::new().await;
+    let (_dialog, invite) = scene.talks().await;
+    assert_eq!(scene.asks(&invite, Method::Invite, "phone", 1, "").await, 200);
+    scene.inside(&invite, Method::Ack, "phone", 1, "").await;
+    assert_eq!(scene.asks(&invite, Method::Invite, "phone", 2, SDP).await, 200);
+    scene.inside(&invite, Method::Ack, "phone", 2, "").await;
+    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 3, "").await, 200);
 }
