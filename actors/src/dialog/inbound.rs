@@ -183,6 +183,7 @@ impl Dialog {
                 self.step(Event::ByeReceived, ctx);
             }
             Method::Invite | Method::Update => self.offered(key, request, ctx),
+            Method::Info => self.informed(key, request),
             Method::Options => self.refuse(key, request, StatusCode::OK),
             _ => self.refuse(key, request, StatusCode::METHOD_NOT_ALLOWED),
         }

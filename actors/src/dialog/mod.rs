@@ -4,6 +4,7 @@
 //! events and carries actions out. Requests inside the dialog go where its route set says, which may need a look-up:
 //! until that is done they wait in order in the outbox.
 mod inbound;
+mod info;
 mod media;
 mod messages;
 mod outbound;
@@ -25,9 +26,10 @@ use tracing::{debug, warn};
 
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::rtp::socket::Port;
-use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, SipEvent};
+use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
 use crate::udp::Datagram;
 use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, EndReason, Packet, Side, Sink};
+use info::InfoDigits;
 use media::{RTCP_INTERVAL, RtpSession};
 pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use outbound::{Outbound, Purpose};
@@ -65,6 +67,7 @@ pub struct Dialog {
     digit_timer: Option<SpawnHandle>,
     /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
     own_address: Option<Addr<Self>>,
+    info: InfoDigits,
     _alive: Alive,
 }
 
@@ -115,6 +118,7 @@ impl Dialog {
             ack_timer: None,
             digit_timer: None,
             own_address: None,
+            info: InfoDigits::default(),
         }
     }
 
@@ -258,19 +262,7 @@ impl Dialog {
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::ShowHold(_) => {}
-            LegCommand::SendDigits(digits) => {
-                let Some(media) = &mut self.media else { return };
-                match media.queue_digits(&digits.digits) {
-                    Ok(()) => {
-                        let count = digits.digits.len() as u64;
-                        self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "out"]).inc_by(count);
-                        if self.digit_timer.is_none() {
-                            self.pump_digits(ctx);
-                        }
-                    }
-                    Err(error) => warn!(call_id = %self.call_id, %error, "digits not sent"),
-                }
-            }
+            LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::HangUp(why) => self.step(Event::HangUp(why), ctx),
         }
     }
@@ -339,10 +331,7 @@ impl StreamHandler<(Port, Datagram)> for Dialog {
         };
         if let Some(digit) = heard.digit {
             debug!(call_id = %self.call_id, "digit received");
-            self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "in"]).inc();
-            let digits =
-                crate::leg::Digits { digits: digit.to_string(), method: crate::leg::DigitMethod::Rfc2833 };
-            self.report(LegEvent::DigitsAsked(digits));
+            self.digit_heard(digit, "rfc4733");
         }
         if let Some(sink) = &mut self.sink {
             sink.send(heard.packet);

@@ -36,6 +36,8 @@ pub(super) enum Purpose {
     Invite,
     Reinvite,
     Bye,
+    /// A digit.
+    Info,
     /// The BYE of a fork that lost.
     Aside,
 }
@@ -148,6 +150,7 @@ impl Dialog {
             match message {
                 Outbound::Request(Purpose::Bye, _) => self.step(Event::ByeDone, ctx),
                 Outbound::Request(Purpose::Reinvite, _) => self.reinvite_failed(unreachable("route"), ctx),
+                Outbound::Request(Purpose::Info, _) => self.info_concluded(None, ctx),
                 Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
                 Outbound::Request(..) => {}
             }
@@ -181,6 +184,9 @@ impl Dialog {
                 signalling.reinvite_answered(response, if home { SentTo::Home } else { SentTo::Elsewhere })
             }
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
+            Purpose::Info if response.code.is_final() => {
+                return self.info_concluded(Some(response.code), ctx);
+            }
             _ => return,
         };
         self.hear(heard, ctx);
@@ -213,6 +219,7 @@ impl Dialog {
             Purpose::Invite => self.step(Event::Rejected(why), ctx),
             Purpose::Reinvite => self.reinvite_failed(why, ctx),
             Purpose::Bye => self.step(Event::ByeDone, ctx),
+            Purpose::Info => self.info_concluded(None, ctx),
             Purpose::Aside => {}
         }
     }

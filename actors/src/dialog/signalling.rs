@@ -17,8 +17,8 @@ use crate::sip::Hop;
 use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
-const METHODS: [Method; 6] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update];
+const METHODS: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update, Method::Info];
 
 const CAPABILITIES: Capabilities<'static> =
     Capabilities { methods: &METHODS, extensions: &[], schemes: &["sip", "sips", "tel"], bodies: &[] };
