@@ -15,7 +15,7 @@ pub struct SwitchSettings {
     pub media: MediaSettings,
     /// Accounts may ring only this many calls at once: `true` lets a second call ring, `false` answers 486.
     pub second_incoming_rings: bool,
-    /// After how long without a `pong` a page counts as gone; used by `src` only through this switch's owner.
+    /// How long the callee may ring, either way.
     pub no_answer: Duration,
 }
 
