@@ -8,6 +8,7 @@ mod info;
 mod media;
 mod messages;
 mod outbound;
+mod refresh;
 mod signalling;
 mod state;
 
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
 use sip::dialog::AckWait;
-use sip::message::{Method, StatusCode, Uri};
+use sip::message::{HeaderName, Method, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
 use tracing::{debug, warn};
@@ -64,6 +65,9 @@ pub struct Dialog {
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
     info: InfoDigits,
+    session_timer: Option<SpawnHandle>,
+    /// What our BYE says about its cause (RFC 3326), where the far side could not guess it.
+    bye_reason: Option<&'static str>,
     _alive: Alive,
 }
 
@@ -114,6 +118,8 @@ impl Dialog {
             ack_timer: None,
             digit_timer: None,
             info: InfoDigits::default(),
+            session_timer: None,
+            bye_reason: None,
         }
     }
 
@@ -132,6 +138,7 @@ impl Dialog {
             Action::Locate => self.locate_first(ctx),
             Action::Invite => self.send_invite(ctx),
             Action::Reinvite(change) => self.send_reinvite(change, ctx),
+            Action::Refresh => self.send_refresh(ctx),
             Action::Ack => {
                 if let Some(ack) = self.signalling.as_mut().and_then(Signalling::ack) {
                     self.send_inside(Outbound::Ack(ack), ctx);
@@ -153,7 +160,10 @@ impl Dialog {
             Action::Bye => {
                 self.end_media();
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
-                    let bye = dialog.request(Method::Bye);
+                    let mut bye = dialog.request(Method::Bye);
+                    if let Some(reason) = self.bye_reason {
+                        bye.headers.push(HeaderName::Reason, reason);
+                    }
                     self.send_inside(Outbound::Request(Purpose::Bye, bye), ctx);
                 }
             }
