@@ -127,3 +127,56 @@ fn the_phone_page_is_there_and_has_no_build_step() {
     let (code, text) = house.get("/readyz").unwrap();
     assert_eq!(code, 200, "{text}");
 }
+
+#[test]
+fn the_phone_page_signs_in_calls_echo_and_hears_itself() {
+    fairly(|| {
+        let bench = Bench::new();
+        let house = House::demo(&bench);
+        let web = Web::start(&bench);
+        let home = format!("http://localhost:{}/", house.web);
+        let page = web.page_with("newcomer", PAGE_TONE, json!({ "url": home }));
+        let until = |what: &str, expression: &str| {
+            support::wait_for(what, secs(10), || page.eval(expression).as_bool().filter(|yes| *yes));
+        };
+        // What a newcomer does: picks a suggested account, signs in, dials `echo`.
+        until("the suggested accounts", "!!document.querySelector('#demo-accounts button')");
+        page.eval("document.querySelector('#demo-accounts button').click()");
+        page.eval("document.querySelector('#connect').click()");
+        until("the end of signing in", "!document.querySelector('#call').disabled");
+        page.eval("document.querySelector('#number').value = 'echo'");
+        page.eval("document.querySelector('#call').click()");
+        until("the timer of the call", "!document.querySelector('#timer').hidden");
+        let hz = page.eval(STRONGEST).as_f64().unwrap_or_default();
+        assert!((hz - PAGE_TONE.hz).abs() < 20.0, "the page hears {hz} Hz");
+
+        page.eval("document.querySelector('#mute').click()");
+        std::thread::sleep(secs(1));
+        let hz = page.eval(STRONGEST).as_f64().unwrap_or_default();
+        assert!((hz - PAGE_TONE.hz).abs() > 20.0, "a muted page hears itself");
+        page.eval("document.querySelector('#mute').click()");
+
+        page.eval("document.querySelector('#hangup').click()");
+        until("the end of the call", "document.querySelector('#hangup').hidden");
+        page.eval("document.querySelector('#disconnect').click()");
+        until("the end of the session", "document.querySelector('#signed-in').hidden");
+        assert!(!page.has(|event| event.kind == "page error"), "the page has an error");
+    });
+}
+
+/// The strongest frequency in the page's remote sound, median of two seconds; 0 for silence.
+const STRONGEST: &str = "(async () => {
+    const context = new AudioContext(), analyser = context.createAnalyser();
+    analyser.fftSize = 8192;
+    context.createMediaStreamSource(document.querySelector('#remote').srcObject).connect(analyser);
+    await context.resume();
+    const bins = new Float32Array(analyser.frequencyBinCount), found = [];
+    for (let n = 0; n < 20; n++) {
+        await new Promise(done => setTimeout(done, 100));
+        analyser.getFloatFrequencyData(bins);
+        const best = bins.reduce((best, level, bin) => level > bins[best] ? bin : best, 0);
+        found.push(bins[best] < -60 ? 0 : best * context.sampleRate / analyser.fftSize);
+    }
+    await context.close();
+    return found.sort((a, b) => a - b)[10];
+})()";

@@ -87,11 +87,12 @@ fn short_calls(house: &House, phone: u16, count: usize, width: usize) {
 fn a_thousand_short_calls_leave_memory_descriptors_and_ports_where_they_were() {
     let bench = Bench::new();
     let count = if std::env::var_os("TANDEM_SOAK").is_some() { 10_000 } else { 1000 };
-    let plan = sipp::Plan::new("uas_answer_at_once").calls(count as u32 + 200, 100).limit(secs(600));
+    let plan = sipp::Plan::new("uas_answer_at_once").calls(2 * count as u32, 100).limit(secs(600));
     let mut phone = plan.start(&bench);
     let house = House::start(&bench);
     let ports = house.metric("tandem_ports_free", "");
-    short_calls(&house, phone.port, 200, 10); // caches and pools fill
+    // As many calls first: what the allocator keeps of them for later is no leak, what comes on top of it would be.
+    short_calls(&house, phone.port, count, 10);
     assert_nothing_left(&house, ports);
     let before = settled(&house);
 
@@ -116,9 +117,8 @@ fn a_thousand_short_calls_leave_memory_descriptors_and_ports_where_they_were() {
         after.udp_sockets
     );
     assert!(after.threads <= before.threads, "threads: {} → {}", before.threads, after.threads);
-    // A call that left a single KiB behind would show: a thousand of them are a MiB. The allocator keeps some.
     let grown = after.memory_kib.saturating_sub(before.memory_kib);
-    assert!(grown <= 2048 + count / 2, "memory grew by {grown} KiB in {count} calls");
+    assert!(grown <= 512 + count, "memory grew by {grown} KiB in {count} calls: more than a KiB a call");
 }
 
 /// Waits until transactions (32 s of RFC 3261) and resting ports are over.

@@ -16,7 +16,9 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
+use actix::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
+};
 use sip::dialog::AckWait;
 use sip::message::{HeaderName, Method, StatusCode, Uri};
 use sip::sdp::Agreed;
@@ -68,6 +70,8 @@ pub struct Dialog {
     session_timer: Option<SpawnHandle>,
     /// What our BYE says about its cause (RFC 3326), where the far side could not guess it.
     bye_reason: Option<&'static str>,
+    /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
+    own_address: Option<Addr<Self>>,
     _alive: Alive,
 }
 
@@ -120,6 +124,7 @@ impl Dialog {
             info: InfoDigits::default(),
             session_timer: None,
             bye_reason: None,
+            own_address: None,
         }
     }
 
@@ -158,7 +163,7 @@ impl Dialog {
                 self.respond_to_invite(code);
             }
             Action::Bye => {
-                self.end_media();
+                self.end_media(ctx);
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
                     let mut bye = dialog.request(Method::Bye);
                     if let Some(reason) = self.bye_reason {
@@ -220,7 +225,10 @@ impl Dialog {
         }
     }
 
-    fn end_media(&mut self) {
+    fn end_media(&mut self, ctx: &mut Context<Self>) {
+        if let Some(listening) = self.listening.take() {
+            ctx.cancel_future(listening); // it holds the sockets, whose ports are about to go back
+        }
         if let Some(mut media) = self.media.take() {
             media.conclude(now());
         }
@@ -246,10 +254,11 @@ impl Dialog {
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
-        self.end_media();
+        self.end_media(ctx);
         if let Some(key) = self.key.take() {
             self.sip.endpoint.do_send(LeaveDialog(key));
         }
+        self.own_address = None;
         ctx.stop();
     }
 
@@ -285,6 +294,7 @@ impl Actor for Dialog {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        self.own_address = Some(ctx.address());
         ctx.run_interval(RTCP_INTERVAL, |dialog, ctx| dialog.every_few_seconds(ctx));
         match self.order.take() {
             Some(DialogOrder::Outgoing(order)) => self.begin_call(order, ctx),
