@@ -8,6 +8,7 @@ mod info;
 mod media;
 mod messages;
 mod outbound;
+mod refresh;
 mod signalling;
 mod state;
 
@@ -19,7 +20,7 @@ use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
 };
 use sip::dialog::AckWait;
-use sip::message::{Method, StatusCode, Uri};
+use sip::message::{HeaderName, Method, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
 use tracing::{debug, warn};
@@ -65,9 +66,12 @@ pub struct Dialog {
     sink: Option<Sink>,
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
+    info: InfoDigits,
+    session_timer: Option<SpawnHandle>,
+    /// What our BYE says about its cause (RFC 3326), where the far side could not guess it.
+    bye_reason: Option<&'static str>,
     /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
     own_address: Option<Addr<Self>>,
-    info: InfoDigits,
     _alive: Alive,
 }
 
@@ -117,8 +121,10 @@ impl Dialog {
             sink: None,
             ack_timer: None,
             digit_timer: None,
-            own_address: None,
             info: InfoDigits::default(),
+            session_timer: None,
+            bye_reason: None,
+            own_address: None,
         }
     }
 
@@ -137,6 +143,7 @@ impl Dialog {
             Action::Locate => self.locate_first(ctx),
             Action::Invite => self.send_invite(ctx),
             Action::Reinvite(change) => self.send_reinvite(change, ctx),
+            Action::Refresh => self.send_refresh(ctx),
             Action::Ack => {
                 if let Some(ack) = self.signalling.as_mut().and_then(Signalling::ack) {
                     self.send_inside(Outbound::Ack(ack), ctx);
@@ -158,7 +165,10 @@ impl Dialog {
             Action::Bye => {
                 self.end_media(ctx);
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
-                    let bye = dialog.request(Method::Bye);
+                    let mut bye = dialog.request(Method::Bye);
+                    if let Some(reason) = self.bye_reason {
+                        bye.headers.push(HeaderName::Reason, reason);
+                    }
                     self.send_inside(Outbound::Request(Purpose::Bye, bye), ctx);
                 }
             }

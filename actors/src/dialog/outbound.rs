@@ -35,6 +35,8 @@ impl Outbound {
 pub(super) enum Purpose {
     Invite,
     Reinvite,
+    /// A refresh.
+    Update,
     Bye,
     /// A digit.
     Info,
@@ -150,6 +152,9 @@ impl Dialog {
             match message {
                 Outbound::Request(Purpose::Bye, _) => self.step(Event::ByeDone, ctx),
                 Outbound::Request(Purpose::Reinvite, _) => self.reinvite_failed(unreachable("route"), ctx),
+                Outbound::Request(Purpose::Update, _) => {
+                    self.step(Event::Rejected(unreachable("route")), ctx);
+                }
                 Outbound::Request(Purpose::Info, _) => self.info_concluded(None, ctx),
                 Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
                 Outbound::Request(..) => {}
@@ -183,12 +188,16 @@ impl Dialog {
                     .is_some_and(|(_, hop)| self.hops.iter().any(|known| known.remote == hop.remote));
                 signalling.reinvite_answered(response, if home { SentTo::Home } else { SentTo::Elsewhere })
             }
+            Purpose::Update if response.code.is_final() => return self.update_answered(response, ctx),
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
             Purpose::Info if response.code.is_final() => {
                 return self.info_concluded(Some(response.code), ctx);
             }
             _ => return,
         };
+        if matches!(heard.event, Some(Event::Accepted)) {
+            self.session_granted(response, ctx);
+        }
         self.hear(heard, ctx);
     }
 
@@ -218,6 +227,7 @@ impl Dialog {
             Purpose::Invite if self.state == State::Inviting && self.try_next_hop(ctx) => {}
             Purpose::Invite => self.step(Event::Rejected(why), ctx),
             Purpose::Reinvite => self.reinvite_failed(why, ctx),
+            Purpose::Update => self.step(Event::Rejected(why), ctx),
             Purpose::Bye => self.step(Event::ByeDone, ctx),
             Purpose::Info => self.info_concluded(None, ctx),
             Purpose::Aside => {}

@@ -50,6 +50,7 @@ pub use messages::*;
 use outgoing::Waiting;
 use routes::Routes;
 pub use sip::transport::Transport;
+pub use uas::EXTENSIONS;
 
 /// The actor.
 pub struct SipEndpoint {
