@@ -1,5 +1,9 @@
 //! A dialog against a phone that plays every datagram by hand: what goes wrong between two ends that both mean well.
 #![allow(clippy::unwrap_used)]
+#[path = "dialog_on_the_wire/refused_changes.rs"]
+mod refused_changes;
+#[path = "dialog_on_the_wire/session_timer.rs"]
+mod session_timer;
 mod support;
 
 use std::sync::Arc;
@@ -8,7 +12,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
-use actors::leg::{LegCommand, LegEvent, LegReport};
+use actors::leg::{DigitMethod, Digits, LegCommand, LegEvent, LegReport};
 use actors::rtp::ports::PortPool;
 use actors::sip::{IncomingRequest, Listening, Serve, SipEndpoint};
 use actors::vocabulary::{
@@ -117,8 +121,14 @@ impl Scene {
 
     /// We call, the phone answers, we acknowledge.
     async fn talks(&self) -> (Addr<Dialog>, Request) {
+        self.talks_with(SDP).await
+    }
+
+    async fn talks_with(&self, sdp: &str) -> (Addr<Dialog>, Request) {
         let (dialog, invite) = self.calls().await;
-        self.answers(&invite, StatusCode::OK, "phone").await;
+        let answer =
+            self.response(&invite, StatusCode::OK, "phone").with_body("application/sdp", sdp.to_owned());
+        self.phone.send(&answer.to_bytes()).await;
         self.hears(Method::Ack).await;
         self.says(LegEvent::Answered).await;
         (dialog, invite)
@@ -194,7 +204,7 @@ fn switch_settings(sip: SipSettings) -> SwitchSettings {
 #[actix::test]
 async fn an_answer_whose_contact_leads_nowhere_ends_the_call_with_a_reason() {
     let mut scene = Scene::new().await;
-    scene.contact = "<sip:phone@127.0.0.1:5060;transport=tls>".into();
+    scene.contact = "<sip:phone@127.0.0.1;transport=sctp>".into();
     let (_dialog, invite) = scene.calls().await;
     scene.answers(&invite, StatusCode::OK, "phone").await;
     let why = scene.end().await;
@@ -327,4 +337,27 @@ async fn an_ack_without_the_answer_that_it_owes_leaves_the_dialog_open_for_the_n
     assert_eq!(scene.asks(&invite, Method::Invite, "phone", 2, SDP).await, 200);
     scene.inside(&invite, Method::Ack, "phone", 2, "").await;
     assert_eq!(scene.asks(&invite, Method::Bye, "phone", 3, "").await, 200);
+}
+
+#[actix::test]
+async fn digits_that_wait_survive_a_new_address_of_the_far_end() {
+    let scene = Scene::new().await;
+    let ears = [UdpPeer::any(scene.phone.to).await, UdpPeer::any(scene.phone.to).await];
+    let sdp = |ear: &UdpPeer| {
+        let port = ear.socket.local_addr().unwrap().port();
+        let line = format!("m=audio {port} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n");
+        SDP.replace("m=audio 9 RTP/AVP 0\r\n", &line)
+    };
+    let (dialog, invite) = scene.talks_with(&sdp(&ears[0])).await;
+    let digits = Digits { digits: "1234".into(), method: DigitMethod::Rfc2833 };
+    dialog.do_send(LegCommand::SendDigits(digits));
+    let first = ears[0].bytes(WAIT).await.expect("the first digit");
+    assert_eq!(scene.asks(&invite, Method::Invite, "phone", 1, &sdp(&ears[1])).await, 200);
+    let mut heard = vec![first[12]];
+    while let Some(packet) = ears[1].bytes(Duration::from_millis(500)).await {
+        if packet[1] & 0x7f == 101 && heard.last() != Some(&packet[12]) {
+            heard.push(packet[12]);
+        }
+    }
+    assert_eq!(heard, [1, 2, 3, 4]);
 }

@@ -111,8 +111,13 @@ impl RtpSession {
             self.sequencer = sequencer(random_u32(), stream.send.clock, random);
             self.received = ReceiveStats::new(now, stream.send.clock);
         }
-        let event_clock = stream.send_events.as_ref().map_or(8000, |events| events.clock);
-        self.digits = DigitSender::new(now, event_clock, Duration::from_millis(u64::from(stream.ptime)));
+        let pace =
+            |stream: &Stream| (stream.send_events.as_ref().map_or(8000, |events| events.clock), stream.ptime);
+        if before.is_none_or(|agreed| pace(&agreed.stream) != pace(stream)) {
+            // Else digits that wait go on: a new address or a hold loses none.
+            let (event_clock, ptime) = pace(stream);
+            self.digits = DigitSender::new(now, event_clock, Duration::from_millis(u64::from(ptime)));
+        }
         let sound = stream
             .receive
             .iter()
@@ -189,15 +194,14 @@ impl RtpSession {
         }
     }
 
-    /// Queues digits for the far end, as telephone-events.
-    ///
-    /// Digits that the page wants sent by SIP INFO go this way too: better heard by one way than by none.
-    pub fn queue_digits(&mut self, digits: &str) -> Result<(), DigitsRefused> {
-        let events = self.agreed.as_ref().and_then(|agreed| agreed.stream.send_events.as_ref());
-        if events.is_none() {
-            return Err(DigitsRefused::NotAgreed);
-        }
-        Ok(self.digits.queue(digits, None)?)
+    /// Whether the far end takes telephone-events.
+    pub fn takes_events(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.stream.send_events.is_some())
+    }
+
+    /// Queues digits for the far end, as telephone-events; they wait while it takes none.
+    pub fn queue_digits(&mut self, digits: &str) -> Result<(), DigitError> {
+        self.digits.queue(digits, None)
     }
 
     /// Sends the digit packets that are due; when to come back, if any wait.
@@ -290,17 +294,6 @@ impl RtpSession {
     fn dropped(&self, place: &str) {
         self.meters.dropped(place).inc();
     }
-}
-
-/// Why digits were not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum DigitsRefused {
-    /// The far end takes no telephone-events.
-    #[error("the far end takes no telephone-events")]
-    NotAgreed,
-    /// Not digits, or too many.
-    #[error(transparent)]
-    Digits(#[from] DigitError),
 }
 
 fn codec_of(format: &Format) -> Option<CodecId> {

@@ -21,7 +21,7 @@ use crate::registration::{Registration, RegistrationOrder};
 use crate::session::{
     CallJoined, Close, MAX_CALLS, RegistrationStarted, Session, SessionEvent, SessionOrder,
 };
-use crate::sip::{IncomingRequest, Respond};
+use crate::sip::{IncomingRequest, Respond, Transport};
 use crate::vocabulary::{
     Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings,
     random_hex,
@@ -102,16 +102,24 @@ impl Switchboard {
         Self { settings, lanes, sip, certificate, book: Book::new(), stopping: false, _alive: alive }
     }
 
+    /// Where all SIP goes by TLS, a page that names the usual port means the usual port of TLS.
+    fn as_reached(&self, mut account: Account) -> Account {
+        if self.settings.sip.tls.only && account.port == Some(Transport::Tcp.default_port()) {
+            account.port = Some(Transport::Tls.default_port());
+        }
+        account
+    }
+
     fn open(&mut self, order: OpenSession, ctx: &mut Context<Self>) -> Result<OpenedSession, OpenError> {
         if self.stopping {
             return Err(OpenError::Full);
         }
         let id = self.book.next_session_id().map_err(|_| OpenError::Full)?;
         let contact = random_hex::<8>();
-        let account = order.account.clone();
+        let account = order.account.map(|account| self.as_reached(account));
         let session = Session::new(SessionOrder {
             id,
-            account: order.account,
+            account: account.clone(),
             page: order.page,
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
