@@ -171,12 +171,14 @@ impl Dialog {
 
     /// A request inside the dialog.
     pub(super) fn request(&mut self, key: ServerKey, request: &Request, ctx: &mut Context<Self>) {
-        let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) else {
-            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
-        };
         // A fork that lost shares our tag and Call-ID: its BYE is not the winner's (RFC 3261 §12.2.2).
         let from = request.headers.from().ok();
-        if from.as_ref().and_then(|from| from.tag()).unwrap_or_default() != dialog.id().remote_tag {
+        let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
+        let Some(dialog) = self.signalling.as_mut().and_then(|signalling| signalling.dialog_with(tag)) else {
+            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
+        };
+        if !dialog.is_confirmed() && request.method == Method::Bye && self.first_hop.is_some() {
+            // Who is called refuses by a final response (RFC 3261 §15).
             return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
         }
         if let Err(error) = dialog.receive(request) {
