@@ -85,6 +85,7 @@ impl Dialog {
 
     /// Sends the 200 to the first INVITE, and again until its ACK comes.
     pub(super) fn accept_invite(&mut self, ctx: &mut Context<Self>) {
+        self.stop_ringing();
         let (Some(key), Some(sdp), Some(signalling)) =
             (self.invite_key.take(), self.description.take(), &mut self.signalling)
         else {
@@ -101,6 +102,9 @@ impl Dialog {
 
     /// A response to the first INVITE that is no 200.
     pub(super) fn respond_to_invite(&mut self, code: StatusCode) {
+        if code.is_final() {
+            self.stop_ringing();
+        }
         let (Some(key), Some(signalling)) = (self.invite_key, &mut self.signalling) else { return };
         let Some(invite) = signalling.incoming_invite().cloned() else { return };
         let response = signalling.respond(&invite, code);
@@ -190,6 +194,7 @@ impl Dialog {
                 self.step(Event::ByeReceived, ctx);
             }
             Method::Invite | Method::Update => self.offered(key, request, ctx),
+            Method::Prack => self.acknowledged_ringing(key, request),
             Method::Info => self.informed(key, request),
             Method::Options => self.refuse(key, request, StatusCode::OK),
             _ => self.refuse(key, request, StatusCode::METHOD_NOT_ALLOWED),
@@ -246,7 +251,7 @@ impl Dialog {
     }
 
     /// A final response without a body.
-    fn refuse(&mut self, key: ServerKey, request: &Request, code: StatusCode) {
+    pub(super) fn refuse(&mut self, key: ServerKey, request: &Request, code: StatusCode) {
         let Some(signalling) = &mut self.signalling else {
             return self.sip.endpoint.do_send(Respond { key, response: request.stateless_response(code) });
         };

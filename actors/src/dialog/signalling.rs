@@ -21,8 +21,16 @@ use crate::sip::{EXTENSIONS, Hop};
 use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
-const METHODS: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update, Method::Info];
+const METHODS: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Update,
+    Method::Info,
+    Method::Prack,
+];
 
 const CAPABILITIES: Capabilities<'static> =
     Capabilities { methods: &METHODS, extensions: EXTENSIONS, schemes: &["sip", "sips", "tel"], bodies: &[] };
@@ -194,7 +202,7 @@ impl Signalling {
                     outbound_proxy: order.outbound_proxy.clone(),
                     user_agent: self.user_agent.clone(),
                     methods: METHODS.to_vec(),
-                    extensions: EXTENSIONS.iter().chain([&"100rel"]).map(|tag| (*tag).to_owned()).collect(),
+                    extensions: EXTENSIONS.iter().map(|tag| (*tag).to_owned()).collect(),
                 };
                 let sdp = Some(offer.to_string().into());
                 let ids = Ids::random();

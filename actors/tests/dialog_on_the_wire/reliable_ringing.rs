@@ -66,3 +66,55 @@ async fn a_phone_that_rings_may_update_its_early_dialog_but_not_say_goodbye() {
     scene.says(LegEvent::Answered).await;
     assert_eq!(scene.asks(&invite, Method::Bye, "phone", 3).await, 200);
 }
+
+#[actix::test]
+async fn a_caller_that_insists_hears_reliable_ringing_until_its_prack() {
+    let scene = Scene::new().await;
+    let at = scene.phone.socket.local_addr().unwrap();
+    let lines = format!(
+        "Require: 100rel\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+        SDP.len()
+    );
+    let bytes = request("INVITE", "UDP", at, &lines);
+    scene.phone.send(&bytes).await;
+    let IncomingRequest { key, request, hop, .. } = scene.incoming.next().await;
+    let order = IncomingInvite { key, request, hop, contact_user: "c1".into(), codecs: vec![CodecId::Pcmu] };
+    let dialog = scene.start(DialogOrder::Incoming(Box::new(order)), Side::Caller);
+    dialog.do_send(LegCommand::Ring);
+    let mut rung = vec![];
+    while rung.len() < 2 {
+        match scene.phone.message(WAIT).await.expect("ringing, and again") {
+            Message::Response(response) if response.code == StatusCode::RINGING => rung.push(response),
+            _ => {}
+        }
+    }
+    assert_eq!(rung[0], rung[1]);
+    let rseq = rung[0].headers.get(&HeaderName::RSeq).unwrap();
+
+    let Ok(Message::Request(invite)) = parse(&bytes) else { panic!("an INVITE") };
+    let mut prack = invite.clone();
+    let number = invite.headers.cseq().unwrap().number;
+    prack.method = Method::Prack;
+    prack.headers.remove(&HeaderName::Require);
+    prack.headers.set(HeaderName::To, rung[0].headers.to().unwrap());
+    for (rack, code) in [(format!("1{rseq} {number} INVITE"), 481), (format!("{rseq} {number} INVITE"), 200)]
+    {
+        let next = prack.headers.cseq().unwrap().number + 1;
+        prack.headers.set(HeaderName::CSeq, sip::message::CSeq::new(next, Method::Prack));
+        prack.headers.set_text(HeaderName::RAck, &rack).unwrap();
+        let mut via = prack.headers.top_via().unwrap();
+        via.params.set("branch", &sip::message::random_branch()).unwrap();
+        prack.headers.set(HeaderName::Via, via);
+        scene.phone.send(&prack.to_bytes()).await;
+        let heard = loop {
+            match scene.phone.message(WAIT).await.expect("an answer to the PRACK") {
+                Message::Response(response) if response.code != StatusCode::RINGING => break response,
+                _ => {}
+            }
+        };
+        assert_eq!(heard.code.as_u16(), code, "{rack}");
+    }
+    assert!(scene.phone.message(WAIT).await.is_none(), "nothing is repeated any more");
+    dialog.do_send(LegCommand::Answer);
+    assert_eq!(scene.phone.code(WAIT).await, Some(200));
+}

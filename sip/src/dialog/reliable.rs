@@ -1,4 +1,5 @@
-//! Reliable provisional responses (RFC 3262), as the caller: which of them to acknowledge by PRACK, and with what.
+//! Reliable provisional responses (RFC 3262). As the caller: which of them to acknowledge by PRACK, and with what. As the one called:
+//! [`PrackWait`].
 //!
 //! | 1xx | verdict |
 //! |---|---|
@@ -7,8 +8,13 @@
 //! | a number already seen, or one after a gap (§4) | `Again`: neither |
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
-use crate::message::{HeaderName, Method, Response};
+use super::{AckStep, AckWait};
+use crate::message::{HeaderName, Method, Request, Response};
+
+/// The option tag.
+const TAG: &str = "100rel";
 
 /// The value of RAck (RFC 3262 §7.2): what a PRACK acknowledges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +59,7 @@ impl ReliableProvisionals {
 
     fn judge(&mut self, response: &Response) -> Option<Provisional> {
         let headers = &response.headers;
-        let required = headers.require().ok()?.iter().any(|tag| tag.eq_ignore_ascii_case("100rel"));
+        let required = headers.require().ok()?.iter().any(|tag| tag.eq_ignore_ascii_case(TAG));
         let rseq: u32 = headers.get(&HeaderName::RSeq)?.trim().parse().ok()?;
         let tag = headers.to().ok()?.tag()?.to_owned();
         let cseq = headers.cseq().ok()?;
@@ -81,4 +87,54 @@ impl fmt::Display for RAck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} INVITE", self.rseq, self.invite)
     }
+}
+
+/// A reliable 1xx of ours, as the one called: repeated until its PRACK comes (RFC 3262 §3). The interval doubles without limit.
+#[derive(Debug)]
+pub struct PrackWait {
+    rack: RAck,
+    wait: Option<AckWait>,
+}
+
+impl PrackWait {
+    /// Makes `response` reliable, under `rseq` (1 to 2³¹ − 1), and waits from `now` on for the PRACK; after 64·T1 it gives up.
+    ///
+    /// `invite`: the number of the INVITE.
+    pub fn new(response: &mut Response, rseq: u32, invite: u32, t1: Duration, now: Instant) -> Self {
+        let said = response.headers.set_text(HeaderName::Require, TAG);
+        said.expect("an option tag holds no control characters");
+        response.headers.set(HeaderName::RSeq, rseq);
+        let wait = AckWait::new(response.clone(), invite, t1, t1 * 64, now);
+        Self { rack: RAck { rseq, invite }, wait: Some(wait) }
+    }
+
+    /// Whether this PRACK is the one; then nothing is repeated any more. True also for the same PRACK in a request of its own.
+    pub fn on_prack(&mut self, prack: &Request) -> bool {
+        let words = prack.headers.get(&HeaderName::RAck).unwrap_or_default().split_whitespace();
+        let ours = words.eq(self.rack.to_string().split_whitespace());
+        if ours {
+            self.stop();
+        }
+        ours
+    }
+
+    /// The final response has gone out: nothing is repeated, the PRACK may still come.
+    pub fn stop(&mut self) {
+        self.wait = None;
+    }
+
+    /// When to call [`on_deadline`](Self::on_deadline).
+    pub fn deadline(&self) -> Option<Instant> {
+        self.wait.as_ref()?.deadline()
+    }
+
+    /// Time has come.
+    pub fn on_deadline(&mut self, now: Instant) -> AckStep {
+        self.wait.as_mut().map_or(AckStep::Wait, |wait| wait.on_deadline(now))
+    }
+}
+
+/// Whether a caller insists on reliable provisional responses.
+pub fn requires_reliable(invite: &Request) -> bool {
+    invite.headers.require().is_ok_and(|tags| tags.iter().any(|tag| tag.eq_ignore_ascii_case(TAG)))
 }
