@@ -30,6 +30,7 @@ impl Dialog {
     pub(super) fn begin_called(&mut self, order: Box<IncomingInvite>, ctx: &mut Context<Self>) {
         let (key, hop, invite) = (order.key, order.hop.clone(), order.request.clone());
         self.invite_key = Some(key);
+        self.came_by = hop.flow;
         match Signalling::called(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(code) => {

@@ -24,6 +24,7 @@ use sip::dialog::{AckWait, PrackWait};
 use sip::message::{HeaderName, Method, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
+use sip::transport::Flow;
 use tracing::{debug, warn};
 
 use crate::leg::{LegCommand, LegEvent, LegReport};
@@ -54,6 +55,8 @@ pub struct Dialog {
     hop: usize,
     /// Where requests inside the dialog go, once looked up.
     route: Option<(Uri, Hop)>,
+    /// The connection by which the far side's INVITE came.
+    came_by: Option<Flow>,
     locating: bool,
     outbox: VecDeque<Outbound>,
     waiting: Vec<(RequestId, Purpose)>,
@@ -112,6 +115,7 @@ impl Dialog {
             hops: vec![],
             hop: 0,
             route: None,
+            came_by: None,
             locating: false,
             outbox: VecDeque::new(),
             waiting: vec![],
@@ -320,8 +324,13 @@ impl Handler<SipEvent> for Dialog {
     fn handle(&mut self, event: SipEvent, ctx: &mut Self::Context) {
         match event {
             SipEvent::Response { id, response } => self.answered(id, &response, ctx),
-            SipEvent::TimedOut(id) => self.failed(id, Cause::SignallingTimeout, ctx),
-            SipEvent::TransportFailed(id) => self.failed(id, Cause::Unreachable, ctx),
+            SipEvent::TimedOut(id) => {
+                self.failed(id, EndReason::new(None, Cause::SignallingTimeout), ctx);
+            }
+            SipEvent::TransportFailed(id) => self.failed(id, EndReason::new(None, Cause::Unreachable), ctx),
+            SipEvent::TlsFailed { id, why } => {
+                self.failed(id, EndReason::new(None, Cause::Unreachable).with_detail(why), ctx);
+            }
             SipEvent::Request { key, request } => self.request(key, &request, ctx),
             SipEvent::Ack(ack) => self.acknowledged(&ack, ctx),
             SipEvent::Cancelled(_) => self.step(Event::Cancelled, ctx),

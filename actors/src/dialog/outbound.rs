@@ -148,7 +148,8 @@ impl Dialog {
             dialog.locating = false;
             match found {
                 Ok(Ok(hops)) if !hops.is_empty() => {
-                    dialog.route = hops.into_iter().next().map(|hop| (target, hop));
+                    let hop = hops.into_iter().next().map(|hop| hop.as_known(&dialog.hops, dialog.came_by));
+                    dialog.route = hop.map(|hop| (target, hop));
                     dialog.flush(ctx);
                 }
                 other => {
@@ -240,10 +241,10 @@ impl Dialog {
         }
     }
 
-    pub(super) fn failed(&mut self, id: RequestId, cause: Cause, ctx: &mut Context<Self>) {
+    pub(super) fn failed(&mut self, id: RequestId, why: EndReason, ctx: &mut Context<Self>) {
         let Some(purpose) = self.purpose(id, None) else { return };
-        let code = if cause == Cause::SignallingTimeout { 408 } else { 503 };
-        let why = EndReason { sip_code: Some(code), ..EndReason::new(None, cause) };
+        let code = if why.cause == Cause::SignallingTimeout { 408 } else { 503 };
+        let why = EndReason { sip_code: Some(code), ..why };
         match purpose {
             Purpose::Invite if self.state == State::Inviting && self.try_next_hop(ctx) => {}
             Purpose::Invite => self.step(Event::Rejected(why), ctx),
