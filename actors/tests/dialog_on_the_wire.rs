@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 #[path = "dialog_on_the_wire/refused_changes.rs"]
 mod refused_changes;
+#[path = "dialog_on_the_wire/reliable_ringing.rs"]
+mod reliable_ringing;
 #[path = "dialog_on_the_wire/session_timer.rs"]
 mod session_timer;
 mod support;

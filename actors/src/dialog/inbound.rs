@@ -86,6 +86,7 @@ impl Dialog {
 
     /// Sends the 200 to the first INVITE, and again until its ACK comes.
     pub(super) fn accept_invite(&mut self, ctx: &mut Context<Self>) {
+        self.stop_ringing();
         let (Some(key), Some(sdp), Some(signalling)) =
             (self.invite_key.take(), self.description.take(), &mut self.signalling)
         else {
@@ -102,6 +103,9 @@ impl Dialog {
 
     /// A response to the first INVITE that is no 200.
     pub(super) fn respond_to_invite(&mut self, code: StatusCode) {
+        if code.is_final() {
+            self.stop_ringing();
+        }
         let (Some(key), Some(signalling)) = (self.invite_key, &mut self.signalling) else { return };
         let Some(invite) = signalling.incoming_invite().cloned() else { return };
         let response = signalling.respond(&invite, code);
@@ -172,12 +176,14 @@ impl Dialog {
 
     /// A request inside the dialog.
     pub(super) fn request(&mut self, key: ServerKey, request: &Request, ctx: &mut Context<Self>) {
-        let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) else {
-            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
-        };
         // A fork that lost shares our tag and Call-ID: its BYE is not the winner's (RFC 3261 §12.2.2).
         let from = request.headers.from().ok();
-        if from.as_ref().and_then(|from| from.tag()).unwrap_or_default() != dialog.id().remote_tag {
+        let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
+        let Some(dialog) = self.signalling.as_mut().and_then(|signalling| signalling.dialog_with(tag)) else {
+            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
+        };
+        if !dialog.is_confirmed() && request.method == Method::Bye && self.first_hop.is_some() {
+            // Who is called refuses by a final response (RFC 3261 §15).
             return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
         }
         if let Err(error) = dialog.receive(request) {
@@ -189,6 +195,7 @@ impl Dialog {
                 self.step(Event::ByeReceived, ctx);
             }
             Method::Invite | Method::Update => self.offered(key, request, ctx),
+            Method::Prack => self.acknowledged_ringing(key, request),
             Method::Info => self.informed(key, request),
             Method::Options => self.refuse(key, request, StatusCode::OK),
             _ => self.refuse(key, request, StatusCode::METHOD_NOT_ALLOWED),
@@ -245,7 +252,7 @@ impl Dialog {
     }
 
     /// A final response without a body.
-    fn refuse(&mut self, key: ServerKey, request: &Request, code: StatusCode) {
+    pub(super) fn refuse(&mut self, key: ServerKey, request: &Request, code: StatusCode) {
         let Some(signalling) = &mut self.signalling else {
             return self.sip.endpoint.do_send(Respond { key, response: request.stateless_response(code) });
         };

@@ -8,6 +8,7 @@ mod info;
 mod media;
 mod messages;
 mod outbound;
+mod prack;
 mod refresh;
 mod signalling;
 mod state;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
 };
-use sip::dialog::AckWait;
+use sip::dialog::{AckWait, PrackWait};
 use sip::message::{HeaderName, Method, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
@@ -70,6 +71,8 @@ pub struct Dialog {
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
     info: InfoDigits,
+    /// Our reliable 180.
+    prack_wait: Option<(ServerKey, PrackWait)>,
     session_timer: Option<SpawnHandle>,
     /// What our BYE says about its cause (RFC 3326), where the far side could not guess it.
     bye_reason: Option<&'static str>,
@@ -126,6 +129,7 @@ impl Dialog {
             ack_timer: None,
             digit_timer: None,
             info: InfoDigits::default(),
+            prack_wait: None,
             session_timer: None,
             bye_reason: None,
             own_address: None,
@@ -159,7 +163,7 @@ impl Dialog {
                     self.sip.endpoint.do_send(CancelRequest(*id));
                 }
             }
-            Action::Respond180 => self.respond_to_invite(StatusCode::RINGING),
+            Action::Respond180 => self.ring(ctx),
             Action::Respond200 => self.accept_invite(ctx),
             Action::Refuse(why) => {
                 let code =

@@ -5,11 +5,12 @@
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use sip::auth::SentTo;
-use sip::message::{HeaderName, Method, Request, Response, StatusCode};
+use sip::dialog::Provisional;
+use sip::message::{HeaderName, Method, Request, Response, SipUri, StatusCode, Uri};
 use tracing::{info, warn};
 
 use super::Dialog;
-use super::signalling::{Heard, Signalling};
+use super::signalling::Heard;
 use super::state::{Change, Event, State};
 use crate::sip::{DialogKey, Hop, JoinDialog, Locate, RequestId, SendAck, SendRequest};
 use crate::vocabulary::{Cause, EndReason};
@@ -21,6 +22,16 @@ pub(super) enum Outbound {
 }
 
 impl Outbound {
+    /// Where it goes, by its own headers: several early dialogs have several routes (RFC 3261 §8.1.2).
+    fn next_hop(&self) -> Uri {
+        let (Self::Ack(request) | Self::Request(_, request)) = self;
+        let first = request.headers.routes().ok().and_then(|routes| routes.into_iter().next());
+        first
+            .map(|route| route.uri)
+            .filter(|uri| uri.as_sip().is_some_and(SipUri::is_loose_router))
+            .unwrap_or_else(|| request.uri.clone())
+    }
+
     fn without_credentials(mut self) -> Self {
         let (Self::Ack(request) | Self::Request(_, request)) = &mut self;
         for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
@@ -37,6 +48,8 @@ pub(super) enum Purpose {
     Reinvite,
     /// A refresh.
     Update,
+    /// The acknowledgement of a reliable provisional response.
+    Prack,
     Bye,
     /// A digit.
     Info,
@@ -111,16 +124,15 @@ impl Dialog {
         if self.locating || self.outbox.is_empty() {
             return;
         }
-        let next =
-            self.signalling.as_mut().and_then(Signalling::dialog).map(|dialog| dialog.next_hop().clone());
-        let Some(target) = next else { return self.outbox.clear() };
+        let Some(target) = self.outbox.front().map(Outbound::next_hop) else { return };
         if let Some((known, hop)) = &self.route
             && *known == target
         {
             let hop = hop.clone();
             // A phone that is reached past the account's servers gets no hash to guess the password from.
             let home = self.hops.iter().any(|known| known.remote == hop.remote);
-            for message in std::mem::take(&mut self.outbox) {
+            while self.outbox.front().is_some_and(|message| message.next_hop() == target) {
+                let Some(message) = self.outbox.pop_front() else { break };
                 match if home { message } else { message.without_credentials() } {
                     Outbound::Ack(request) => {
                         self.sip.endpoint.do_send(SendAck { request, hop: hop.clone() })
@@ -128,7 +140,7 @@ impl Dialog {
                     Outbound::Request(purpose, request) => self.send(purpose, request, hop.clone(), ctx),
                 }
             }
-            return;
+            return self.flush(ctx);
         }
         self.locating = true;
         let located = self.sip.endpoint.send(Locate { target: target.clone() });
@@ -179,6 +191,10 @@ impl Dialog {
     pub(super) fn answered(&mut self, id: RequestId, response: &Response, ctx: &mut Context<Self>) {
         let Some(purpose) = self.purpose(id, Some(response.code)) else { return };
         let Some(signalling) = &mut self.signalling else { return };
+        let provisional = signalling.provisional(purpose == Purpose::Invite, response);
+        if provisional == Provisional::Again {
+            return;
+        }
         let heard = match purpose {
             Purpose::Invite => signalling.invite_answered(response),
             Purpose::Reinvite if response.code.is_final() => {
@@ -196,6 +212,11 @@ impl Dialog {
             }
             _ => return,
         };
+        if let Provisional::Fresh(rack) = provisional
+            && let Some(prack) = signalling.prack(response, rack)
+        {
+            self.send_inside(Outbound::Request(Purpose::Prack, prack), ctx);
+        }
         if matches!(heard.event, Some(Event::Accepted)) {
             self.session_granted(response, ctx);
         }
@@ -231,7 +252,8 @@ impl Dialog {
             Purpose::Update => self.step(Event::Rejected(why), ctx),
             Purpose::Bye => self.step(Event::ByeDone, ctx),
             Purpose::Info => self.info_concluded(None, ctx),
-            Purpose::Aside => {}
+            // The far side repeats its response until a PRACK comes through, and gives up by itself.
+            Purpose::Prack | Purpose::Aside => {}
         }
     }
 

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use sip::auth::{Client, SentTo, Tries};
-use sip::dialog::{Dialog, ForkEvent, Forks, Ids, InviteParams, Profile, dialog_response};
+use sip::dialog::{
+    Dialog, ForkEvent, Forks, Ids, InviteParams, Profile, Provisional, RAck, ReliableProvisionals,
+    dialog_response,
+};
 use sip::message::{
     Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode,
     Transport, random_tag,
@@ -18,8 +21,16 @@ use crate::sip::{EXTENSIONS, Hop};
 use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
-const METHODS: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update, Method::Info];
+const METHODS: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Update,
+    Method::Info,
+    Method::Prack,
+];
 
 const CAPABILITIES: Capabilities<'static> =
     Capabilities { methods: &METHODS, extensions: EXTENSIONS, schemes: &["sip", "sips", "tel"], bodies: &[] };
@@ -49,6 +60,8 @@ pub struct Signalling {
     held_before: bool,
     /// 491s in a row.
     glares: u8,
+    /// Reliable provisional responses to our INVITE.
+    reliable: ReliableProvisionals,
     /// The session timer.
     pub(super) refreshing: Refreshing,
 }
@@ -136,6 +149,7 @@ impl Signalling {
             again: false,
             held_before: false,
             glares: 0,
+            reliable: ReliableProvisionals::default(),
             refreshing: Refreshing::default(),
         }
     }
@@ -158,6 +172,16 @@ impl Signalling {
     /// The confirmed or only dialog.
     pub fn dialog(&mut self) -> Option<&mut Dialog> {
         self.dialog.as_mut()
+    }
+
+    /// The dialog with this remote tag: the confirmed one, or an early one of a call of ours. Those who send reliable responses may
+    /// send UPDATE and OPTIONS before they answer (RFC 3311 §5.1).
+    pub fn dialog_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        match (&mut self.dialog, &mut self.role) {
+            (Some(dialog), _) => Some(dialog).filter(|dialog| dialog.id().remote_tag == remote_tag),
+            (None, Role::Caller { forks: Some(forks), .. }) => forks.early(remote_tag),
+            _ => None,
+        }
     }
 
     /// The INVITE for `hop`: the first one, or the last one again.
@@ -191,6 +215,7 @@ impl Signalling {
             credentials.authorize(&mut request);
         }
         self.again = false;
+        self.reliable.restarted();
         match forks {
             Some(forks) => forks.restarted(request.clone()),
             None => *forks = Some(Forks::new(request.clone())),
@@ -261,6 +286,24 @@ impl Signalling {
         let ack = fork.ack(forks.invite(), None);
         forks.acknowledged(fork, ack.clone());
         Some(ack)
+    }
+
+    /// Whether a response is a reliable 1xx to our first INVITE, to be acknowledged after it was taken.
+    pub fn provisional(&mut self, to_invite: bool, response: &Response) -> Provisional {
+        match to_invite && response.code.is_provisional() {
+            true => self.reliable.receive(response),
+            false => Provisional::Plain,
+        }
+    }
+
+    /// The PRACK for a reliable 1xx that [`invite_answered`](Self::invite_answered) has taken. It carries no SDP: our offer was in the
+    /// INVITE, and an answer in the 1xx is complete (RFC 3262 §5).
+    pub fn prack(&mut self, response: &Response, rack: RAck) -> Option<Request> {
+        let Role::Caller { forks: Some(forks), .. } = &mut self.role else { return None };
+        let tag = response.headers.to().ok()?.tag()?.to_owned();
+        let mut prack = forks.early(&tag)?.request(Method::Prack);
+        prack.headers.set_text(HeaderName::RAck, &rack.to_string()).ok()?;
+        Some(prack)
     }
 
     /// A response to our first INVITE.
@@ -453,12 +496,12 @@ impl Signalling {
     pub fn respond(&self, request: &Request, code: StatusCode) -> Response {
         let made = match &self.role {
             Role::Called { tag, contact, .. } => dialog_response(request, code, tag, contact),
-            Role::Caller { .. } => match self.dialog.as_ref() {
-                Some(dialog) => self.contact().map_or_else(
-                    || Ok(request.response(code)),
-                    |contact| dialog_response(request, code, &dialog.id().local_tag, &contact),
-                ),
-                None => Ok(request.response(code)),
+            // Our tag stands in the request already, be the dialog early or confirmed.
+            Role::Caller { .. } => match (self.contact(), request.headers.to().ok()) {
+                (Some(contact), Some(to)) => {
+                    dialog_response(request, code, to.tag().unwrap_or_default(), &contact)
+                }
+                _ => Ok(request.response(code)),
             },
         };
         let mut response = made.unwrap_or_else(|_| request.response(code));

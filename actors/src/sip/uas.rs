@@ -14,13 +14,10 @@ pub(super) enum Verdict {
     Consumer,
 }
 
-/// Option tags that we understand, for Supported and Require: session timers (RFC 4028).
-pub const EXTENSIONS: &[&str] = &["timer"];
+/// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262).
+pub const EXTENSIONS: &[&str] = &["timer", "100rel"];
 /// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
-const METHODS: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Update, Method::Info];
-/// The same with the registrar's own method.
-const REGISTRAR_METHODS: [Method; 8] = [
+const METHODS: [Method; 8] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -28,6 +25,18 @@ const REGISTRAR_METHODS: [Method; 8] = [
     Method::Options,
     Method::Update,
     Method::Info,
+    Method::Prack,
+];
+/// The same with the registrar's own method.
+const REGISTRAR_METHODS: [Method; 9] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Bye,
+    Method::Cancel,
+    Method::Options,
+    Method::Update,
+    Method::Info,
+    Method::Prack,
     Method::Register,
 ];
 const SDP: &[&str] = &["application/sdp"];
@@ -49,7 +58,7 @@ pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
 /// | refused by [`check`] | 400, 405, 406, 415, 416, 420, 501 |
 /// | in a dialog that has an owner | that owner |
 /// | OPTIONS, in or out of a dialog | 200 with Allow, Accept, Supported (§11.2) |
-/// | in a dialog that nobody knows; BYE, UPDATE, INFO outside one | 481 (§12.2.2) |
+/// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK outside one | 481 (§12.2.2) |
 /// | INVITE; REGISTER at a registrar | the consumer |
 pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
     let capabilities = capabilities(registrar);
@@ -106,7 +115,7 @@ mod tests {
         check("INVITE", "ours", false, "ours");
         check("INVITE", "gone", false, "481");
         check("BYE", "ours", false, "ours");
-        for method in ["BYE", "UPDATE", "INFO"] {
+        for method in ["BYE", "UPDATE", "INFO", "PRACK"] {
             check(method, "gone", false, "481");
             check(method, "", false, "481");
         }
@@ -123,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_a_stranger_could_deliver_to_a_page_is_refused() {
-        for method in ["MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH", "PRACK"] {
+        for method in ["MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH"] {
             check(method, "", false, "405");
         }
         check("DANCE", "", false, "501");

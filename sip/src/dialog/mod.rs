@@ -4,6 +4,7 @@
 //! - [`Dialog`]: one dialog as either side; builds its requests, checks what comes in.
 //! - [`Forks`]: all dialogs that one INVITE of ours gives rise to.
 //! - [`AckWait`]: our 2xx to an INVITE, repeated until the ACK comes.
+//! - [`ReliableProvisionals`]: which provisional responses to acknowledge by PRACK; [`PrackWait`]: ours, repeated until it comes.
 //! - [`SessionTimer`]: when a call is to be refreshed, and when it counts as gone.
 //!
 //! Via is not set here: the transaction layer does it when it knows the transport.
@@ -12,6 +13,7 @@ mod ack_wait;
 mod build;
 mod forks;
 mod id;
+mod reliable;
 mod routing;
 mod session_timer;
 mod state;
@@ -22,5 +24,6 @@ pub use ack_wait::{AckStep, AckWait};
 pub use build::{Ids, InviteParams, Profile, RegisterParams, callee_uri};
 pub use forks::{ForkEvent, Forks};
 pub use id::DialogId;
+pub use reliable::{PrackWait, Provisional, RAck, ReliableProvisionals, requires_reliable};
 pub use session_timer::{Refresher, SessionDue, SessionExpires, SessionTimer};
 pub use state::{Dialog, DialogError, dialog_response};

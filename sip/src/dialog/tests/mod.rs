@@ -3,6 +3,7 @@
 mod builders;
 mod forking;
 mod properties;
+mod reliability;
 mod sequence;
 mod session_timing;
 mod waiting;
