@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["vocabulary", "udp"],
     &["rtp", "sip", "lanes"],
-    &["leg", "transcoder"],
+    &["leg", "transcoder", "generator"],
     &["page"],
     &["browser", "dialog", "registration", "call"],
     &["session", "demo"],

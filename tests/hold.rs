@@ -36,6 +36,7 @@ fn the_page_holds_and_resumes() {
             at_phone.between(held.at + 200.0, resuming).find(PAGE_TONE).is_none(),
             "the held phone hears the page"
         );
+        at_phone.between(held.at + 500.0, resuming).assert_never_silent(); // music
         let back = at_phone.between(resumed.at, ended_at).assert_tone(PAGE_TONE);
         assert!(back.first_at - resumed.at < BACK_MS, "phone: {:.0} ms", back.first_at - resumed.at);
         let back = page.heard(&call).between(resumed.at, ended_at).assert_tone(PHONE_TONE);

@@ -10,7 +10,7 @@
 //! | 5 | [`session`]: a page's account and calls · [`demo`]: registrar and answering machines |
 //! | 4 | [`browser`], [`dialog`]: legs · [`registration`] · [`call`]: joins two legs and does not know what they are |
 //! | 3 | [`page`]: the words of a page |
-//! | 2 | [`leg`]: the contract between call and legs · [`transcoder`] |
+//! | 2 | [`leg`]: the contract between call and legs · [`transcoder`] · [`generator`] |
 //! | 1 | [`rtp`]: packets, buffers, ports · [`sip`]: the endpoint · [`lanes`]: threads and their WebRTC sockets |
 //! | 0 | [`udp`]: a socket as a stream · [`vocabulary`]: ids, packets, reasons, settings, counters |
 //!
@@ -22,6 +22,7 @@ pub mod browser;
 pub mod call;
 pub mod demo;
 pub mod dialog;
+pub mod generator;
 pub mod handle;
 pub mod lanes;
 pub mod leg;

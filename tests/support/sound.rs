@@ -145,6 +145,18 @@ impl Recording {
         found
     }
 
+    /// Asserts that something is heard all the time: hardly a window below -50 dBFS.
+    #[track_caller]
+    pub fn assert_never_silent(&self) {
+        let looks = self.looks();
+        let quiet = looks.iter().filter(|look| look.dbfs <= SILENT_DBFS).count();
+        assert!(
+            !looks.is_empty() && quiet * 20 <= looks.len(),
+            "{quiet} of {} windows are silent: {self}",
+            looks.len()
+        );
+    }
+
     /// Asserts that nothing is heard: every window below -50 dBFS.
     #[track_caller]
     pub fn assert_silent(&self) {

@@ -13,6 +13,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, We
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use crate::generator::{Generator, Playing};
 use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
 use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
 use crate::vocabulary::{Alive, CallId, Cause, EndReason, Meters, Side, Sink};
@@ -45,6 +46,7 @@ pub struct Call {
     /// Reports that overtook [`Begin`]: legs start on their own.
     early: Vec<LegReport>,
     transcoders: Transcoders,
+    music: Option<Playing>,
     limit: Option<SpawnHandle>,
     begun: Instant,
     answered: Option<Instant>,
@@ -78,6 +80,7 @@ impl Call {
             legs: None,
             early: vec![],
             transcoders: Transcoders::default(),
+            music: None,
             limit: None,
             begun: Instant::now(),
             answered: None,
@@ -136,6 +139,7 @@ impl Call {
             }
             Action::Connect => self.connect(ctx),
             Action::Pause => self.pause(),
+            Action::PlayMusic(side) => self.play_music(side),
             Action::Finish(why) => self.finish(why, ctx),
         }
     }
@@ -150,6 +154,7 @@ impl Call {
             return;
         }
         self.transcoders.running.clear();
+        self.music = None;
         for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
             let Some(legs) = &self.legs else { return };
             let target = Sink::new(&leg(legs, from.other()).packets);
@@ -193,7 +198,18 @@ impl Call {
         self.tell(Side::Caller, LegCommand::Plug(None));
         self.tell(Side::Callee, LegCommand::Plug(None));
         self.transcoders.running.clear();
+        self.music = None;
         self.plugged = None;
+    }
+
+    /// A held far end that hears nothing at all may take the call for dead, and so may its PBX.
+    fn play_music(&mut self, side: Side) {
+        let (Some(format), Some(legs)) = (self.wiring.format(side), &self.legs) else { return };
+        let sink = Sink::new(&leg(legs, side).packets);
+        match Generator::hold_music(format.codec, sink, &self.order.meters) {
+            Ok(playing) => self.music = Some(playing),
+            Err(problem) => warn!(call_id = %self.order.call_id, %problem, "no music"),
+        }
     }
 
     /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.

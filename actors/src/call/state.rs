@@ -7,7 +7,7 @@
 //! | Dialing, Ringing       | SentEarlyMedia (callee)  | Ringing        | tell caller                            |
 //! | Dialing, Ringing       | Answered (callee)        | Talking        | stop the limit, answer both, connect   |
 //! | Talking                | HoldAsked (side)         | Holding        | hold the other side, pause             |
-//! | Holding                | Held                     | OnHold         | show hold to the asker                 |
+//! | Holding                | Held                     | OnHold         | show hold to the asker, music to the other |
 //! | Holding                | Refused                  | Talking        | show talk to the asker, connect        |
 //! | OnHold                 | ResumeAsked (same side)  | Resuming       | resume the other side                  |
 //! | Resuming               | Resumed                  | Talking        | show talk to the asker, connect        |
@@ -92,6 +92,8 @@ pub enum Action {
     Connect,
     /// Unplug: on hold, nothing passes.
     Pause,
+    /// Music for a side that is held, until it is plugged in again.
+    PlayMusic(Side),
     /// Say goodbye and stop.
     Finish(EndReason),
 }
@@ -125,7 +127,9 @@ impl State {
             ),
 
             (Talking, Event::HoldAsked(by)) => (Holding(by), vec![Tell(by.other(), LegCommand::Hold), Pause]),
-            (Holding(by), Event::Held) => (OnHold(*by), vec![Tell(*by, LegCommand::ShowHold(true))]),
+            (Holding(by), Event::Held) => {
+                (OnHold(*by), vec![Tell(*by, LegCommand::ShowHold(true)), PlayMusic(by.other())])
+            }
             (Holding(by), Event::Refused) => (Talking, vec![Tell(*by, LegCommand::ShowHold(false)), Connect]),
             (OnHold(by), Event::ResumeAsked(asker)) if *by == asker => {
                 (Resuming(asker), vec![Tell(asker.other(), LegCommand::Resume)])
@@ -236,7 +240,7 @@ mod tests {
     #[test]
     fn a_hold_waits_for_the_other_side_and_is_shown_to_the_asker() {
         check(Talking, Event::HoldAsked(Caller), Holding(Caller), "callee:Hold Pause");
-        check(Holding(Caller), Event::Held, OnHold(Caller), "caller:ShowHold=true");
+        check(Holding(Caller), Event::Held, OnHold(Caller), "caller:ShowHold=true PlayMusic(Callee)");
         check(OnHold(Caller), Event::ResumeAsked(Caller), Resuming(Caller), "callee:Resume");
         check(Resuming(Caller), Event::Resumed, Talking, "caller:ShowHold=false Connect");
     }

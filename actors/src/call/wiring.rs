@@ -30,6 +30,14 @@ impl Wiring {
         known.replace(format) != Some(format)
     }
 
+    /// What a side has agreed.
+    pub fn format(&self, side: Side) -> Option<AudioFormat> {
+        match side {
+            Side::Caller => self.caller,
+            Side::Callee => self.callee,
+        }
+    }
+
     /// How sound passes from `from` to the other side; `None` until both legs have agreed.
     ///
     /// A packet duration that differs is no reason to transcode: every phone takes 10 to 60 ms.

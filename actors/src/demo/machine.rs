@@ -1,14 +1,14 @@
 //! The answering machines of `tandem demo`, as legs that are called: the call joins them to a SIP dialog as
 //! it would join a browser.
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
-use bytes::Bytes;
+use codecs::CodecId;
 use codecs::tone::Tone;
-use codecs::{CodecId, Encoder, MAX_PAYLOAD, Settings};
 
+use crate::generator::{FRAME, Player, Sound};
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::vocabulary::{Alive, AudioFormat, EndReason, Meters, Packet, Payload, Side, Sink};
+use crate::vocabulary::{Alive, AudioFormat, EndReason, Meters, Packet, Side, Sink};
 
 /// What a machine does. The name is what one dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +30,9 @@ pub struct Machine {
     service: Service,
     call: WeakRecipient<LegReport>,
     sink: Option<Sink>,
-    player: Option<Player>,
+    player: Option<Player<Script>>,
     tick: Option<SpawnHandle>,
     _alive: Alive,
-}
-
-/// Makes the sound of [`Service::Tone`] and [`Service::Ivr`], a frame at a time.
-struct Player {
-    script: Script,
-    encoder: Box<dyn Encoder>,
-    codec: CodecId,
-    started: Instant,
-    frames: u32,
-    ssrc: u32,
 }
 
 /// Which sound there is at a sample.
@@ -52,13 +42,6 @@ enum Script {
     /// Second *n* has *n* beeps (1 to 5, then again); a digit is answered by a beep of its own pitch.
     Counting { tone: Tone, digit: Tone, digit_left: u32 },
 }
-
-/// 20 ms at the 8 kHz of G.711.
-const FRAME: usize = 160;
-const FRAME_TIME: Duration = Duration::from_millis(20);
-const RATE: u32 = 8000;
-/// Frames made up at once after a pause of the lane: more would only be late.
-const MAX_CATCH_UP: u32 = 10;
 
 impl Service {
     /// The service of that name.
@@ -112,8 +95,10 @@ impl Machine {
     /// The machine speaks whatever the other side speaks, so that nothing is transcoded.
     fn agree(&mut self, format: AudioFormat) {
         let codec = format.codec;
-        if self.service != Service::Echo && self.player.as_ref().is_none_or(|player| player.codec != codec) {
-            self.player = Player::new(self.service, codec);
+        if self.service != Service::Echo && self.player.as_ref().is_none_or(|player| player.codec() != codec)
+        {
+            let service = self.service;
+            self.player = Player::new(codec, now(), |rate| Script::of(service, rate)).ok();
         }
         self.report(LegEvent::MediaAgreed(format));
     }
@@ -129,7 +114,7 @@ impl Machine {
                 player.restart(now());
             }
             self.play(); // from the first millisecond
-            self.tick = Some(ctx.run_interval(FRAME_TIME, |machine, _| machine.play()));
+            self.tick = Some(ctx.run_interval(FRAME, |machine, _| machine.play()));
         }
     }
 
@@ -143,58 +128,28 @@ impl Machine {
     }
 }
 
-impl Player {
-    fn new(service: Service, codec: CodecId) -> Option<Self> {
-        let encoder = (codec.spec().encoder)(RATE, &Settings::default()).ok()?;
-        let script = match service {
-            Service::Tone => Script::Steady(Tone::new(RATE, 440.0, -12.0)),
-            _ => Script::Counting {
-                tone: Tone::new(RATE, 800.0, -12.0),
-                digit: Tone::new(RATE, 1200.0, -12.0),
+impl Script {
+    fn of(service: Service, rate: u32) -> Self {
+        match service {
+            Service::Tone => Self::Steady(Tone::new(rate, 440.0, -12.0)),
+            _ => Self::Counting {
+                tone: Tone::new(rate, 800.0, -12.0),
+                digit: Tone::new(rate, 1200.0, -12.0),
                 digit_left: 0,
             },
-        };
-        Some(Self { script, encoder, codec, started: now(), frames: 0, ssrc: 1 })
+        }
     }
 
-    /// Sound starts over, as another source.
-    fn restart(&mut self, now: Instant) {
-        self.started = now;
-        self.frames = 0;
-        self.ssrc = self.ssrc.wrapping_add(1);
-    }
-
-    /// The next frame, if its time has come.
-    fn due(&mut self, now: Instant) -> Option<Packet> {
-        let due =
-            (now.saturating_duration_since(self.started).as_millis() / FRAME_TIME.as_millis()) as u32 + 1;
-        if due > self.frames + MAX_CATCH_UP {
-            self.frames = due - 1;
+    /// A digit came: 200 ms of beep.
+    fn digit(&mut self) {
+        if let Self::Counting { digit_left, .. } = self {
+            *digit_left = 10;
         }
-        if self.frames >= due {
-            return None;
-        }
-        let frame = self.frames;
-        self.frames += 1;
-        let mut pcm = [0; FRAME];
-        self.script.fill(frame, &mut pcm);
-        let mut payload = [0; MAX_PAYLOAD];
-        let len = self.encoder.encode(&pcm, &mut payload).ok()?;
-        let ticks = self.codec.spec().clock_rate / 1000 * FRAME_TIME.as_millis() as u32;
-        Some(Packet {
-            payload_kind: Payload::Audio(self.codec),
-            ssrc: self.ssrc,
-            sequence: frame as u16,
-            timestamp: frame.wrapping_mul(ticks),
-            marker: frame == 0,
-            payload: Bytes::copy_from_slice(&payload[..len]),
-            received: now,
-        })
     }
 }
 
-impl Script {
-    fn fill(&mut self, frame: u32, pcm: &mut [i16; FRAME]) {
+impl Sound for Script {
+    fn fill(&mut self, frame: u32, pcm: &mut [i16]) {
         match self {
             Self::Steady(tone) => tone.fill(pcm),
             Self::Counting { digit, digit_left, .. } if *digit_left > 0 => {
@@ -209,13 +164,6 @@ impl Script {
                     tone.fill(pcm);
                 }
             }
-        }
-    }
-
-    /// A digit came: 200 ms of beep.
-    fn digit(&mut self) {
-        if let Self::Counting { digit_left, .. } = self {
-            *digit_left = 10;
         }
     }
 }
@@ -240,7 +188,7 @@ impl Handler<LegCommand> for Machine {
             LegCommand::Resume => self.report(LegEvent::Resumed),
             LegCommand::SendDigits(_) => {
                 if let Some(player) = &mut self.player {
-                    player.script.digit();
+                    player.sound().digit();
                 }
             }
             LegCommand::HangUp(_) => ctx.stop(),
@@ -265,23 +213,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_due_every_20_ms_from_the_first_millisecond() {
-        let mut player = Player::new(Service::Tone, CodecId::Pcmu).unwrap();
-        let start = now();
-        player.restart(start);
-        let mut at = |ms| std::iter::from_fn(|| player.due(start + Duration::from_millis(ms))).count();
-        assert_eq!(at(0), 1);
-        assert_eq!(at(19), 0);
-        assert_eq!(at(20), 1);
-        assert_eq!(at(100), 4);
-        assert_eq!(at(60_000), 1, "a long pause is not made up");
-    }
-
-    #[test]
     fn the_counting_script_beeps_once_in_its_first_second_and_twice_in_the_next() {
-        let Some(Player { mut script, .. }) = Player::new(Service::Ivr, CodecId::Pcmu) else { panic!() };
+        let mut script = Script::of(Service::Ivr, 8000);
         let mut loud = |frame| {
-            let mut pcm = [0; FRAME];
+            let mut pcm = [0; 160];
             script.fill(frame, &mut pcm);
             pcm.iter().any(|sample| *sample != 0)
         };

@@ -148,14 +148,17 @@ impl Dialog {
         self.ack_wait = None;
         let Some(signalling) = &mut self.signalling else { return };
         if signalling.awaits_answer() {
-            match signalling.take_answer(&ack.body) {
-                Ok(Some(agreed)) => self.follow(&agreed),
-                Ok(None) => {
-                    let why =
-                        EndReason::new(Some(self.far), Cause::BadDescription).with_detail("ACK without SDP");
+            let answer = signalling.take_answer(&ack.body).and_then(|agreed| {
+                let missing = || EndReason::new(Some(self.far), Cause::BadDescription);
+                agreed.ok_or_else(|| missing().with_detail("ACK without SDP"))
+            });
+            match answer {
+                Ok(agreed) => self.follow(&agreed),
+                Err(why) => {
+                    // A re-INVITE that leads to nothing leaves the call as it was, and open for the next.
+                    signalling.drop_offer();
                     return self.step(Event::AnswerFailed(why), ctx);
                 }
-                Err(why) => return self.step(Event::AnswerFailed(why), ctx),
             }
         }
         self.step(Event::Acked, ctx);
@@ -166,6 +169,11 @@ impl Dialog {
         let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) else {
             return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
         };
+        // A fork that lost shares our tag and Call-ID: its BYE is not the winner's (RFC 3261 §12.2.2).
+        let from = request.headers.from().ok();
+        if from.as_ref().and_then(|from| from.tag()).unwrap_or_default() != dialog.id().remote_tag {
+            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST);
+        }
         if let Err(error) = dialog.receive(request) {
             return self.refuse(key, request, error.status());
         }
@@ -183,6 +191,9 @@ impl Dialog {
     /// A re-INVITE or UPDATE: hold, resume, refresh, another codec or address. All of it is answered here; the other leg
     /// hears at most of another codec.
     fn offered(&mut self, key: ServerKey, request: &Request, ctx: &mut Context<Self>) {
+        if self.media.is_none() {
+            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST); // our BYE is on its way
+        }
         let Some(signalling) = &mut self.signalling else { return };
         if request.body.is_empty() && request.method == Method::Update {
             return self.refuse(key, request, StatusCode::OK); // a refresh (RFC 3311 §5.2)

@@ -14,7 +14,9 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient};
+use actix::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
+};
 use sip::dialog::AckWait;
 use sip::message::{Method, StatusCode, Uri};
 use sip::sdp::Agreed;
@@ -61,6 +63,8 @@ pub struct Dialog {
     sink: Option<Sink>,
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
+    /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
+    own_address: Option<Addr<Self>>,
     _alive: Alive,
 }
 
@@ -110,6 +114,7 @@ impl Dialog {
             sink: None,
             ack_timer: None,
             digit_timer: None,
+            own_address: None,
         }
     }
 
@@ -147,7 +152,7 @@ impl Dialog {
                 self.respond_to_invite(code);
             }
             Action::Bye => {
-                self.end_media();
+                self.end_media(ctx);
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
                     let bye = dialog.request(Method::Bye);
                     self.send_inside(Outbound::Request(Purpose::Bye, bye), ctx);
@@ -206,7 +211,10 @@ impl Dialog {
         }
     }
 
-    fn end_media(&mut self) {
+    fn end_media(&mut self, ctx: &mut Context<Self>) {
+        if let Some(listening) = self.listening.take() {
+            ctx.cancel_future(listening); // it holds the sockets, whose ports are about to go back
+        }
         if let Some(mut media) = self.media.take() {
             media.conclude(now());
         }
@@ -232,10 +240,11 @@ impl Dialog {
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
-        self.end_media();
+        self.end_media(ctx);
         if let Some(key) = self.key.take() {
             self.sip.endpoint.do_send(LeaveDialog(key));
         }
+        self.own_address = None;
         ctx.stop();
     }
 
@@ -283,6 +292,7 @@ impl Actor for Dialog {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        self.own_address = Some(ctx.address());
         ctx.run_interval(RTCP_INTERVAL, |dialog, ctx| dialog.every_few_seconds(ctx));
         match self.order.take() {
             Some(DialogOrder::Outgoing(order)) => self.begin_call(order, ctx),

@@ -5,7 +5,7 @@
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use sip::auth::SentTo;
-use sip::message::{Method, Request, Response, StatusCode};
+use sip::message::{HeaderName, Method, Request, Response, StatusCode};
 use tracing::{info, warn};
 
 use super::Dialog;
@@ -18,6 +18,16 @@ use crate::vocabulary::{Cause, EndReason};
 pub(super) enum Outbound {
     Ack(Request),
     Request(Purpose, Request),
+}
+
+impl Outbound {
+    fn without_credentials(mut self) -> Self {
+        let (Self::Ack(request) | Self::Request(_, request)) = &mut self;
+        for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+            request.headers.remove(&name);
+        }
+        self
+    }
 }
 
 /// What a request of ours was for.
@@ -77,6 +87,9 @@ impl Dialog {
 
     fn send(&mut self, purpose: Purpose, request: Request, hop: Hop, ctx: &mut Context<Self>) {
         let id = RequestId::fresh();
+        if purpose == Purpose::Reinvite {
+            self.waiting.retain(|(_, earlier)| *earlier != Purpose::Reinvite);
+        }
         self.waiting.push((id, purpose));
         let owner = ctx.address().downgrade().recipient();
         self.sip.endpoint.do_send(SendRequest { id, request, hop, owner });
@@ -101,8 +114,10 @@ impl Dialog {
             && *known == target
         {
             let hop = hop.clone();
+            // A phone that is reached past the account's servers gets no hash to guess the password from.
+            let home = self.hops.iter().any(|known| known.remote == hop.remote);
             for message in std::mem::take(&mut self.outbox) {
-                match message {
+                match if home { message } else { message.without_credentials() } {
                     Outbound::Ack(request) => {
                         self.sip.endpoint.do_send(SendAck { request, hop: hop.clone() })
                     }
@@ -133,7 +148,7 @@ impl Dialog {
             match message {
                 Outbound::Request(Purpose::Bye, _) => self.step(Event::ByeDone, ctx),
                 Outbound::Request(Purpose::Reinvite, _) => self.reinvite_failed(unreachable("route"), ctx),
-                Outbound::Ack(_) => self.step(Event::HangUp(unreachable("route")), ctx),
+                Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
                 Outbound::Request(..) => {}
             }
         }
@@ -236,9 +251,10 @@ impl Dialog {
     fn purpose(&mut self, id: RequestId, code: Option<StatusCode>) -> Option<Purpose> {
         let index = self.waiting.iter().position(|(waiting, _)| *waiting == id)?;
         let purpose = self.waiting[index].1;
-        // An accepted INVITE may bring further 2xx, from other forks; it stays until the dialog ends.
-        let goes_on = code
-            .is_some_and(|code| code.is_provisional() || (purpose == Purpose::Invite && code.is_success()));
+        // An accepted INVITE may bring further 2xx: from other forks, or again, when the ACK was lost. It stays until the dialog ends,
+        // a re-INVITE until the next.
+        let accepts = matches!(purpose, Purpose::Invite | Purpose::Reinvite);
+        let goes_on = code.is_some_and(|code| code.is_provisional() || (accepts && code.is_success()));
         if !goes_on {
             self.waiting.swap_remove(index);
         }

@@ -255,7 +255,7 @@ impl Signalling {
             Ok(ForkEvent::Lost(dialog)) => Heard { lost: Some(dialog), ..Heard::nothing() },
             Ok(ForkEvent::AckAgain(ack)) => Heard { ack_again: Some(ack), ..Heard::nothing() },
             Ok(_) => Heard::nothing(),
-            Err(_) if response.code.is_success() => {
+            Err(_) if response.code.is_success() && self.dialog.is_none() => {
                 Heard::event(Event::AcceptedBadly(self.bad("a 200 without Contact")))
             }
             Err(_) => Heard::nothing(),
@@ -266,6 +266,9 @@ impl Signalling {
     ///
     /// `sent_to`: a phone that is reached past the account's servers gets no credentials.
     pub fn reinvite_answered(&mut self, response: &Response, sent_to: SentTo) -> Heard {
+        if let Some(ack) = self.dialog.as_ref().and_then(|dialog| dialog.repeated_ack(response)) {
+            return Heard { ack_again: Some(Box::new(ack.clone())), ..Heard::nothing() };
+        }
         if let Some(dialog) = &mut self.dialog {
             // A Contact that cannot be read leaves the old target in place.
             let _ = dialog.concluded(&Method::Invite, Some(response));
@@ -281,7 +284,8 @@ impl Signalling {
         self.negotiation.set_held(!self.negotiation.is_held());
         Heard::event(match code {
             StatusCode::REQUEST_PENDING => Event::Glare,
-            StatusCode::CALL_DOES_NOT_EXIST => {
+            StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT => {
+                // The dialog is gone (RFC 3261 §12.2.1.2).
                 Event::Rejected(EndReason::from_sip(self.far, code.as_u16(), response.reason()))
             }
             _ => Event::ChangeRefused,
@@ -297,11 +301,16 @@ impl Signalling {
     }
 
     fn accepted(&mut self, response: &Response) -> Heard {
-        match self.take_answer(&response.body) {
-            Ok(agreed) if agreed.is_some() || self.negotiation.agreed().is_some() => {
-                Heard { agreed, ..Heard::event(Event::Accepted) }
-            }
-            Ok(_) => Heard::event(Event::AcceptedBadly(self.bad("a 200 without SDP"))),
+        let answer =
+            self.take_answer(&response.body).and_then(|agreed| match (&agreed, self.negotiation.agreed()) {
+                (None, None) => Err(self.bad("a 200 without SDP")),
+                // What an earlier 18x said holds, if it may hold.
+                (None, Some(earlier)) => self.checked(earlier).map(|()| None),
+                (Some(_), _) => Ok(agreed),
+            });
+        self.negotiation.drop_offer();
+        match answer {
+            Ok(agreed) => Heard { agreed, ..Heard::event(Event::Accepted) },
             Err(why) => Heard::event(Event::AcceptedBadly(why)),
         }
     }
@@ -368,6 +377,11 @@ impl Signalling {
             self.checked(agreed)?;
         }
         Ok((session.to_string(), agreed))
+    }
+
+    /// An offer of either side came to nothing; what was agreed before stays.
+    pub fn drop_offer(&mut self) {
+        self.negotiation.drop_offer();
     }
 
     /// Whether our last SDP was an offer that still waits.

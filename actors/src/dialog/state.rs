@@ -25,7 +25,7 @@
 //! | Invited   | Answer          | AwaitingAck | 200, repeated until the ACK                |
 //! | Invited   | AnswerFailed    | Over        | refuse, report the end, finish             |
 //! | Invited   | HangUp          | Over        | refuse, finish                             |
-//! | Invited   | Cancelled       | Over        | 487, report the end, finish                |
+//! | Invited   | Cancelled, ByeReceived | Over | 487, report the end, finish (§15.1.2)      |
 //! | AwaitingAck | Acked         | Up, Leaving | BYE if hung up meanwhile; a waiting change  |
 //! | AwaitingAck | AckMissing    | Leaving     | BYE, report the end                        |
 //! | AwaitingAck | HangUp, Hold, Resume | AwaitingAck | remember: no BYE before the ACK (§15) |
@@ -43,9 +43,11 @@
 //! | Up(Waiting)     | GlareOver       | Up(Asked)       | re-INVITE                           |
 //! | Up(Asked)       | ChangeRefused   | Up(None)        | report Refused                      |
 //! | Up(Asked)       | Rejected (481, nobody answers) | Leaving | BYE, report the end          |
+//! | Up              | RouteLost       | Leaving         | BYE, report the end                 |
 //! | Up              | HangUp          | Leaving         | BYE, start the limit                |
 //! | Up, AwaitingAck | ByeReceived     | Over            | report the end, finish              |
 //! | Leaving         | ByeDone, ByeReceived, LimitOver | Over | finish                         |
+//! | Leaving         | Accepted, AcceptedBadly | Leaving | ACK                                 |
 //!
 //! Every other pair is ignored: the network may say anything at any time.
 use crate::leg::LegEvent;
@@ -126,6 +128,8 @@ pub enum Event {
     AcceptedBadly(EndReason),
     /// Our INVITE failed for good, or our re-INVITE told us that the dialog is gone.
     Rejected(EndReason),
+    /// An ACK of ours has nowhere to go: the far end's Contact or route leads nowhere, or where nothing may go.
+    RouteLost(EndReason),
     /// Our re-INVITE was refused; the dialog lives.
     ChangeRefused,
     /// 491 to our re-INVITE.
@@ -189,7 +193,7 @@ impl State {
             Self::Up(progress) => Self::answered(progress, event, far),
             Self::Leaving => match event {
                 Event::ByeDone | Event::ByeReceived | Event::LimitOver => (Self::Over, vec![Action::Finish]),
-                Event::Accepted => (Self::Leaving, vec![Action::Ack]),
+                Event::Accepted | Event::AcceptedBadly(_) => (Self::Leaving, vec![Action::Ack]),
                 _ => return vec![],
             },
         };
@@ -231,7 +235,7 @@ impl State {
                 (Over, vec![Refuse(why.clone()), Report(LegEvent::Ended(why)), Finish])
             }
             (Invited, Event::HangUp(why)) => (Over, vec![Refuse(why), Finish]),
-            (Invited, Event::Cancelled) => {
+            (Invited, Event::Cancelled | Event::ByeReceived) => {
                 let why = EndReason { sip_code: Some(487), ..EndReason::new(Some(far), Cause::Cancelled) };
                 (Over, vec![Refuse(why.clone()), Report(LegEvent::Ended(why)), Finish])
             }
@@ -263,6 +267,7 @@ impl State {
         match (progress, event) {
             (_, Event::HangUp(_)) => (Leaving, vec![Bye, StartLimit]),
             (_, Event::ByeReceived) => (Over, vec![Report(hung_up(far)), Finish]),
+            (_, Event::RouteLost(why)) => (Leaving, leave(false, why)),
             (_, Event::AckMissing) => (
                 Leaving,
                 leave(false, EndReason::new(Some(far), Cause::SignallingTimeout).with_detail("no ACK")),

@@ -61,7 +61,9 @@ fn an_invite_that_came_in_rings_and_is_answered_or_refused() {
     check(Invited, Event::Answer, UNACKED, "Respond200");
     check(Invited, Event::HangUp(busy()), Over, "Refuse[486] Finish");
     check(Invited, Event::AnswerFailed(busy()), Over, "Refuse[486] Ended[busy by callee, 486] Finish");
-    check(Invited, Event::Cancelled, Over, "Refuse[487] Ended[cancelled by caller, 487] Finish");
+    for gone in [Event::Cancelled, Event::ByeReceived] {
+        check(Invited, gone, Over, "Refuse[487] Ended[cancelled by caller, 487] Finish");
+    }
 }
 
 #[test]
@@ -102,6 +104,9 @@ fn either_side_hangs_up() {
     check(Up(Asked(Change::Hold)), Event::ByeReceived, Over, "Ended[hangup by callee] Finish");
     let missing = "Bye StartLimit Ended[signalling_timeout by callee, no ACK]";
     check(Up(Progress::None), Event::AckMissing, Leaving, missing);
+    let lost = "Bye StartLimit Ended[busy by callee, 486]";
+    check(Up(Progress::None), Event::RouteLost(busy()), Leaving, lost);
+    check(Leaving, Event::RouteLost(busy()), Leaving, "");
     check(Leaving, Event::ByeDone, Over, "Finish");
     check(Leaving, Event::ByeReceived, Over, "Finish");
     check(Leaving, Event::LimitOver, Over, "Finish");
@@ -112,6 +117,7 @@ fn either_side_hangs_up() {
 fn a_repeated_200_gets_its_ack_again() {
     check(Up(Progress::None), Event::Accepted, Up(Progress::None), "Ack");
     check(Leaving, Event::Accepted, Leaving, "Ack");
+    check(Leaving, Event::AcceptedBadly(busy()), Leaving, "Ack");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -129,6 +135,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::AcceptedBadly(busy())),
         Just(Event::Rejected(busy())),
         Just(Event::ChangeRefused),
+        Just(Event::RouteLost(busy())),
         Just(Event::Glare),
         Just(Event::GlareOver),
         Just(Event::AnswerFailed(busy())),

@@ -1,0 +1,118 @@
+//! Sound made here: frames of one codec, due by the clock. Pure: time is an argument.
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use codecs::{CodecError, CodecId, Encoder, MAX_PAYLOAD, Settings};
+
+use crate::vocabulary::{Packet, Payload};
+
+/// What there is to hear. Mono, at the rate that the player asks for.
+pub trait Sound: Send {
+    /// Writes the next samples; `frame` counts frames of 20 ms from the start.
+    fn fill(&mut self, frame: u32, pcm: &mut [i16]);
+}
+
+/// Plays a sound in a codec. Frames step exactly, whatever the clock of the lane does.
+pub struct Player<S> {
+    sound: S,
+    encoder: Box<dyn Encoder>,
+    codec: CodecId,
+    samples: usize,
+    started: Instant,
+    frames: u32,
+    ssrc: u32,
+}
+
+/// Frames of this length; every codec has it and every phone takes it.
+pub const FRAME: Duration = Duration::from_millis(20);
+
+/// Frames made up at once after a pause of the lane: more would only be late.
+const MAX_CATCH_UP: u32 = 10;
+
+impl<S: Sound> Player<S> {
+    /// A player in `codec`; `sound` makes it at the rate that it is given.
+    pub fn new(codec: CodecId, now: Instant, sound: impl FnOnce(u32) -> S) -> Result<Self, CodecError> {
+        let spec = codec.spec();
+        let rate = *spec.sample_rates.first().expect("every codec has a rate");
+        Ok(Self {
+            sound: sound(rate),
+            encoder: (spec.encoder)(rate, &Settings::default())?,
+            codec,
+            samples: (rate / 50) as usize,
+            started: now,
+            frames: 0,
+            ssrc: getrandom::u32().expect("the operating system's generator does not fail after boot"),
+        })
+    }
+
+    /// What it plays.
+    pub fn sound(&mut self) -> &mut S {
+        &mut self.sound
+    }
+
+    /// The codec that it plays in.
+    pub fn codec(&self) -> CodecId {
+        self.codec
+    }
+
+    /// Starts over, as another source.
+    pub fn restart(&mut self, now: Instant) {
+        self.started = now;
+        self.frames = 0;
+        self.ssrc = self.ssrc.wrapping_add(1);
+    }
+
+    /// The next frame, if its time has come; call until there is none.
+    pub fn due(&mut self, now: Instant) -> Option<Packet> {
+        let elapsed = now.saturating_duration_since(self.started).as_millis() / FRAME.as_millis();
+        let due = u32::try_from(elapsed).unwrap_or(u32::MAX - 1) + 1;
+        if due > self.frames.saturating_add(MAX_CATCH_UP) {
+            self.frames = due - 1;
+        }
+        if self.frames >= due {
+            return None;
+        }
+        let frame = self.frames;
+        self.frames += 1;
+        let mut pcm = vec![0; self.samples];
+        self.sound.fill(frame, &mut pcm);
+        let mut payload = [0; MAX_PAYLOAD];
+        let length = self.encoder.encode(&pcm, &mut payload).ok()?;
+        let ticks = self.codec.spec().clock_rate / 50;
+        Some(Packet {
+            payload_kind: Payload::Audio(self.codec),
+            ssrc: self.ssrc,
+            sequence: frame as u16,
+            timestamp: frame.wrapping_mul(ticks),
+            marker: frame == 0,
+            payload: Bytes::copy_from_slice(&payload[..length]),
+            received: now,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Quiet;
+
+    impl Sound for Quiet {
+        fn fill(&mut self, _: u32, _: &mut [i16]) {}
+    }
+
+    #[test]
+    fn frames_come_due_every_20_ms_from_the_first_millisecond() {
+        let start = Instant::now();
+        let mut player = Player::new(CodecId::Opus, start, |_| Quiet).unwrap();
+        let mut at = |ms| {
+            let now = start + Duration::from_millis(ms);
+            std::iter::from_fn(|| player.due(now)).map(|packet| packet.timestamp).collect::<Vec<_>>()
+        };
+        assert_eq!(at(0), [0]);
+        assert_eq!(at(19), []);
+        assert_eq!(at(20), [960]);
+        assert_eq!(at(100), [1920, 2880, 3840, 4800]);
+        assert_eq!(at(60_000), [3000 * 960], "a long pause is not made up");
+    }
+}

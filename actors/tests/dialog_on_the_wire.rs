@@ -1,0 +1,283 @@
+//! A dialog against a phone that plays every datagram by hand: what goes wrong between two ends that both mean well.
+#![allow(clippy::unwrap_used)]
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use actors::leg::{LegCommand, LegEvent, LegReport};
+use actors::rtp::ports::PortPool;
+use actors::sip::{IncomingRequest, Listening, Serve, SipEndpoint};
+use actors::vocabulary::{
+    AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Side, SipSettings, SwitchSettings,
+};
+use sip::message::{HeaderName, Message, Method, Request, Response, SipUri, StatusCode, parse};
+use support::owner::Kept;
+use support::peer::{UdpPeer, request};
+use support::settings;
+
+const WAIT: Duration = Duration::from_secs(2);
+
+/// A dialog, the call that hears its reports, and the phone.
+struct Scene {
+    sip: SipSide,
+    call: Kept<LegReport>,
+    incoming: Kept<IncomingRequest>,
+    phone: UdpPeer,
+    /// Of the phone's answers.
+    contact: String,
+    /// The RTP ports of this scene alone: tests run beside each other.
+    ports: std::ops::Range<u16>,
+}
+
+static NEXT_PORT: AtomicU16 = AtomicU16::new(24_000);
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with(settings()).await
+    }
+
+    async fn with(settings: SipSettings) -> Self {
+        let meters = Meters::new();
+        let endpoint = SipEndpoint::bind(&settings, &meters).await.unwrap().start();
+        let incoming: Kept<IncomingRequest> = Kept::start();
+        endpoint.send(Serve(incoming.address.clone().recipient())).await.unwrap();
+        let at = endpoint.send(Listening).await.unwrap()[0];
+        let first = NEXT_PORT.fetch_add(20, Ordering::Relaxed);
+        let range = first..first + 20;
+        let ports = PortPool::new((first, first + 19), Duration::ZERO, &meters);
+        let settings = Arc::new(switch_settings(settings));
+        let phone = UdpPeer::any(at).await;
+        let contact = format!("<sip:phone@{}>", phone.socket.local_addr().unwrap());
+        let sip = SipSide { endpoint, ports, settings, meters };
+        Self { sip, call: Kept::start(), incoming, phone, contact, ports: range }
+    }
+
+    fn start(&self, order: DialogOrder, far: Side) -> Addr<Dialog> {
+        let call = self.call.address.downgrade().recipient();
+        Dialog::new(order, far, CallId::random(), call, self.sip.clone()).start()
+    }
+
+    /// We call the phone; its INVITE as it got it.
+    async fn calls(&self) -> (Addr<Dialog>, Request) {
+        let at = self.phone.socket.local_addr().unwrap();
+        let target: sip::message::Uri = format!("sip:phone@{at}").parse().unwrap();
+        let dialog = self.start(
+            DialogOrder::Outgoing(Box::new(OutgoingInvite {
+                next_hop: target.as_sip().unwrap().clone(),
+                target,
+                outbound_proxy: None,
+                from: SipUri::new("127.0.0.1".parse().unwrap()).with_user("1001").unwrap(),
+                display_name: None,
+                account: None,
+                contact_user: "c1".into(),
+                extra_lines: vec![],
+                codecs: vec![CodecId::Pcmu],
+            })),
+            Side::Callee,
+        );
+        dialog.do_send(LegCommand::Dial);
+        let invite = self.hears(Method::Invite).await;
+        (dialog, invite)
+    }
+
+    /// The next request of this method; others are skipped.
+    async fn hears(&self, method: Method) -> Request {
+        loop {
+            match self.phone.message(WAIT).await.unwrap_or_else(|| panic!("no {method}")) {
+                Message::Request(request) if request.method == method => return request,
+                _ => {}
+            }
+        }
+    }
+
+    /// A response of the phone as this tag, with SDP if it is a 2xx to an INVITE.
+    fn response(&self, request: &Request, code: StatusCode, tag: &str) -> Response {
+        let response = request.response(code).with_to_tag(tag).unwrap();
+        let response = response
+            .with_header(HeaderName::Contact, self.contact.parse::<sip::message::NameAddr>().unwrap());
+        if code.is_success() && request.method == Method::Invite {
+            response.with_body("application/sdp", SDP)
+        } else {
+            response
+        }
+    }
+
+    async fn answers(&self, request: &Request, code: StatusCode, tag: &str) {
+        self.phone.send(&self.response(request, code, tag).to_bytes()).await;
+    }
+
+    /// We call, the phone answers, we acknowledge.
+    async fn talks(&self) -> (Addr<Dialog>, Request) {
+        let (dialog, invite) = self.calls().await;
+        self.answers(&invite, StatusCode::OK, "phone").await;
+        self.hears(Method::Ack).await;
+        self.says(LegEvent::Answered).await;
+        (dialog, invite)
+    }
+
+    /// Reads reports until this one.
+    async fn says(&self, wanted: LegEvent) {
+        while self.call.next().await.event != wanted {}
+    }
+
+    async fn end(&self) -> EndReason {
+        loop {
+            if let LegEvent::Ended(why) = self.call.next().await.event {
+                return why;
+            }
+        }
+    }
+
+    /// A request of the phone inside the dialog of our INVITE, as the fork of this tag; the code it hears.
+    async fn asks(&self, invite: &Request, method: Method, tag: &str, number: u32) -> u16 {
+        let (from, to) =
+            (invite.headers.to().unwrap().with_tag(tag).unwrap(), invite.headers.from().unwrap());
+        let uri = invite.headers.contacts().unwrap()[0].uri.clone();
+        let call_id = invite.headers.call_id().unwrap();
+        let request = Request::new(method.clone(), uri, from, to, call_id, number).unwrap();
+        let via = format!(
+            "SIP/2.0/UDP {};branch={};rport",
+            self.phone.socket.local_addr().unwrap(),
+            sip::message::random_branch()
+        );
+        let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
+        let (line, rest) = text.split_once("\r\n").unwrap();
+        let rest: String = rest.split_inclusive("\r\n").filter(|line| !line.starts_with("Via:")).collect();
+        self.phone.send(format!("{line}\r\nVia: {via}\r\n{rest}").as_bytes()).await;
+        loop {
+            if let Message::Response(response) = self.phone.message(WAIT).await.expect("an answer")
+                && response.headers.cseq().unwrap().method == method
+                && response.code.is_final()
+            {
+                return response.code.as_u16();
+            }
+        }
+    }
+}
+
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+
+fn switch_settings(sip: SipSettings) -> SwitchSettings {
+    SwitchSettings {
+        sip,
+        media: MediaSettings {
+            lanes: 1,
+            webrtc_port: 0,
+            webrtc_addresses: vec![],
+            rtp_ports: (24_000, 24_999),
+            port_rest: Duration::ZERO,
+            advertised_address: None,
+            audio_codecs: vec![CodecId::Pcmu],
+            allow_outside_codecs: true,
+            answer_audio: AnswerTiming::AtOnce,
+            hold_music_file: None,
+        },
+        second_incoming_rings: true,
+        no_answer: Duration::from_secs(180),
+    }
+}
+
+#[actix::test]
+async fn an_answer_whose_contact_leads_nowhere_ends_the_call_with_a_reason() {
+    let mut scene = Scene::new().await;
+    scene.contact = "<sip:phone@127.0.0.1:5060;transport=tls>".into();
+    let (_dialog, invite) = scene.calls().await;
+    scene.answers(&invite, StatusCode::OK, "phone").await;
+    let why = scene.end().await;
+    assert_eq!((why.cause, why.sip_code), (Cause::Unreachable, Some(503)), "{why}");
+}
+
+#[actix::test]
+async fn a_200_to_a_re_invite_that_comes_again_gets_its_ack_again() {
+    let scene = Scene::new().await;
+    let (dialog, _) = scene.talks().await;
+    dialog.do_send(LegCommand::Hold);
+    let hold = scene.hears(Method::Invite).await;
+    for _ in 0..3 {
+        scene.answers(&hold, StatusCode::OK, "phone").await;
+        let ack = scene.hears(Method::Ack).await;
+        assert_eq!(ack.headers.cseq().unwrap().number, hold.headers.cseq().unwrap().number);
+    }
+    scene.says(LegEvent::Held).await;
+    dialog.do_send(LegCommand::Resume);
+    let resume = scene.hears(Method::Invite).await;
+    scene.answers(&resume, StatusCode::OK, "phone").await;
+    scene.says(LegEvent::Resumed).await;
+}
+
+#[actix::test]
+async fn a_fork_that_lost_cannot_end_the_call_of_the_winner() {
+    let scene = Scene::new().await;
+    let (_dialog, invite) = scene.talks().await;
+    scene.answers(&invite, StatusCode::OK, "late").await;
+    scene.hears(Method::Ack).await;
+    scene.hears(Method::Bye).await;
+    assert_eq!(scene.asks(&invite, Method::Bye, "late", 1).await, 481);
+    assert_eq!(scene.asks(&invite, Method::Options, "phone", 1).await, 200);
+    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 2).await, 200);
+    assert_eq!(scene.end().await.to_string(), "hangup by callee");
+}
+
+#[actix::test]
+async fn a_goodbye_gives_its_ports_back_before_it_is_answered() {
+    let scene = Scene::new().await;
+    let (dialog, _) = scene.talks().await;
+    dialog.do_send(LegCommand::HangUp(EndReason::new(None, Cause::HangUp)));
+    let bye = scene.hears(Method::Bye).await;
+    assert!(dialog.connected());
+    let free = |scene: &Scene| scene.sip.ports.free(std::time::Instant::now());
+    assert_eq!(free(&scene), 10);
+    for port in scene.ports.clone().step_by(2) {
+        let bound = std::net::UdpSocket::bind(("127.0.0.1", port));
+        assert!(bound.is_ok(), "somebody still reads {port}: {bound:?}");
+    }
+    scene.answers(&bye, StatusCode::OK, "phone").await;
+}
+
+#[actix::test]
+async fn a_bye_before_the_answer_ends_a_call_that_came_in() {
+    let scene = Scene::new().await;
+    let at = scene.phone.socket.local_addr().unwrap();
+    let bytes = request(
+        "INVITE",
+        "UDP",
+        at,
+        &format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len()),
+    );
+    scene.phone.send(&bytes).await;
+    let incoming = scene.incoming.next().await;
+    let dialog = scene.start(
+        DialogOrder::Incoming(Box::new(IncomingInvite {
+            key: incoming.key,
+            request: incoming.request,
+            hop: incoming.hop,
+            contact_user: "c1".into(),
+            codecs: vec![CodecId::Pcmu],
+        })),
+        Side::Caller,
+    );
+    dialog.do_send(LegCommand::Ring);
+    let ringing = loop {
+        if let Some(Message::Response(response)) = scene.phone.message(WAIT).await
+            && response.code == StatusCode::RINGING
+        {
+            break response;
+        }
+    };
+    let Ok(Message::Request(mut bye)) = parse(&bytes) else { panic!("an INVITE") };
+    bye.headers.set(HeaderName::To, ringing.headers.to().unwrap());
+    bye.headers.set(HeaderName::CSeq, sip::message::CSeq::new(2, Method::Bye));
+    let mut via = bye.headers.top_via().unwrap();
+    via.params.set("branch", &sip::message::random_branch()).unwrap();
+    bye.headers.set(HeaderName::Via, via);
+    bye.method = Method::Bye;
+    scene.phone.send(&bye.to_bytes()).await;
+    assert_eq!(scene.phone.code(WAIT).await, Some(200), "to the BYE");
+    assert_eq!(scene.phone.code(WAIT).await, Some(487), "to the INVITE");
+    assert_eq!(scene.end().await.to_string(), "cancelled by caller, 487");
+}
