@@ -30,6 +30,8 @@ const STRANGERS: &[(&str, &[&str])] = &[
 const ONE_FILE: &[(&str, &str)] = &[
     ("str0m", "actors/src/browser/rtc.rs"),
     ("hickory_resolver", "actors/src/sip/dns.rs"),
+    ("tokio_rustls", "actors/src/sip/tls.rs"),
+    ("rustls_native_certs", "actors/src/sip/tls.rs"),
     ("rtc_rtp", "actors/src/rtp/packet.rs"),
     ("rtc_rtcp", "actors/src/rtp/rtcp.rs"),
     ("prometheus", "actors/src/vocabulary/meters.rs"),

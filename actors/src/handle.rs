@@ -15,8 +15,8 @@ use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
-    Account, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, MediaSettings, Meters, Secret,
-    SessionId, Side, SipSettings, SwitchSettings,
+    Account, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint, MediaSettings, Meters,
+    Secret, SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
 };
 pub use ::codecs::CodecId;
 pub use ::sip::resolve::{AddressClass, AddressPolicy};

@@ -1,7 +1,8 @@
 //! A call between two played legs, in virtual time: what it tells them, when it gives up, and what it leaves behind.
+#![allow(clippy::unwrap_used)]
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, Context, Handler, WeakRecipient};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr, WeakRecipient};
 use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use actors::leg::{Leg, LegCommand, LegEvent, LegReport};
 use actors::vocabulary::{AudioFormat, CallId, Cause, CodecId, EndReason, Meters, Packet, Side};
@@ -41,6 +42,18 @@ impl Handler<Packet> for Played {
     fn handle(&mut self, _: Packet, _: &mut Self::Context) {}
 }
 
+/// Ends a leg as a panic would: without a word.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Fall;
+
+impl Handler<Fall> for Played {
+    type Result = ();
+    fn handle(&mut self, Fall: Fall, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
 /// Hears of the end.
 struct Owner(UnboundedSender<CallEnded>);
 
@@ -61,6 +74,7 @@ struct Stage {
     ended: UnboundedReceiver<CallEnded>,
     meters: Meters,
     begin: Option<Begin>,
+    callee: WeakAddr<Played>,
     _owner: Addr<Owner>,
 }
 
@@ -81,11 +95,13 @@ impl Stage {
         let (tell, told) = unbounded_channel();
         let leg = |side| {
             let call = call.downgrade().recipient();
-            let leg = Played { side, call, told: tell.clone() }.start();
-            Leg { commands: leg.clone().recipient(), packets: leg.recipient() }
+            Played { side, call, told: tell.clone() }.start()
         };
-        let begin = Some(Begin { caller: leg(Side::Caller), callee: leg(Side::Callee) });
-        Self { call, told, ended, meters, begin, _owner: owner }
+        let as_leg = |leg: Addr<Played>| Leg { commands: leg.clone().recipient(), packets: leg.recipient() };
+        let (caller, played) = (leg(Side::Caller), leg(Side::Callee));
+        let callee = played.downgrade();
+        let begin = Some(Begin { caller: as_leg(caller), callee: as_leg(played) });
+        Self { call, told, ended, meters, begin, callee, _owner: owner }
     }
 
     fn begun() -> Self {
@@ -197,5 +213,18 @@ async fn a_call_that_is_ended_from_above_says_why() {
     let mut stage = Stage::begun();
     stage.call.do_send(HangUp(EndReason::new(None, Cause::Shutdown)));
     assert_eq!(stage.end().await.to_string(), "shutdown by house");
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn a_leg_that_falls_without_a_word_ends_the_call_within_seconds() {
+    let mut stage = Stage::begun();
+    stage.says(Side::Callee, LegEvent::Answered);
+    stage.until(|_, command| matches!(command, LegCommand::Answer)).await;
+    stage.callee.upgrade().unwrap().do_send(Fall);
+    let start = tokio::time::Instant::now();
+    assert_eq!(stage.end().await.to_string(), "internal by house");
+    assert!(start.elapsed().as_secs() <= 5);
+    stage.until(|side, command| side == Side::Caller && matches!(command, LegCommand::HangUp(_))).await;
     stage.assert_nothing_left().await;
 }

@@ -1,5 +1,9 @@
 //! A dialog against a phone that plays every datagram by hand: what goes wrong between two ends that both mean well.
 #![allow(clippy::unwrap_used)]
+#[path = "dialog_on_the_wire/refused_changes.rs"]
+mod refused_changes;
+#[path = "dialog_on_the_wire/session_timer.rs"]
+mod session_timer;
 mod support;
 
 use std::sync::Arc;

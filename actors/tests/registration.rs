@@ -75,6 +75,8 @@ fn hop() -> Hop {
         remote: "192.0.2.1:5060".parse().unwrap(),
         contact: "192.0.2.9:5060".parse().unwrap(),
         local_ip: "192.0.2.9".parse().unwrap(),
+        server_name: None,
+        flow: None,
     }
 }
 

@@ -157,13 +157,18 @@ async fn a_denied_address_is_refused_before_anything_is_sent() {
     let mut settings = settings();
     settings.target_policy = AddressPolicy::default();
     let house = house(settings, Default::default(), StatusCode::BUSY_HERE).await;
-    for target in
-        ["sip:127.0.0.1", "sip:[::1]:5070", "sip:169.254.169.254", "sip:localhost:5060", "sip:x@0.0.0.0"]
-    {
+    for target in [
+        "sip:127.0.0.1",
+        "sips:127.0.0.1",
+        "sip:[::1]:5070",
+        "sip:169.254.169.254",
+        "sip:localhost:5060",
+        "sip:x@0.0.0.0",
+    ] {
         let located = house.endpoint.send(Locate { target: target.parse().unwrap() }).await.unwrap();
         assert!(matches!(located, Err(LocateError::Denied(_))), "{target}: {located:?}");
     }
-    for target in ["sips:127.0.0.1", "sip:127.0.0.1;transport=sctp", "urn:x"] {
+    for target in ["sip:127.0.0.1;transport=sctp", "urn:x"] {
         let located = house.endpoint.send(Locate { target: target.parse().unwrap() }).await.unwrap();
         assert!(matches!(located, Err(LocateError::Unsupported(_))), "{target}: {located:?}");
     }

@@ -1,8 +1,10 @@
 //! The settings, section by section: which key has which kind of value, and where it goes.
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use actors::handle::{
-    AddressClass, AddressPolicy, AnswerTiming, MediaSettings, Secret, SipSettings, SwitchSettings,
+    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, MediaSettings, Secret, SipSettings,
+    SwitchSettings, TlsSettings,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -31,6 +33,32 @@ fn sip(reader: &mut Reader) -> SipSettings {
         }),
         target_policy: target_policy(reader),
         register_expires: reader.duration_s("sip.register_expires_s", 60..=86_400),
+        tls: sip_tls(reader),
+    }
+}
+
+fn sip_tls(reader: &mut Reader) -> TlsSettings {
+    TlsSettings {
+        listen: reader.listeners("listen.sip_tls"),
+        certificate: certificate(reader, "sip"),
+        ca_file: reader.file("sip.tls_ca_file"),
+        pins: reader.list("sip.tls_pin_sha256", |item| {
+            item.parse::<Fingerprint>().map_err(|problem| problem.to_string())
+        }),
+        only: reader.flag("sip_use_tls"),
+    }
+}
+
+/// Certificate chain and key of a TLS listener, of `section`.
+fn certificate(reader: &mut Reader, section: &str) -> Option<(PathBuf, PathBuf)> {
+    let (chain, key) = (format!("{section}.tls_certificate_file"), format!("{section}.tls_key_file"));
+    match (reader.file(&chain), reader.file(&key)) {
+        (Some(chain), Some(key)) => Some((chain, key)),
+        (None, None) => None,
+        _ => {
+            reader.clash(&chain, "…", format!("must be given together with {key}, or neither"));
+            None
+        }
     }
 }
 
@@ -77,23 +105,10 @@ fn media(reader: &mut Reader) -> MediaSettings {
 }
 
 pub(super) fn web(reader: &mut Reader) -> WebSettings {
-    let files = (reader.file("web.tls_certificate_file"), reader.file("web.tls_key_file"));
-    let certificate = match files {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        _ => {
-            reader.clash(
-                "web.tls_certificate_file",
-                "…",
-                "must be given together with web.tls_key_file, or neither",
-            );
-            None
-        }
-    };
     WebSettings {
         listen: reader.listeners("listen.web"),
         listen_tls: reader.listeners("listen.web_tls"),
-        certificate,
+        certificate: certificate(reader, "web"),
         allowed_origins: reader.list("web.allowed_origins", OriginRule::parse),
         ping_interval: reader.duration_ms("keep_alive.server_interval", 0..=DAY_MS),
         ping_probes: reader.number("keep_alive.probes", 1..=10_000) as u32,
@@ -139,20 +154,11 @@ pub(super) fn later(reader: &mut Reader) {
     reader.list("generate_av_for_ua", |_| Ok(()));
     reader.duration_ms("rtp_generator_start_timeout", 0..=60_000);
     reader.flag("rtp_activity_detecting");
-    reader.flag("sip_use_tls");
     reader.list("profiles", |item| match item.len() == 6 && item.chars().all(|c| c.is_ascii_hexdigit()) {
         true => Ok(()),
         false => Err("must be six hexadecimal digits, such as 42e01f".into()),
     });
     reader.flag("proxy_use_h264_packetization_mode_1_only");
-    reader.listeners("listen.sip_tls");
-    reader.file("sip.tls_ca_file");
-    reader.read("sip.tls_pin_sha256", |value| match value.as_str() {
-        Some(pin) if pin.is_empty() || (pin.len() == 64 && pin.chars().all(|c| c.is_ascii_hexdigit())) => {
-            Ok(())
-        }
-        _ => Err("must be 64 hexadecimal digits".into()),
-    });
     reader.word("sip.srtp", &[("off", ()), ("optional", ()), ("required", ())]);
     reader.word("sip.refer_policy", &[("off", ()), ("in-dialog", ())]);
     reader.list("rest.allowed_origins", OriginRule::parse);

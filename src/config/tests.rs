@@ -87,6 +87,19 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
 }
 
 #[test]
+fn sip_over_tls_takes_pins_as_openssl_prints_them() {
+    let pin = "AB:".repeat(31) + "CD";
+    let settings =
+        load(&format!("sip_use_tls = true\nsip.tls_pin_sha256 = \"{pin}, {}\"", "0f".repeat(32)), &[]);
+    let tls = settings.unwrap().switch.sip.tls;
+    assert_eq!(tls.pins.iter().map(ToString::to_string).next(), Some(pin));
+    assert_eq!((tls.pins.len(), tls.only), (2, true));
+    refuse("sip.tls_pin_sha256 = \"abcd\"", &[], &["tls_pin_sha256", "abcd", "64 hexadecimal digits"]);
+    refuse("sip.tls_key_file = \"Cargo.toml\"", &[], &["sip.tls_certificate_file", "sip.tls_key_file"]);
+    refuse("sip.tls_ca_file = \"/nowhere.pem\"", &[], &["tls_ca_file", "no such file"]);
+}
+
+#[test]
 fn all_errors_are_told_at_once() {
     let text = load("media.lanes = 65\nlog.format = \"xml\"\n", &[]).unwrap_err();
     assert_eq!(text.lines().count(), 2, "{text}");

@@ -26,6 +26,7 @@ fn ephemeral(settings: &Settings, kernel: Option<(u16, u16)>) -> Vec<String> {
     ];
     let single = |address: &SocketAddr| (address.port(), address.port());
     ours.extend(settings.switch.sip.listen.iter().map(|address| ("listen.sip", single(address))));
+    ours.extend(settings.switch.sip.tls.listen.iter().map(|address| ("listen.sip_tls", single(address))));
     ours.extend(settings.web.listen.iter().map(|address| ("listen.web", single(address))));
     ours.into_iter()
         .filter(|(_, (from, to))| *from <= kernel.1 && kernel.0 <= *to)

@@ -18,6 +18,8 @@ pub struct House {
     pub rest: u16,
     /// SIP, UDP and TCP.
     pub sip: u16,
+    /// SIP over TLS.
+    pub sip_tls: u16,
     /// WebRTC, one port because the test runs one lane.
     pub webrtc: u16,
     /// First and last port for RTP.
@@ -98,7 +100,7 @@ impl<'a> Plan<'a> {
         for (key, value) in &self.environment {
             start = start.env(key, value);
         }
-        let mut house = House { process: start.spawn(), web, rest, sip, webrtc, rtp, address };
+        let mut house = House { process: start.spawn(), web, rest, sip, sip_tls, webrtc, rtp, address };
         if let Some(namespace) = self.namespace {
             house.wait_ready_inside(namespace);
         } else {
@@ -124,7 +126,7 @@ impl House {
     /// `tandem demo` as a newcomer starts it: the fixed ports of the contract, which must be free.
     #[track_caller]
     pub fn demo(bench: &Bench) -> Self {
-        for port in [8080, 8081, 5060, 5070, 30000] {
+        for port in [8080, 8081, 5060, 5061, 5070, 30000] {
             assert!(
                 std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(),
                 "the demo needs port {port}, which is taken"
@@ -133,8 +135,16 @@ impl House {
         let start = Start::new("tandem demo", program(), &bench.path("tandem.log"), None).args(["demo"]);
         let process = start.directory(&bench.subfolder("home")).spawn();
         let address = "127.0.0.1".into();
-        let mut house =
-            Self { process, web: 8080, rest: 8081, sip: 5060, webrtc: 30000, rtp: (20000, 29999), address };
+        let mut house = Self {
+            process,
+            web: 8080,
+            rest: 8081,
+            sip: 5060,
+            sip_tls: 5061,
+            webrtc: 30000,
+            rtp: (20000, 29999),
+            address,
+        };
         house.wait_ready();
         house
     }

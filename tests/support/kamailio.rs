@@ -23,6 +23,8 @@ pub struct Kamailio {
     pub address: String,
     /// Its port.
     pub port: u16,
+    /// Its port for TLS, where it has a certificate.
+    pub tls_port: u16,
     /// RTP ports of the relay.
     pub relay_ports: (u16, u16),
     config: PathBuf,
@@ -42,6 +44,7 @@ pub struct Plan<'a> {
     addresses: Vec<String>,
     namespace: Option<&'a Namespace>,
     port: Option<u16>,
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl<'a> Plan<'a> {
@@ -57,6 +60,7 @@ impl<'a> Plan<'a> {
             addresses: vec!["127.0.0.1".into()],
             namespace: None,
             port: None,
+            tls: None,
         }
     }
 
@@ -109,6 +113,12 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// Listens with TLS too, on a port of its own; certificate and key as PEM files.
+    pub fn tls(mut self, files: (PathBuf, PathBuf)) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
     /// Listens on one more address; an IPv6 one in brackets.
     pub fn also(mut self, address: &str) -> Self {
         self.addresses.push(address.into());
@@ -139,6 +149,16 @@ impl<'a> Plan<'a> {
             relay.wait_bound(relay_port, false, self.namespace, secs(5));
             relay
         });
+        let tls_port = bench.port();
+        let tls = self.tls.as_ref().map(|(chain, key)| {
+            format!(
+                "enable_tls=yes\nlisten=tls:{address}:{tls_port}\nloadmodule \"tls.so\"\n\
+                 modparam(\"tls\", \"certificate\", \"{}\")\nmodparam(\"tls\", \"private_key\", \"{}\")\n\
+                 modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\nmodparam(\"tls\", \"verify_certificate\", 0)\n",
+                chain.display(),
+                key.display()
+            )
+        });
         let listen = |a: &String| format!("listen=udp:{a}:{port}\nlisten=tcp:{a}:{port}\n");
         let route = |(user, target): &(String, String)| {
             format!("\tif ($rU == \"{user}\") {{ $du = \"sip:{target}\"; route(RELAY); exit; }}\n")
@@ -148,6 +168,7 @@ impl<'a> Plan<'a> {
             .replace("@DOMAIN@", DOMAIN)
             .replace("@LISTEN@", &self.addresses.iter().map(listen).collect::<String>())
             .replace("@MODULES@", &modules())
+            .replace("@TLS@", &tls.unwrap_or_default())
             .replace("@RTPENGINE@", &format!("{address}:{relay_port}"))
             .replace("@MAX_EXPIRES@", &self.max_expires.to_string())
             .replace("@ALGORITHM@", self.algorithm)
@@ -161,6 +182,7 @@ impl<'a> Plan<'a> {
             relay,
             address,
             port,
+            tls_port,
             relay_ports,
             config,
             log: bench.path("kamailio.log"),
@@ -218,7 +240,7 @@ impl Kamailio {
 
     fn launch(&mut self, namespace: Option<&Namespace>) {
         let mut process = Start::new("kamailio", "kamailio", &self.log, namespace)
-            .args(["-DD", "-E", "-m", "32", "-M", "8", "-w", &self.memory.to_string_lossy()])
+            .args(["-DD", "-E", "-m", "64", "-M", "8", "-w", &self.memory.to_string_lossy()])
             .args(["-Y", &self.memory.to_string_lossy(), "-f", &self.config.to_string_lossy()])
             .spawn();
         process.wait_bound(self.port, true, namespace, secs(10)); // TCP comes last

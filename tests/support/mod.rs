@@ -24,6 +24,7 @@ pub mod sip_probe;
 pub mod sipp;
 pub mod sound;
 pub mod stage;
+pub mod tls;
 pub mod tone;
 pub mod wav;
 pub mod websocket;

@@ -363,7 +363,8 @@ impl Actor for BrowserLeg {
         ctx.run_interval(LIFE_CHECK, |leg, ctx| {
             if leg.order.call.upgrade().is_none() {
                 warn!(call_id = %leg.order.view.call_id, "the call fell");
-                leg.end(EndReason::new(None, Cause::Internal), ctx);
+                let why = EndReason::new(None, Cause::Internal);
+                leg.step(Event::Command(LegCommand::HangUp(why)), ctx);
             }
         });
         let Some(offer) = self.order.offer.take() else { return };
@@ -373,6 +374,19 @@ impl Actor for BrowserLeg {
                 self.step(Event::Begun { answer_at_once: self.order.answer_at_once }, ctx);
             }
             Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
+        }
+    }
+}
+
+impl Drop for BrowserLeg {
+    fn drop(&mut self) {
+        if self.state == State::Ended {
+            return;
+        }
+        // It fell: the page must not wait for its finish, nor the lane for its leave.
+        self.show(CallStatus::Failed(EndReason::new(None, Cause::Internal)));
+        if let Some(fragment) = self.fragment.take() {
+            self.order.lane.do_send(Leave(fragment));
         }
     }
 }

@@ -64,6 +64,9 @@ struct Transcoders {
 /// What legs can have to say before the call has begun: a description, a failure.
 const MAX_EARLY: usize = 8;
 
+/// How often a call looks whether its legs still live: one that fell says nothing.
+const LIFE_CHECK: Duration = Duration::from_secs(5);
+
 /// A transcoder that died is started anew once; a second death ends the call.
 const MAX_TRANSCODER_DEATHS: u32 = 1;
 
@@ -248,11 +251,31 @@ fn leg(legs: &Begin, side: Side) -> &Leg {
 
 impl Actor for Call {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(LIFE_CHECK, |call, ctx| {
+            let Some(legs) = &call.legs else { return };
+            let fell = |side: &Side| !leg(legs, *side).commands.connected();
+            if let Some(side) = [Side::Caller, Side::Callee].into_iter().find(fell) {
+                warn!(call_id = %call.order.call_id, leg = side.as_str(), "a leg fell");
+                call.step(Event::HangUpAsked(EndReason::new(None, Cause::Internal)), ctx);
+            }
+        });
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.order.meters.calls_active.with_label_values(&[self.order.direction]).dec();
+        let (meters, direction) = (&self.order.meters, self.order.direction);
+        meters.calls_active.with_label_values(&[direction]).dec();
+        if !matches!(self.state, State::Ended(_)) {
+            // It fell: its owner would keep its id for ever.
+            let reason = EndReason::new(None, Cause::Internal);
+            meters.calls_total.with_label_values(&[direction, reason.cause.as_str()]).inc();
+            if let Some(owner) = self.order.owner.upgrade() {
+                owner.do_send(CallEnded { call_id: self.order.call_id.clone(), reason });
+            }
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use sip::transaction::ServerKey;
 use super::bindings::{BindError, Bindings, MIN_EXPIRES, list};
 use super::machine::Service;
 use crate::sip::{Close, Hop, IncomingRequest, Respond, Serve, SipEndpoint};
-use crate::vocabulary::{Alive, Meters, SipSettings};
+use crate::vocabulary::{Alive, Meters, SipSettings, TlsSettings};
 
 /// An authenticated INVITE that is to become a call. Whoever takes it answers it.
 #[derive(Debug, Message)]
@@ -89,6 +89,7 @@ pub async fn open(port: u16, meters: &Meters) -> io::Result<Addr<SipEndpoint>> {
         dns_servers: vec![],
         target_policy: AddressPolicy::allow_all(), // its phones are on loopback
         register_expires: Duration::from_secs(600),
+        tls: TlsSettings::default(),
     };
     Ok(SipEndpoint::bind(&settings, meters).await?.as_registrar().start())
 }

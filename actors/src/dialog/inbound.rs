@@ -30,6 +30,7 @@ impl Dialog {
     pub(super) fn begin_called(&mut self, order: Box<IncomingInvite>, ctx: &mut Context<Self>) {
         let (key, hop, invite) = (order.key, order.hop.clone(), order.request.clone());
         self.invite_key = Some(key);
+        self.came_by = hop.flow;
         match Signalling::called(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(code) => {
@@ -41,6 +42,10 @@ impl Dialog {
             }
         }
         self.join_as_callee(key, ctx);
+        if self.asks_too_often(&invite) {
+            let why = EndReason { sip_code: Some(422), ..EndReason::new(Some(self.far), Cause::Refused) };
+            return self.step(Event::AnswerFailed(why.with_detail("session interval below 90 s")), ctx);
+        }
         if let Err(why) = self.bind_media(hop.local_ip, ctx) {
             return self.step(Event::AnswerFailed(why), ctx);
         }
@@ -87,10 +92,11 @@ impl Dialog {
             return;
         };
         let Some(invite) = signalling.incoming_invite().cloned() else { return };
-        let response = signalling.respond_with(&invite, sdp);
+        let mut response = signalling.respond_with(&invite, sdp);
         if let Some(dialog) = signalling.dialog() {
             dialog.answered(StatusCode::OK);
         }
+        self.grant_session(&invite, &mut response, ctx);
         self.send_200(key, &invite, response, ctx);
     }
 
@@ -183,6 +189,7 @@ impl Dialog {
                 self.step(Event::ByeReceived, ctx);
             }
             Method::Invite | Method::Update => self.offered(key, request, ctx),
+            Method::Info => self.informed(key, request),
             Method::Options => self.refuse(key, request, StatusCode::OK),
             _ => self.refuse(key, request, StatusCode::METHOD_NOT_ALLOWED),
         }
@@ -194,9 +201,14 @@ impl Dialog {
         if self.media.is_none() {
             return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST); // our BYE is on its way
         }
+        if self.asks_too_often(request) {
+            return self.refuse(key, request, StatusCode::SESSION_INTERVAL_TOO_SMALL);
+        }
         let Some(signalling) = &mut self.signalling else { return };
         if request.body.is_empty() && request.method == Method::Update {
-            return self.refuse(key, request, StatusCode::OK); // a refresh (RFC 3311 §5.2)
+            let mut response = signalling.respond(request, StatusCode::OK); // a refresh (RFC 3311 §5.2)
+            self.grant_session(request, &mut response, ctx);
+            return self.sip.endpoint.do_send(Respond { key, response });
         }
         if !request.body.is_empty()
             && let Err((code, why)) = signalling.take_offer(&request.body)
@@ -206,10 +218,11 @@ impl Dialog {
         }
         match signalling.describe() {
             Ok((sdp, agreed)) => {
-                let response = signalling.respond_with(request, sdp);
+                let mut response = signalling.respond_with(request, sdp);
                 if let Some(agreed) = agreed {
                     self.follow(&agreed);
                 }
+                self.grant_session(request, &mut response, ctx);
                 if request.method == Method::Update {
                     self.sip.endpoint.do_send(Respond { key, response });
                     return;
@@ -224,6 +237,11 @@ impl Dialog {
                 self.refuse(key, request, StatusCode::NOT_ACCEPTABLE_HERE);
             }
         }
+    }
+
+    /// Whether a request wants a session interval below what RFC 4028 allows.
+    fn asks_too_often(&self, request: &Request) -> bool {
+        self.signalling.as_ref().is_some_and(|signalling| signalling.refreshing.too_small(request))
     }
 
     /// A final response without a body.

@@ -189,15 +189,14 @@ impl RtpSession {
         }
     }
 
-    /// Queues digits for the far end, as telephone-events.
-    ///
-    /// Digits that the page wants sent by SIP INFO go this way too: better heard by one way than by none.
-    pub fn queue_digits(&mut self, digits: &str) -> Result<(), DigitsRefused> {
-        let events = self.agreed.as_ref().and_then(|agreed| agreed.stream.send_events.as_ref());
-        if events.is_none() {
-            return Err(DigitsRefused::NotAgreed);
-        }
-        Ok(self.digits.queue(digits, None)?)
+    /// Whether the far end takes telephone-events.
+    pub fn takes_events(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.stream.send_events.is_some())
+    }
+
+    /// Queues digits for the far end, as telephone-events; they wait while it takes none.
+    pub fn queue_digits(&mut self, digits: &str) -> Result<(), DigitError> {
+        self.digits.queue(digits, None)
     }
 
     /// Sends the digit packets that are due; when to come back, if any wait.
@@ -290,17 +289,6 @@ impl RtpSession {
     fn dropped(&self, place: &str) {
         self.meters.dropped(place).inc();
     }
-}
-
-/// Why digits were not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum DigitsRefused {
-    /// The far end takes no telephone-events.
-    #[error("the far end takes no telephone-events")]
-    NotAgreed,
-    /// Not digits, or too many.
-    #[error(transparent)]
-    Digits(#[from] DigitError),
 }
 
 fn codec_of(format: &Format) -> Option<CodecId> {

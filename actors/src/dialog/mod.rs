@@ -4,9 +4,11 @@
 //! events and carries actions out. Requests inside the dialog go where its route set says, which may need a look-up:
 //! until that is done they wait in order in the outbox.
 mod inbound;
+mod info;
 mod media;
 mod messages;
 mod outbound;
+mod refresh;
 mod signalling;
 mod state;
 
@@ -18,16 +20,18 @@ use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
 };
 use sip::dialog::AckWait;
-use sip::message::{Method, StatusCode, Uri};
+use sip::message::{HeaderName, Method, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
+use sip::transport::Flow;
 use tracing::{debug, warn};
 
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::rtp::socket::Port;
-use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, SipEvent};
+use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
 use crate::udp::Datagram;
 use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, EndReason, Packet, Side, Sink};
+use info::InfoDigits;
 use media::{RTCP_INTERVAL, RtpSession};
 pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use outbound::{Outbound, Purpose};
@@ -50,6 +54,8 @@ pub struct Dialog {
     hop: usize,
     /// Where requests inside the dialog go, once looked up.
     route: Option<(Uri, Hop)>,
+    /// The connection by which the far side's INVITE came.
+    came_by: Option<Flow>,
     locating: bool,
     outbox: VecDeque<Outbound>,
     waiting: Vec<(RequestId, Purpose)>,
@@ -63,6 +69,10 @@ pub struct Dialog {
     sink: Option<Sink>,
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
+    info: InfoDigits,
+    session_timer: Option<SpawnHandle>,
+    /// What our BYE says about its cause (RFC 3326), where the far side could not guess it.
+    bye_reason: Option<&'static str>,
     /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
     own_address: Option<Addr<Self>>,
     _alive: Alive,
@@ -102,6 +112,7 @@ impl Dialog {
             hops: vec![],
             hop: 0,
             route: None,
+            came_by: None,
             locating: false,
             outbox: VecDeque::new(),
             waiting: vec![],
@@ -114,6 +125,9 @@ impl Dialog {
             sink: None,
             ack_timer: None,
             digit_timer: None,
+            info: InfoDigits::default(),
+            session_timer: None,
+            bye_reason: None,
             own_address: None,
         }
     }
@@ -133,6 +147,7 @@ impl Dialog {
             Action::Locate => self.locate_first(ctx),
             Action::Invite => self.send_invite(ctx),
             Action::Reinvite(change) => self.send_reinvite(change, ctx),
+            Action::Refresh => self.send_refresh(ctx),
             Action::Ack => {
                 if let Some(ack) = self.signalling.as_mut().and_then(Signalling::ack) {
                     self.send_inside(Outbound::Ack(ack), ctx);
@@ -154,7 +169,10 @@ impl Dialog {
             Action::Bye => {
                 self.end_media(ctx);
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
-                    let bye = dialog.request(Method::Bye);
+                    let mut bye = dialog.request(Method::Bye);
+                    if let Some(reason) = self.bye_reason {
+                        bye.headers.push(HeaderName::Reason, reason);
+                    }
                     self.send_inside(Outbound::Request(Purpose::Bye, bye), ctx);
                 }
             }
@@ -258,19 +276,7 @@ impl Dialog {
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::ShowHold(_) => {}
-            LegCommand::SendDigits(digits) => {
-                let Some(media) = &mut self.media else { return };
-                match media.queue_digits(&digits.digits) {
-                    Ok(()) => {
-                        let count = digits.digits.len() as u64;
-                        self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "out"]).inc_by(count);
-                        if self.digit_timer.is_none() {
-                            self.pump_digits(ctx);
-                        }
-                    }
-                    Err(error) => warn!(call_id = %self.call_id, %error, "digits not sent"),
-                }
-            }
+            LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::HangUp(why) => self.step(Event::HangUp(why), ctx),
         }
     }
@@ -314,8 +320,13 @@ impl Handler<SipEvent> for Dialog {
     fn handle(&mut self, event: SipEvent, ctx: &mut Self::Context) {
         match event {
             SipEvent::Response { id, response } => self.answered(id, &response, ctx),
-            SipEvent::TimedOut(id) => self.failed(id, Cause::SignallingTimeout, ctx),
-            SipEvent::TransportFailed(id) => self.failed(id, Cause::Unreachable, ctx),
+            SipEvent::TimedOut(id) => {
+                self.failed(id, EndReason::new(None, Cause::SignallingTimeout), ctx);
+            }
+            SipEvent::TransportFailed(id) => self.failed(id, EndReason::new(None, Cause::Unreachable), ctx),
+            SipEvent::TlsFailed { id, why } => {
+                self.failed(id, EndReason::new(None, Cause::Unreachable).with_detail(why), ctx);
+            }
             SipEvent::Request { key, request } => self.request(key, &request, ctx),
             SipEvent::Ack(ack) => self.acknowledged(&ack, ctx),
             SipEvent::Cancelled(_) => self.step(Event::Cancelled, ctx),
@@ -339,10 +350,7 @@ impl StreamHandler<(Port, Datagram)> for Dialog {
         };
         if let Some(digit) = heard.digit {
             debug!(call_id = %self.call_id, "digit received");
-            self.sip.meters.dtmf_total.with_label_values(&["rfc4733", "in"]).inc();
-            let digits =
-                crate::leg::Digits { digits: digit.to_string(), method: crate::leg::DigitMethod::Rfc2833 };
-            self.report(LegEvent::DigitsAsked(digits));
+            self.digit_heard(digit, "rfc4733");
         }
         if let Some(sink) = &mut self.sink {
             sink.send(heard.packet);

@@ -35,7 +35,11 @@ impl Outbound {
 pub(super) enum Purpose {
     Invite,
     Reinvite,
+    /// A refresh.
+    Update,
     Bye,
+    /// A digit.
+    Info,
     /// The BYE of a fork that lost.
     Aside,
 }
@@ -132,7 +136,8 @@ impl Dialog {
             dialog.locating = false;
             match found {
                 Ok(Ok(hops)) if !hops.is_empty() => {
-                    dialog.route = hops.into_iter().next().map(|hop| (target, hop));
+                    let hop = hops.into_iter().next().map(|hop| hop.as_known(&dialog.hops, dialog.came_by));
+                    dialog.route = hop.map(|hop| (target, hop));
                     dialog.flush(ctx);
                 }
                 other => {
@@ -148,6 +153,10 @@ impl Dialog {
             match message {
                 Outbound::Request(Purpose::Bye, _) => self.step(Event::ByeDone, ctx),
                 Outbound::Request(Purpose::Reinvite, _) => self.reinvite_failed(unreachable("route"), ctx),
+                Outbound::Request(Purpose::Update, _) => {
+                    self.step(Event::Rejected(unreachable("route")), ctx);
+                }
+                Outbound::Request(Purpose::Info, _) => self.info_concluded(None, ctx),
                 Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
                 Outbound::Request(..) => {}
             }
@@ -180,9 +189,16 @@ impl Dialog {
                     .is_some_and(|(_, hop)| self.hops.iter().any(|known| known.remote == hop.remote));
                 signalling.reinvite_answered(response, if home { SentTo::Home } else { SentTo::Elsewhere })
             }
+            Purpose::Update if response.code.is_final() => return self.update_answered(response, ctx),
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
+            Purpose::Info if response.code.is_final() => {
+                return self.info_concluded(Some(response.code), ctx);
+            }
             _ => return,
         };
+        if matches!(heard.event, Some(Event::Accepted)) {
+            self.session_granted(response, ctx);
+        }
         self.hear(heard, ctx);
     }
 
@@ -204,15 +220,17 @@ impl Dialog {
         }
     }
 
-    pub(super) fn failed(&mut self, id: RequestId, cause: Cause, ctx: &mut Context<Self>) {
+    pub(super) fn failed(&mut self, id: RequestId, why: EndReason, ctx: &mut Context<Self>) {
         let Some(purpose) = self.purpose(id, None) else { return };
-        let code = if cause == Cause::SignallingTimeout { 408 } else { 503 };
-        let why = EndReason { sip_code: Some(code), ..EndReason::new(None, cause) };
+        let code = if why.cause == Cause::SignallingTimeout { 408 } else { 503 };
+        let why = EndReason { sip_code: Some(code), ..why };
         match purpose {
             Purpose::Invite if self.state == State::Inviting && self.try_next_hop(ctx) => {}
             Purpose::Invite => self.step(Event::Rejected(why), ctx),
             Purpose::Reinvite => self.reinvite_failed(why, ctx),
+            Purpose::Update => self.step(Event::Rejected(why), ctx),
             Purpose::Bye => self.step(Event::ByeDone, ctx),
+            Purpose::Info => self.info_concluded(None, ctx),
             Purpose::Aside => {}
         }
     }

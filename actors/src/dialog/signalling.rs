@@ -9,19 +9,23 @@ use sip::message::{
     Transport, random_tag,
 };
 use sip::resolve::AddressPolicy;
-use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, Session};
+use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, OfferAnswerError, Session};
 
 use super::messages::{IncomingInvite, OutgoingInvite};
+use super::refresh::{Refreshing, say_min_se};
 use super::state::{Change, Event};
-use crate::sip::Hop;
+use crate::sip::{EXTENSIONS, Hop};
 use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
-const METHODS: [Method; 6] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update];
+const METHODS: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Update, Method::Info];
 
 const CAPABILITIES: Capabilities<'static> =
-    Capabilities { methods: &METHODS, extensions: &[], schemes: &["sip", "sips", "tel"], bodies: &[] };
+    Capabilities { methods: &METHODS, extensions: EXTENSIONS, schemes: &["sip", "sips", "tel"], bodies: &[] };
+
+/// Re-INVITEs that may collide one after the other; a far side that always says 491 does not want the change.
+const MAX_GLARES: u8 = 3;
 
 /// The memory of one dialog.
 pub struct Signalling {
@@ -41,6 +45,12 @@ pub struct Signalling {
     invite: Option<Request>,
     /// Whether the next INVITE is the last one once more, with credentials or to the next hop.
     again: bool,
+    /// Whether we held the far end before the change that is out.
+    held_before: bool,
+    /// 491s in a row.
+    glares: u8,
+    /// The session timer.
+    pub(super) refreshing: Refreshing,
 }
 
 /// Who called.
@@ -124,6 +134,9 @@ impl Signalling {
             tries: Tries::default(),
             invite: None,
             again: false,
+            held_before: false,
+            glares: 0,
+            refreshing: Refreshing::default(),
         }
     }
 
@@ -165,7 +178,7 @@ impl Signalling {
                     outbound_proxy: order.outbound_proxy.clone(),
                     user_agent: self.user_agent.clone(),
                     methods: METHODS.to_vec(),
-                    extensions: vec![],
+                    extensions: EXTENSIONS.iter().map(|tag| (*tag).to_owned()).collect(),
                 };
                 let sdp = Some(offer.to_string().into());
                 let ids = Ids::random();
@@ -173,6 +186,7 @@ impl Signalling {
             }
         };
         request.headers.set(HeaderName::Contact, contact);
+        self.refreshing.ask(&mut request);
         if let Some(credentials) = &mut self.credentials {
             credentials.authorize(&mut request);
         }
@@ -187,22 +201,48 @@ impl Signalling {
 
     /// The re-INVITE for a change: a fresh one, or the last one again.
     pub fn reinvite(&mut self, change: Change) -> Option<Request> {
+        if !self.again {
+            self.held_before = self.negotiation.is_held();
+            self.negotiation.set_held(change == Change::Hold);
+        }
+        self.offer_inside(OfferAnswer::make_offer)
+    }
+
+    /// The re-INVITE that only refreshes the session: our last SDP under its version.
+    pub fn refresh_invite(&mut self) -> Option<Request> {
+        self.held_before = self.negotiation.is_held();
+        self.offer_inside(OfferAnswer::repeat_offer)
+    }
+
+    fn offer_inside(
+        &mut self,
+        offer: fn(&mut OfferAnswer, &LocalMedia) -> Result<Session, OfferAnswerError>,
+    ) -> Option<Request> {
         let dialog = self.dialog.as_mut()?;
         let mut request = match (&self.invite, self.again) {
             (Some(last), true) => dialog.again(last),
             _ => {
                 self.tries = Tries::default();
-                self.negotiation.set_held(change == Change::Hold);
-                let offer = self.negotiation.make_offer(self.local.as_ref()?).ok()?;
+                let Ok(offer) = offer(&mut self.negotiation, self.local.as_ref()?) else {
+                    self.negotiation.set_held(self.held_before);
+                    return None;
+                };
                 dialog.request(Method::Invite).with_body(SDP, offer.to_string())
             }
         };
         self.again = false;
+        self.introduce(&mut request);
         if let Some(credentials) = &mut self.credentials {
             credentials.authorize(&mut request);
         }
         self.invite = Some(request.clone());
         Some(request)
+    }
+
+    /// Says what we can and what we ask of the session, as INVITE and UPDATE should (RFC 3261 §13.2.1, RFC 4028 §7.4).
+    pub(super) fn introduce(&self, request: &mut Request) {
+        CAPABILITIES.advertise(&mut request.headers);
+        self.refreshing.ask(request);
     }
 
     /// The ACK for the 2xx that came last.
@@ -229,7 +269,7 @@ impl Signalling {
         if code.is_provisional() || code.is_success() {
             return self.invite_goes_on(response);
         }
-        if let Some(again) = self.challenged(SentTo::Home, response) {
+        if let Some(again) = self.challenged(SentTo::Home, response).or_else(|| self.too_brief(response)) {
             return again;
         }
         let why = EndReason::from_sip(self.far, code.as_u16(), response.reason());
@@ -275,17 +315,21 @@ impl Signalling {
         }
         let code = response.code;
         if code.is_success() {
+            self.glares = 0;
             return self.accepted(response);
         }
-        if let Some(again) = self.challenged(sent_to, response) {
+        if let Some(again) = self.challenged(sent_to, response).or_else(|| self.too_brief(response)) {
             return again;
         }
         self.negotiation.drop_offer();
-        self.negotiation.set_held(!self.negotiation.is_held());
+        self.negotiation.set_held(self.held_before);
+        let collided = code == StatusCode::REQUEST_PENDING && self.glares < MAX_GLARES;
+        self.glares = if collided { self.glares + 1 } else { 0 };
         Heard::event(match code {
-            StatusCode::REQUEST_PENDING => Event::Glare,
-            StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT => {
-                // The dialog is gone (RFC 3261 §12.2.1.2).
+            _ if collided => Event::Glare,
+            // Not 408, though RFC 3261 §12.2.1.2 would end the call on it too: a phone that rang a proxy's timer out still talks, and
+            // one that is gone ends by the session timer.
+            StatusCode::CALL_DOES_NOT_EXIST => {
                 Event::Rejected(EndReason::from_sip(self.far, code.as_u16(), response.reason()))
             }
             _ => Event::ChangeRefused,
@@ -324,6 +368,14 @@ impl Signalling {
         credentials.challenged(&mut self.tries, invite, response, sent_to).ok()?;
         self.again = true;
         Some(Heard::event(Event::TryAgain))
+    }
+
+    /// A 422 that we can do justice to: then the request goes out again (RFC 4028 §7.3).
+    fn too_brief(&mut self, response: &Response) -> Option<Heard> {
+        let again =
+            response.code == StatusCode::SESSION_INTERVAL_TOO_SMALL && self.refreshing.refused(response);
+        self.again |= again;
+        again.then(|| Heard::event(Event::TryAgain))
     }
 
     /// The INVITE that is out goes out again, to another hop.
@@ -412,6 +464,9 @@ impl Signalling {
         let mut response = made.unwrap_or_else(|_| request.response(code));
         if code.is_success() || code == StatusCode::METHOD_NOT_ALLOWED {
             CAPABILITIES.advertise(&mut response.headers);
+        }
+        if code == StatusCode::SESSION_INTERVAL_TOO_SMALL {
+            say_min_se(&mut response);
         }
         response
     }

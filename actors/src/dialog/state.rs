@@ -43,6 +43,13 @@
 //! | Up(Waiting)     | GlareOver       | Up(Asked)       | re-INVITE                           |
 //! | Up(Asked)       | ChangeRefused   | Up(None)        | report Refused                      |
 //! | Up(Asked)       | Rejected (481, nobody answers) | Leaving | BYE, report the end          |
+//! | Up(None)        | RefreshDue      | Up(Refreshing)  | UPDATE, or re-INVITE                |
+//! | Up(Refreshing)  | Hold, Resume    | Up(Refreshing)  | remember                            |
+//! | Up(Refreshing)  | TryAgain        | Up(Refreshing)  | UPDATE, or re-INVITE                |
+//! | Up(Refreshing)  | Accepted, Refreshed, ChangeRefused | Up(None, Asked) | ACK (of a re-INVITE); what was remembered |
+//! | Up(Refreshing)  | Glare           | Up(None, Waiting) | what was remembered, after a wait |
+//! | Up(Refreshing)  | Rejected (481, nobody answers), AcceptedBadly | Leaving | BYE, report the end |
+//! | Up              | SessionExpired  | Leaving         | BYE, report the end                 |
 //! | Up              | RouteLost       | Leaving         | BYE, report the end                 |
 //! | Up              | HangUp          | Leaving         | BYE, start the limit                |
 //! | Up, AwaitingAck | ByeReceived     | Over            | report the end, finish              |
@@ -99,6 +106,11 @@ pub enum Progress {
     Asked(Change),
     /// It collided with the far end's; we wait before the next try.
     Waiting(Change),
+    /// Our refresh of the session timer is out; it shuts others out, since it may be a re-INVITE.
+    Refreshing {
+        /// A change asked for meanwhile.
+        next: Option<Change>,
+    },
 }
 
 /// What may happen to a dialog.
@@ -136,6 +148,12 @@ pub enum Event {
     Glare,
     /// The wait after a 491 is over.
     GlareOver,
+    /// The session timer wants a refresh (RFC 4028).
+    RefreshDue,
+    /// The far end has accepted our UPDATE.
+    Refreshed,
+    /// Nobody has refreshed the session.
+    SessionExpired,
     /// The far end's SDP cannot be answered.
     AnswerFailed(EndReason),
     /// The ACK for our 200.
@@ -161,6 +179,8 @@ pub enum Action {
     Invite,
     /// Send the re-INVITE for this change.
     Reinvite(Change),
+    /// Send the refresh.
+    Refresh,
     /// Acknowledge the 2xx.
     Ack,
     /// Cancel the INVITE.
@@ -262,9 +282,14 @@ impl State {
 
     fn answered(progress: Progress, event: Event, far: Side) -> (Self, Vec<Action>) {
         use Action::*;
-        use Progress::{Asked, Waiting};
+        use Progress::{Asked, Refreshing, Waiting};
         use State::*;
         match (progress, event) {
+            (_, Event::SessionExpired) => {
+                let why =
+                    EndReason { sip_code: Some(408), ..EndReason::new(Some(far), Cause::SignallingTimeout) };
+                (Leaving, leave(false, why.with_detail("the session was not refreshed")))
+            }
             (_, Event::HangUp(_)) => (Leaving, vec![Bye, StartLimit]),
             (_, Event::ByeReceived) => (Over, vec![Report(hung_up(far)), Finish]),
             (_, Event::RouteLost(why)) => (Leaving, leave(false, why)),
@@ -288,10 +313,31 @@ impl State {
             (Waiting(change), Event::GlareOver) => (Up(Asked(change)), vec![Reinvite(change)]),
             (Asked(_), Event::ChangeRefused) => (Up(Progress::None), vec![Report(LegEvent::Refused)]),
             (Asked(_), Event::Rejected(why)) => (Leaving, leave(false, why)),
+            (Progress::None, Event::RefreshDue) => (Up(Refreshing { next: None }), vec![Refresh]),
+            (Refreshing { .. }, Event::Ask(change)) => (Up(Refreshing { next: Some(change) }), vec![]),
+            (Refreshing { .. }, Event::TryAgain) => (Up(progress), vec![Refresh]),
+            (Refreshing { next }, Event::Accepted) => Self::refreshed(next, vec![Ack]),
+            (Refreshing { next }, Event::Refreshed | Event::ChangeRefused) => Self::refreshed(next, vec![]),
+            // Their re-INVITE refreshes as well as ours; only what waits behind ours must be tried again.
+            (Refreshing { next: Some(change) }, Event::Glare) => (Up(Waiting(change)), vec![StartGlareWait]),
+            (Refreshing { next: None }, Event::Glare) => (Up(Progress::None), vec![]),
+            (Refreshing { .. }, Event::Rejected(why)) => (Leaving, leave(false, why)),
+            (Refreshing { .. }, Event::AcceptedBadly(why)) => {
+                (Leaving, vec![Ack, Bye, StartLimit, Report(LegEvent::Ended(why))])
+            }
             // A 2xx repeated: its ACK was lost (§13.2.2.4).
             (Progress::None, Event::Accepted) => (Up(progress), vec![Ack]),
             _ => (Up(progress), vec![]),
         }
+    }
+}
+
+impl State {
+    /// After a refresh: what was asked for meanwhile.
+    fn refreshed(next: Option<Change>, mut actions: Vec<Action>) -> (Self, Vec<Action>) {
+        let progress = next.map_or(Progress::None, Progress::Asked);
+        actions.extend(next.map(Action::Reinvite));
+        (Self::Up(progress), actions)
     }
 }
 

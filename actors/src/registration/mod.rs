@@ -185,11 +185,13 @@ impl Registration {
             }
             SipEvent::TimedOut(id) if id == *current => Event::TimedOut,
             SipEvent::TransportFailed(id) if id == *current => Event::TransportFailed,
+            SipEvent::TlsFailed { id, why } if id == *current => Event::TlsFailed(why),
             _ => return,
         };
         match &event {
             Event::TimedOut => self.count_failure("timeout"),
             Event::TransportFailed => self.count_failure("transport"),
+            Event::TlsFailed(_) => self.count_failure("tls"),
             Event::Answer(state::Answer::GivenUp { code, .. } | state::Answer::Refused { code, .. }) => {
                 self.count_failure(&code.to_string());
             }

@@ -10,7 +10,7 @@
 //! | Registering | GivenUp for good (a second 401), 403, 404 | Failed | tell the last failure |
 //! | Registering | GivenUp for now (every nonce is stale) | Retrying | tell trouble |
 //! | Registering | 423 with a longer Min-Expires | Registering | REGISTER with it |
-//! | Registering | 503, TimedOut, TransportFailed, a hop is left | Registering | REGISTER to the next hop (RFC 3263 §4.3) |
+//! | Registering | 503, TimedOut, TransportFailed, TlsFailed, a hop is left | Registering | REGISTER to the next hop (RFC 3263 §4.3) |
 //! | Registering | any other final response; no hop left | Retrying | tell trouble |
 //! | Registering | Timer: 4.5 s without a final response | Registering | tell trouble |
 //! | Registering | Timer: 40 s without any event | Retrying | tell trouble |
@@ -20,7 +20,7 @@
 //! | Registering, a REGISTER is out | Stop | Unregistering | waits for its response first |
 //! | Unregistering, that response came | any final | Unregistering, or Gone without a binding | REGISTER with Expires 0 |
 //! | Unregistering | Challenged | Unregistering | REGISTER with Expires 0 and credentials |
-//! | Unregistering | any other final, TimedOut, TransportFailed, Timer: 2 s | Gone | finish |
+//! | Unregistering | any other final, TimedOut, TransportFailed, TlsFailed, Timer: 2 s | Gone | finish |
 //! | Idle, Failed; Registering, Retrying without a binding | Stop | Gone | finish |
 //!
 //! Every other pair is ignored. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
@@ -77,6 +77,8 @@ pub(crate) enum Event {
     Answer(Answer),
     TimedOut,
     TransportFailed,
+    /// The next hop is not who it should be; what is wrong, for a person.
+    TlsFailed(String),
     Timer,
     Stop,
 }
@@ -218,6 +220,7 @@ impl Machine {
             Event::TransportFailed if round.sent => {
                 self.trouble(round, Trouble::of("the registrar cannot be reached").elsewhere(), now)
             }
+            Event::TlsFailed(why) if round.sent => self.trouble(round, Trouble::of(why).elsewhere(), now),
             Event::Timer if round.report_at.is_some_and(|at| now >= at) => {
                 round.report_at = None;
                 self.state = State::Registering(round);
@@ -273,8 +276,12 @@ impl Machine {
             Event::Answer(Answer::Challenged) => {
                 vec![Action::Send { hop: self.hop, expires: 0, again: true }]
             }
-            Event::TimedOut | Event::TransportFailed if !own => self.unregister_until(until, now),
-            Event::Answer(_) | Event::TimedOut | Event::TransportFailed => self.finish(),
+            Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) if !own => {
+                self.unregister_until(until, now)
+            }
+            Event::Answer(_) | Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) => {
+                self.finish()
+            }
             _ => vec![],
         }
     }

@@ -4,6 +4,7 @@
 //! and that a page which does not read is gone.
 use std::collections::HashMap;
 
+use actix::dev::SendError;
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
@@ -60,14 +61,24 @@ pub struct SessionOrder {
 /// The actor.
 pub struct Session {
     order: SessionOrder,
-    calls: HashMap<CallId, Option<WeakRecipient<PageWord>>>,
+    calls: HashMap<CallId, Line>,
     registration: Option<Addr<Registration>>,
     told_registered: bool,
     _alive: Alive,
 }
 
+/// A call as its session holds it.
+enum Line {
+    /// The switchboard is wiring it. True: the page has hung up meanwhile.
+    Wanted(bool),
+    /// Takes the page's words. Strong, so that its mailbox can refuse a page that floods it.
+    Joined(Recipient<PageWord>),
+    /// The page has hung up; its leg says the rest.
+    HungUp,
+}
+
 /// Calls of one page at a time; a person has a handful, a script that asks for more is broken.
-const MAX_CALLS: usize = 32;
+pub const MAX_CALLS: usize = 32;
 
 /// A page's words wait here while the session works: more than a page can say in one breath.
 const MAILBOX: usize = 64;
@@ -100,7 +111,7 @@ impl Session {
             return self.tell(ToPage::CallStatus(view, CallStatus::Failed(why)), ctx);
         }
         // At once, before any SIP: a page that hangs up without having seen TRYING tells nobody.
-        self.calls.insert(call.call_id.clone(), None);
+        self.calls.insert(call.call_id.clone(), Line::Wanted(false));
         self.tell(ToPage::CallStatus(view, CallStatus::Trying), ctx);
         if let Some(owner) = self.order.owner.upgrade() {
             owner.do_send(SessionEvent::CallWanted(self.order.id, call));
@@ -110,9 +121,19 @@ impl Session {
     /// Passes a word of the page to the call's leg. The page may name calls that are over, or never were:
     /// then its `hangup` still wants its `finish`.
     fn pass(&mut self, call_id: CallId, word: PageWord, ctx: &mut Context<Self>) {
-        let leg = self.calls.get(&call_id).and_then(|leg| leg.as_ref()?.upgrade());
-        match (leg, word) {
-            (Some(leg), word) => leg.do_send(word),
+        match (self.calls.get_mut(&call_id), word) {
+            (Some(line @ Line::Joined(_)), PageWord::HangUp) => {
+                if let Line::Joined(leg) = std::mem::replace(line, Line::HungUp) {
+                    leg.do_send(PageWord::HangUp); // the one word that is never refused, and never said twice
+                }
+            }
+            (Some(Line::Joined(leg)), word) => {
+                if let Err(SendError::Full(_)) = leg.try_send(word) {
+                    self.order.meters.dropped("page_word").inc();
+                }
+            }
+            (Some(Line::Wanted(hung_up)), PageWord::HangUp) => *hung_up = true,
+            (Some(_), _) => {}
             (None, PageWord::HangUp) => {
                 let why = EndReason::new(None, Cause::HangUp).with_detail("no such call");
                 self.tell(ToPage::CallStatus(CallView::unknown(call_id), CallStatus::Finish(why)), ctx);
@@ -122,10 +143,12 @@ impl Session {
     }
 
     fn close(&mut self, ctx: &mut Context<Self>) {
-        for leg in self.calls.values().filter_map(|leg| leg.as_ref()?.upgrade()) {
-            leg.do_send(PageWord::Gone);
+        for (_, line) in self.calls.drain() {
+            // Calls that are still being wired are ended by the switchboard, when it hears that the session is over.
+            if let Line::Joined(leg) = line {
+                leg.do_send(PageWord::Gone);
+            }
         }
-        self.calls.clear();
         if let Some(registration) = self.registration.take() {
             registration.do_send(Unregister);
         }
@@ -168,7 +191,14 @@ impl Handler<FromPage> for Session {
 impl Handler<CallJoined> for Session {
     type Result = ();
     fn handle(&mut self, CallJoined { call_id, leg }: CallJoined, _: &mut Self::Context) {
-        self.calls.insert(call_id, Some(leg.downgrade()));
+        let line = match self.calls.get(&call_id) {
+            Some(Line::Wanted(true)) => {
+                leg.do_send(PageWord::HangUp);
+                Line::HungUp
+            }
+            _ => Line::Joined(leg),
+        };
+        self.calls.insert(call_id, line);
     }
 }
 

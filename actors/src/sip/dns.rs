@@ -26,8 +26,9 @@ const SERVICE_RECORD: Duration = Duration::from_secs(1);
 const ONE_TRY: Duration = Duration::from_millis(900);
 /// Names in the cache.
 const CACHE: u64 = 4096;
-/// Our transports, best first (RFC 3261 §18: both are a must; UDP is what every PBX listens on).
-const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+/// Our transports, best first, where the domain has no order of its own (RFC 3261 §18: the first two are a must; UDP is what every
+/// PBX listens on).
+const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
 
 impl Dns {
     /// Asks `servers`, or those of the system if there are none.

@@ -3,10 +3,10 @@ use actix::WeakRecipient;
 use actix::dev::SendError;
 use sip::message::{HeaderName, Method, Request, StatusCode};
 use sip::transaction::{Counters, Output, ServerFailure, ServerKey};
-use sip::transport::Flow;
+use sip::transport::{Flow, Transport};
 
 use super::uas::{self, Verdict};
-use super::{DialogKey, IncomingRequest, SipEndpoint, SipEvent, now};
+use super::{DialogKey, Hop, IncomingRequest, SipEndpoint, SipEvent, now};
 
 /// What a request hears whose taker is busy, in seconds: a burst is over by then.
 const RETRY_AFTER: u32 = 2;
@@ -101,6 +101,7 @@ impl SipEndpoint {
         let (Some(consumer), Some(hop)) = (consumer, self.hop(flow.transport, flow.remote)) else {
             return self.refuse_busy(key, &request);
         };
+        let hop = Hop { flow: (flow.transport == Transport::Tls).then_some(flow), ..hop };
         if !self.routes.hand_to_consumer(key) {
             return self.refuse_busy(key, &request);
         }

@@ -14,7 +14,7 @@ pub struct RequestId(u64);
 /// One place where requests for a target can go, and how we look from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
-    /// UDP, TCP.
+    /// UDP, TCP, TLS.
     pub transport: Transport,
     /// The checked address: nothing else is ever connected to.
     pub remote: SocketAddr,
@@ -22,6 +22,10 @@ pub struct Hop {
     pub contact: HostPort,
     /// Our address that reaches `remote`, for RTP sockets and SDP where none is advertised.
     pub local_ip: IpAddr,
+    /// TLS: the host that was asked, for which the peer must show a certificate (RFC 5922 §7).
+    pub server_name: Option<String>,
+    /// TLS: the connection to use as long as it lives: the one by which the far side came.
+    pub flow: Option<Flow>,
 }
 
 /// Asks where requests for `target` can go (RFC 3263), best first; every address has passed the target policy.
@@ -45,7 +49,7 @@ pub enum LocateError {
     #[error("{0} is not allowed as a SIP target")]
     Denied(String),
     /// The URI's scheme or transport is not ours.
-    #[error("{0} cannot be reached over UDP or TCP")]
+    #[error("{0} cannot be reached over UDP, TCP or TLS")]
     Unsupported(String),
 }
 
@@ -147,6 +151,13 @@ pub enum SipEvent {
     TimedOut(RequestId),
     /// The transport refused: connection refused, unreachable, no route.
     TransportFailed(RequestId),
+    /// The peer is not who it should be, or speaks no TLS that we accept.
+    TlsFailed {
+        /// Which request was not sent.
+        id: RequestId,
+        /// What is wrong, for a person.
+        why: String,
+    },
     /// A request inside the owner's dialog, not an ACK. Must be answered.
     Request {
         /// Its transaction.
@@ -170,6 +181,11 @@ pub struct Serve(pub Recipient<IncomingRequest>);
 #[rtype(result = "Vec<SocketAddr>")]
 pub struct Listening;
 
+/// Asks where the endpoint listens with TLS.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<SocketAddr>")]
+pub struct TlsListening;
+
 /// Asks what is under way.
 #[derive(Debug, Message)]
 #[rtype(result = "Usage")]
@@ -184,7 +200,7 @@ pub struct Usage {
     pub server_transactions: usize,
     /// Dialogs that have an owner.
     pub dialogs: usize,
-    /// TCP connections, theirs and ours.
+    /// TCP and TLS connections, theirs and ours.
     pub connections: usize,
 }
 
@@ -193,10 +209,67 @@ pub struct Usage {
 #[rtype(result = "()")]
 pub struct Close;
 
+impl Hop {
+    /// This hop, as the dialog knows it already. PBXs write their address into Record-Route and Contact where their certificate
+    /// has a name: the same address and port as a hop of the account's own is that hop, and its name is asked for. A far side that
+    /// came to us by TLS hears us by the same connection (RFC 5923).
+    pub fn as_known(self, own: &[Hop], came_by: Option<Flow>) -> Hop {
+        if self.transport != Transport::Tls {
+            return self;
+        }
+        if let Some(known) =
+            own.iter().find(|own| own.transport == self.transport && own.remote == self.remote)
+        {
+            return known.clone();
+        }
+        let flow =
+            came_by.filter(|flow| flow.transport == self.transport && flow.remote.ip() == self.remote.ip());
+        Hop { flow: flow.or(self.flow), ..self }
+    }
+}
+
 impl RequestId {
     /// The next one.
     pub fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(transport: Transport, remote: &str, name: &str) -> Hop {
+        Hop {
+            transport,
+            remote: remote.parse().unwrap(),
+            contact: "192.0.2.9:5061".parse().unwrap(),
+            local_ip: "192.0.2.9".parse().unwrap(),
+            server_name: Some(name.to_owned()),
+            flow: None,
+        }
+    }
+
+    #[test]
+    fn a_record_route_with_the_pbxs_address_is_the_pbx_itself() {
+        let own = [hop(Transport::Tls, "192.0.2.1:5061", "pbx.example")];
+        let found = hop(Transport::Tls, "192.0.2.1:5061", "192.0.2.1");
+        assert_eq!(found.clone().as_known(&own, None), own[0]);
+        let elsewhere = hop(Transport::Tls, "192.0.2.1:5062", "192.0.2.1");
+        assert_eq!(elsewhere.clone().as_known(&own, None), elsewhere);
+        assert_eq!(found.clone().as_known(&[], None), found);
+    }
+
+    #[test]
+    fn who_came_by_tls_hears_us_by_the_same_connection() {
+        let (local, remote) = ("192.0.2.9:5061".parse().unwrap(), "192.0.2.1:40000".parse().unwrap());
+        let flow = Flow { transport: Transport::Tls, local, remote };
+        let found = hop(Transport::Tls, "192.0.2.1:5061", "192.0.2.1");
+        assert_eq!(found.as_known(&[], Some(flow)).flow, Some(flow));
+        for other in [hop(Transport::Tls, "192.0.2.2:5061", "b"), hop(Transport::Tcp, "192.0.2.1:5060", "b")]
+        {
+            assert_eq!(other.as_known(&[], Some(flow)).flow, None);
+        }
     }
 }

@@ -7,10 +7,11 @@
 //! | `uas` | what the endpoint itself answers; pure |
 //! | `routes` | who owns which request and dialog; pure |
 //! | `incoming` | the layer's outputs, to sockets and owners |
-//! | `outgoing` | requests of owners, to the layer; UDP or TCP |
+//! | `outgoing` | requests of owners, to the layer; UDP, TCP or TLS |
 //! | `locate` | where requests can go: DNS, policy |
 //! | `local` | how we look from a peer |
 //! | `udp`, `tcp`, `connections` | sockets |
+//! | `tls` | whom we believe, who we are |
 //! | `dns` | RFC 3263 with real name servers |
 //!
 //! Owned by the switch; owners of requests and dialogs, and the consumer of new requests, are held weakly.
@@ -24,6 +25,7 @@ mod messages;
 mod outgoing;
 mod routes;
 mod tcp;
+mod tls;
 mod uas;
 mod udp;
 
@@ -42,7 +44,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 use crate::vocabulary::{Alive, Meters, SipSettings};
-use connections::Connections;
+use connections::{Connections, Peer};
 use dns::Dns;
 pub use limits::Limits;
 use local::LocalAddresses;
@@ -50,6 +52,8 @@ pub use messages::*;
 use outgoing::Waiting;
 use routes::Routes;
 pub use sip::transport::Transport;
+use tls::Tls;
+pub use uas::EXTENSIONS;
 
 /// The actor.
 pub struct SipEndpoint {
@@ -58,12 +62,15 @@ pub struct SipEndpoint {
     is_registrar: bool,
     consumer: Option<WeakRecipient<IncomingRequest>>,
     bound: Vec<(StdSocket, StdListener)>,
+    bound_tls: Vec<StdListener>,
     udp: HashMap<SocketAddr, Arc<UdpSocket>>,
     connections: Connections,
-    waiting: HashMap<SocketAddr, Vec<Waiting>>,
+    waiting: HashMap<Peer, Vec<Waiting>>,
     layer: Layer,
     routes: Routes<ClientKey, ServerKey, RequestId, WeakRecipient<SipEvent>>,
     local: LocalAddresses,
+    local_tls: LocalAddresses,
+    tls: Tls,
     dns: Dns,
     timer: Option<(Instant, SpawnHandle)>,
     readers: Vec<JoinHandle<()>>,
@@ -85,25 +92,32 @@ const SWEEP: Duration = Duration::from_secs(60);
 const PORT_TRIES: usize = 8;
 
 impl SipEndpoint {
-    /// Binds UDP and TCP on every address of `settings.listen`; start it as an actor then. A port of 0 takes a free one, the same for both.
+    /// Binds UDP and TCP on every address of `settings.listen`, TLS on those of its own; start it as an actor then. A port of 0 takes a
+    /// free one, the same for UDP and TCP.
     ///
     /// # Errors
-    /// The system's word, with the address in front.
+    /// The system's word with the address in front, or a certificate file that cannot be used.
     pub async fn bind(settings: &SipSettings, meters: &Meters) -> io::Result<Self> {
         let bound = settings.listen.iter().map(|address| bind(*address)).collect::<io::Result<Vec<_>>>()?;
         let listening = bound.iter().map(|(udp, _)| udp.local_addr()).collect::<io::Result<Vec<_>>>()?;
+        let bound_tls = settings.tls.listen.iter().map(|at| bind_tls(*at)).collect::<io::Result<Vec<_>>>()?;
+        let listening_tls = bound_tls.iter().map(StdListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let tls = Tls::new(&settings.tls, &listening_tls, settings.advertised_address, now())?;
         Ok(Self {
             settings: settings.clone(),
             limits: Limits::default(),
             is_registrar: false,
             consumer: None,
             bound,
+            bound_tls,
             udp: HashMap::new(),
             connections: Connections::default(),
             waiting: HashMap::new(),
             layer: Layer::new(Timers::default(), sip::transaction::Limits::default()),
             routes: Routes::new(),
             local: LocalAddresses::new(listening, settings.advertised_address),
+            local_tls: LocalAddresses::new(listening_tls, settings.advertised_address),
+            tls,
             dns: Dns::new(&settings.dns_servers),
             timer: None,
             readers: vec![],
@@ -119,7 +133,7 @@ impl SipEndpoint {
         self
     }
 
-    /// Other deadlines for TCP connections.
+    /// Other deadlines for connections.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -137,7 +151,11 @@ impl SipEndpoint {
             self.udp.insert(socket.local_addr()?, socket.clone());
             self.readers.push(actix_rt::spawn(udp::read(socket, ctx.address().downgrade())));
             let listener = TcpListener::from_std(tcp)?;
-            self.readers.push(actix_rt::spawn(tcp::accept(listener, ctx.address().downgrade())));
+            self.readers.push(actix_rt::spawn(tcp::accept(listener, false, ctx.address().downgrade())));
+        }
+        for tls in std::mem::take(&mut self.bound_tls) {
+            let listener = TcpListener::from_std(tls)?;
+            self.readers.push(actix_rt::spawn(tcp::accept(listener, true, ctx.address().downgrade())));
         }
         // Not an interval of the actor's own: that would keep it alive when nobody holds it any more.
         self.readers.push(actix_rt::spawn(remind(ctx.address().downgrade())));
@@ -189,6 +207,9 @@ impl Actor for SipEndpoint {
         for address in self.local.listening() {
             tracing::info!(%address, "sip: listening on UDP and TCP");
         }
+        for address in self.local_tls.listening() {
+            tracing::info!(%address, "sip: listening on TLS");
+        }
     }
 }
 
@@ -212,6 +233,13 @@ impl Handler<Listening> for SipEndpoint {
     type Result = MessageResult<Listening>;
     fn handle(&mut self, Listening: Listening, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.listening())
+    }
+}
+
+impl Handler<TlsListening> for SipEndpoint {
+    type Result = MessageResult<TlsListening>;
+    fn handle(&mut self, TlsListening: TlsListening, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.local_tls.listening().to_vec())
     }
 }
 
@@ -346,6 +374,11 @@ async fn remind(endpoint: WeakAddr<SipEndpoint>) {
             None => return,
         }
     }
+}
+
+/// TLS on one address.
+fn bind_tls(address: SocketAddr) -> io::Result<StdListener> {
+    tcp::listen(address).map_err(|error| io::Error::new(error.kind(), format!("{address} (TLS): {error}")))
 }
 
 /// UDP and TCP on one address.

@@ -1,4 +1,4 @@
-//! What the owners send: over UDP at once, over TCP when a connection is there.
+//! What the owners send: over UDP at once, over TCP and TLS when a connection is there.
 use std::net::SocketAddr;
 
 use actix::{AsyncContext, Context};
@@ -7,7 +7,8 @@ use sip::message::{HeaderName, Method, Request, Response};
 use sip::transaction::ServerKey;
 use sip::transport::{Flow, Transport, fits_udp};
 
-use super::tcp::{self, Accepted, Connected};
+use super::connections::Peer;
+use super::tcp::{self, Accepted, Connected, Dial, NoConnection, Stream};
 use super::{Hop, RequestId, SendAck, SendRequest, SipEndpoint, SipEvent, incoming, now, udp};
 
 /// Waits for a connection.
@@ -20,11 +21,10 @@ pub(super) enum Waiting {
 const MAX_WAITING: usize = 1024;
 
 impl SipEndpoint {
-    /// Sends a request: by UDP if the hop says so and it fits, else by TCP (RFC 3261 §18.1.1).
+    /// Sends a request: by UDP if the hop says so and it fits, else by TCP (RFC 3261 §18.1.1) or TLS.
     pub(super) fn send(&mut self, mut ask: SendRequest, ctx: &mut Context<Self>) {
-        let remote = ask.hop.remote;
         // Checked when it was located; a hop that was made in another way gets no further.
-        if self.settings.target_policy.check(remote.ip()).is_err() || ask.hop.transport == Transport::Tls {
+        if self.settings.target_policy.check(ask.hop.remote.ip()).is_err() {
             return incoming::tell(&ask.owner, SipEvent::TransportFailed(ask.id));
         }
         sign(&mut ask.request, &self.settings.user_agent);
@@ -34,9 +34,9 @@ impl SipEndpoint {
             }
             self.meters.sip_oversize_requests_total.inc();
         }
-        match self.connections.to(remote) {
+        match self.connection(&ask.hop) {
             Some(flow) => self.start(ask, flow),
-            None => self.wait_for_connection(remote, Waiting::Request(ask), ctx),
+            None => self.wait_for_connection(Waiting::Request(ask), ctx),
         }
     }
 
@@ -48,14 +48,12 @@ impl SipEndpoint {
         }
         let flow = match ask.hop.transport {
             Transport::Udp => self.udp_flow(remote),
-            _ => self.connections.to(remote),
+            Transport::Tcp | Transport::Tls => self.connection(&ask.hop),
         };
         match flow {
             Some(flow) => self.layer.send_ack(&mut ask.request, flow, ask.hop.contact),
-            None if ask.hop.transport == Transport::Tcp => {
-                self.wait_for_connection(remote, Waiting::Ack(ask), ctx);
-            }
-            None => {}
+            None if ask.hop.transport == Transport::Udp => {}
+            None => self.wait_for_connection(Waiting::Ack(ask), ctx),
         }
     }
 
@@ -67,7 +65,7 @@ impl SipEndpoint {
         let is_it = |waiting: &mut Waiting| matches!(waiting, Waiting::Request(ask) if ask.id == id);
         for waiting in self.waiting.values_mut() {
             for taken in waiting.extract_if(.., is_it) {
-                taken.fail();
+                taken.fail(&std::io::Error::from(std::io::ErrorKind::Interrupted).into());
             }
         }
     }
@@ -109,43 +107,53 @@ impl SipEndpoint {
 
     /// A peer has connected: keeps the connection if there is room.
     pub(super) fn accepted(&mut self, accepted: Accepted, ctx: &mut Context<Self>) {
-        let Accepted { stream, local, remote } = accepted;
-        let flow = Flow { transport: Transport::Tcp, local, remote };
-        match self.connections.add(flow) {
-            Some(queue) => {
-                let endpoint = ctx.address().downgrade();
-                actix_rt::spawn(tcp::serve(stream, flow, queue, self.limits, endpoint));
+        let Accepted { stream, is_tls, local, remote } = accepted;
+        let acceptor = if is_tls { self.tls.acceptor(now(), self.limits.tls_files) } else { None };
+        let transport = if is_tls { Transport::Tls } else { Transport::Tcp };
+        let flow = Flow { transport, local, remote };
+        let Some(queue) = self.connections.add(flow, None) else {
+            return self.meters.sip_dropped_total.with_label_values(&["connections"]).inc();
+        };
+        let endpoint = ctx.address().downgrade();
+        match acceptor {
+            Some(tls) => {
+                actix_rt::spawn(tcp::serve_tls(tls, stream, flow, queue, self.limits, endpoint));
             }
-            None => self.meters.sip_dropped_total.with_label_values(&["connections"]).inc(),
+            None => {
+                actix_rt::spawn(tcp::serve(Stream::Plain(stream), flow, queue, self.limits, endpoint));
+            }
         }
     }
 
     /// A connection of ours is up, or is not: sends what waits for it.
     pub(super) fn connected(&mut self, connected: Connected, ctx: &mut Context<Self>) {
-        let Connected { flow, stream } = connected;
-        let waiting = self.waiting.remove(&flow.remote).unwrap_or_default();
-        let up = stream.and_then(|stream| {
-            let queue =
-                self.connections.add(flow).ok_or_else(|| std::io::Error::other("too many connections"))?;
+        let Connected { peer, stream } = connected;
+        let waiting = self.waiting.remove(&peer).unwrap_or_default();
+        let up = stream.and_then(|(stream, local)| {
+            let flow = Flow { transport: peer.transport, local, remote: peer.remote };
+            let queue = self
+                .connections
+                .add(flow, peer.name.clone())
+                .ok_or_else(|| std::io::Error::other("too many connections"))?;
             // A connection of ours need not prove itself.
             let limits = super::Limits { first_message: self.limits.idle, ..self.limits };
             actix_rt::spawn(tcp::serve(stream, flow, queue, limits, ctx.address().downgrade()));
-            Ok(())
+            Ok(flow)
         });
         for one in waiting {
             match (one, &up) {
-                (Waiting::Request(ask), Ok(())) => self.start(ask, flow),
-                (Waiting::Ack(mut ask), Ok(())) => {
-                    self.layer.send_ack(&mut ask.request, flow, ask.hop.contact);
+                (Waiting::Request(ask), Ok(flow)) => self.start(ask, *flow),
+                (Waiting::Ack(mut ask), Ok(flow)) => {
+                    self.layer.send_ack(&mut ask.request, *flow, ask.hop.contact);
                 }
                 (Waiting::Request(ask), Err(error)) if ask.hop.transport == Transport::Udp => {
-                    let (remote, method) = (flow.remote, ask.request.method.to_string());
+                    let (remote, method) = (peer.remote, ask.request.method.to_string());
                     tracing::warn!(%remote, method, %error, "sip: large request by UDP, TCP is refused");
                     self.send_by_udp(ask);
                 }
                 (one, Err(error)) => {
-                    tracing::info!(remote = %flow.remote, %error, "sip: no connection");
-                    one.fail();
+                    tracing::info!(remote = %peer.remote, %error, "sip: no connection");
+                    one.fail(error);
                 }
             }
         }
@@ -178,36 +186,65 @@ impl SipEndpoint {
         Some(Flow { transport: Transport::Udp, local, remote })
     }
 
-    fn wait_for_connection(&mut self, remote: SocketAddr, one: Waiting, ctx: &mut Context<Self>) {
+    /// A connection that serves `hop`.
+    fn connection(&self, hop: &Hop) -> Option<Flow> {
+        let by_flow = hop.flow.filter(|flow| self.connections.has(flow));
+        by_flow.or_else(|| self.connections.to(&peer(hop)))
+    }
+
+    fn wait_for_connection(&mut self, one: Waiting, ctx: &mut Context<Self>) {
+        let peer = peer(one.hop());
         let all: usize = self.waiting.values().map(Vec::len).sum();
-        let Some(seen) = self.local.seen_from(remote.ip(), now()).filter(|_| all < MAX_WAITING) else {
-            return one.fail();
+        if all >= MAX_WAITING {
+            return one.fail(&std::io::Error::other("too many requests wait for connections").into());
+        }
+        let Some(seen) = self.seen_from(peer.transport, peer.remote.ip()) else {
+            return one.fail(&std::io::Error::from(std::io::ErrorKind::AddrNotAvailable).into());
+        };
+        let is_first = !self.waiting.contains_key(&peer);
+        let tls = match peer.transport == Transport::Tls && is_first {
+            false => None,
+            true => match self.tls.connector(now(), self.limits.tls_files) {
+                Ok(connector) => Some(connector),
+                Err(error) => return one.fail(&NoConnection::Tls(format!("TLS: {error}"))),
+            },
         };
         let within = if one.for_size() { self.limits.connect_for_size } else { self.limits.connect };
-        let waiting = self.waiting.entry(remote).or_default();
-        waiting.push(one);
-        if waiting.len() == 1 {
+        self.waiting.entry(peer.clone()).or_default().push(one);
+        if is_first {
             let from = Some(seen.listener.ip()).filter(|ip| !ip.is_unspecified());
-            let flow = Flow { transport: Transport::Tcp, local: SocketAddr::new(seen.ip, 0), remote };
-            actix_rt::spawn(tcp::connect(flow, from, within, ctx.address().downgrade()));
+            let dial = Dial { peer, from, within, tls };
+            actix_rt::spawn(tcp::connect(dial, ctx.address().downgrade()));
         }
     }
 }
 
+/// Whom the connection for `hop` must reach.
+fn peer(hop: &Hop) -> Peer {
+    let transport = if hop.transport == Transport::Udp { Transport::Tcp } else { hop.transport };
+    Peer { transport, remote: hop.remote, name: hop.server_name.clone() }
+}
+
 impl Waiting {
-    /// Whether UDP would do if it were smaller.
-    fn for_size(&self) -> bool {
-        let hop: &Hop = match self {
+    fn hop(&self) -> &Hop {
+        match self {
             Self::Request(ask) => &ask.hop,
             Self::Ack(ask) => &ask.hop,
-        };
-        hop.transport == Transport::Udp
+        }
     }
 
-    fn fail(self) {
-        if let Self::Request(ask) = self {
-            incoming::tell(&ask.owner, SipEvent::TransportFailed(ask.id));
-        }
+    /// Whether UDP would do if it were smaller.
+    fn for_size(&self) -> bool {
+        self.hop().transport == Transport::Udp
+    }
+
+    fn fail(self, error: &NoConnection) {
+        let Self::Request(SendRequest { id, owner, .. }) = self else { return };
+        let event = match error {
+            NoConnection::Tcp(_) => SipEvent::TransportFailed(id),
+            NoConnection::Tls(why) => SipEvent::TlsFailed { id, why: why.clone() },
+        };
+        incoming::tell(&owner, event);
     }
 }
 

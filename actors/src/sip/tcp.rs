@@ -1,4 +1,4 @@
-//! One TCP connection: frames in, bytes out, deadlines. What connections there are is known by [`super::connections`].
+//! One TCP or TLS connection: frames in, bytes out, deadlines. What connections there are is known by [`super::connections`].
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::time::{Duration, Instant};
@@ -7,12 +7,13 @@ use actix::{Message, WeakAddr};
 use bytes::Bytes;
 use sip::transport::{BODY_DEADLINE, Flow, Frame, Framer, KEEP_ALIVE_PONG};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
+use super::connections::Peer;
+use super::tls::{self, TlsAcceptor, TlsConnector, TlsStream};
 use super::{Limits, SipEndpoint};
 
 /// A peer has connected.
@@ -20,6 +21,7 @@ use super::{Limits, SipEndpoint};
 #[rtype(result = "()")]
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
+    pub(super) is_tls: bool,
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
 }
@@ -28,8 +30,35 @@ pub(super) struct Accepted {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Connected {
-    pub(super) flow: Flow,
-    pub(super) stream: io::Result<TcpStream>,
+    pub(super) peer: Peer,
+    pub(super) stream: Result<(Stream, SocketAddr), NoConnection>,
+}
+
+/// A connection that is up.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    /// Boxed: ten times the size.
+    Tls(Box<TlsStream>),
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoConnection {
+    /// The network's word.
+    #[error(transparent)]
+    Tcp(#[from] io::Error),
+    /// TCP is up, but the peer is not to be trusted; for a person.
+    #[error("{0}")]
+    Tls(String),
+}
+
+/// A connection to be opened.
+pub(super) struct Dial {
+    pub(super) peer: Peer,
+    /// None: the kernel chooses.
+    pub(super) from: Option<IpAddr>,
+    pub(super) within: Duration,
+    pub(super) tls: Option<TlsConnector>,
 }
 
 /// A message came by a connection.
@@ -47,7 +76,7 @@ pub(super) struct Received {
 #[rtype(result = "()")]
 pub(super) struct Closed(pub(super) Flow);
 
-/// One read; a silent connection costs this much, once it has spoken.
+/// One read, for TLS half a record; a silent connection costs this much, once it has spoken.
 const READ_BUFFER: usize = 8 * 1024;
 /// How long a peer may refuse to read before it counts as gone.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
@@ -70,7 +99,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 /// Accepts until the endpoint is gone; whether a connection may stay is the endpoint's word.
-pub(super) async fn accept(listener: TcpListener, endpoint: WeakAddr<SipEndpoint>) {
+pub(super) async fn accept(listener: TcpListener, is_tls: bool, endpoint: WeakAddr<SipEndpoint>) {
     loop {
         let accepted = listener.accept().await;
         let Some(endpoint) = endpoint.upgrade() else { return };
@@ -79,25 +108,34 @@ pub(super) async fn accept(listener: TcpListener, endpoint: WeakAddr<SipEndpoint
             continue;
         };
         let local = stream.local_addr().unwrap_or(remote);
-        if endpoint.send(Accepted { stream, local, remote }).await.is_err() {
+        if endpoint.send(Accepted { stream, is_tls, local, remote }).await.is_err() {
             return;
         }
     }
 }
 
-/// Connects to `flow.remote` from `from` (none: the kernel chooses) and tells the endpoint.
-pub(super) async fn connect(
-    flow: Flow,
-    from: Option<IpAddr>,
-    within: Duration,
-    endpoint: WeakAddr<SipEndpoint>,
-) {
-    let stream = match timeout(within, open(flow.remote, from)).await {
-        Ok(stream) => stream,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
-    };
+/// Opens a connection and tells the endpoint.
+pub(super) async fn connect(dial: Dial, endpoint: WeakAddr<SipEndpoint>) {
+    let peer = dial.peer.clone();
+    let stream = reach(dial).await;
     if let Some(endpoint) = endpoint.upgrade() {
-        endpoint.do_send(Connected { flow, stream }); // one for each connect of ours
+        endpoint.do_send(Connected { peer, stream }); // one for each connect of ours
+    }
+}
+
+async fn reach(dial: Dial) -> Result<(Stream, SocketAddr), NoConnection> {
+    let Dial { peer, from, within, tls } = dial;
+    let until = tokio::time::Instant::now() + within;
+    let stream = timeout_at(until, open(peer.remote, from))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let local = stream.local_addr()?;
+    let Some(connector) = tls else { return Ok((Stream::Plain(stream), local)) };
+    let name = peer.name.unwrap_or_else(|| peer.remote.ip().to_string());
+    match timeout_at(until, tls::connect(connector, &name, stream)).await {
+        Ok(Ok(stream)) => Ok((Stream::Tls(Box::new(stream)), local)),
+        Ok(Err(why)) => Err(NoConnection::Tls(why)),
+        Err(_) => Err(NoConnection::Tls(format!("TLS: {name} does not answer the handshake"))),
     }
 }
 
@@ -109,29 +147,67 @@ async fn open(remote: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream>
     socket.connect(remote).await
 }
 
-/// Serves a connection until it ends: reads frames, writes what the endpoint queues, and closes on silence, on a stalled message, on
-/// a broken stream, or when the endpoint drops its end of the queue.
-pub(super) async fn serve(
+/// Serves a connection that came, after its handshake.
+pub(super) async fn serve_tls(
+    acceptor: TlsAcceptor,
     stream: TcpStream,
     flow: Flow,
     queue: mpsc::Receiver<Bytes>,
     limits: Limits,
     endpoint: WeakAddr<SipEndpoint>,
 ) {
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    let (pongs, ping) = mpsc::channel(1);
-    tokio::select! {
-        () = read(reader, flow, limits, pongs, &endpoint) => {}
-        () = write(writer, queue, ping) => {}
+    match timeout(limits.handshake, tls::accept(acceptor, stream)).await {
+        Ok(Ok(stream)) => return serve(Stream::Tls(Box::new(stream)), flow, queue, limits, endpoint).await,
+        Ok(Err(error)) => tracing::debug!(remote = %flow.remote, %error, "sip: a TLS handshake failed"),
+        Err(_) => tracing::debug!(remote = %flow.remote, "sip: a TLS handshake took too long"),
     }
+    closed(flow, &endpoint);
+}
+
+/// Serves a connection until it ends: reads frames, writes what the endpoint queues, and closes on silence, on a stalled message, on
+/// a broken stream, or when the endpoint drops its end of the queue.
+pub(super) async fn serve(
+    stream: Stream,
+    flow: Flow,
+    queue: mpsc::Receiver<Bytes>,
+    limits: Limits,
+    endpoint: WeakAddr<SipEndpoint>,
+) {
+    match stream {
+        Stream::Plain(stream) => {
+            let _ = stream.set_nodelay(true);
+            talk(stream.into_split(), flow, queue, limits, &endpoint).await;
+        }
+        Stream::Tls(stream) => {
+            let _ = stream.get_ref().0.set_nodelay(true);
+            talk(tokio::io::split(stream), flow, queue, limits, &endpoint).await;
+        }
+    }
+    closed(flow, &endpoint);
+}
+
+fn closed(flow: Flow, endpoint: &WeakAddr<SipEndpoint>) {
     if let Some(endpoint) = endpoint.upgrade() {
         endpoint.do_send(Closed(flow)); // one for each connection
     }
 }
 
+async fn talk(
+    (reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    flow: Flow,
+    queue: mpsc::Receiver<Bytes>,
+    limits: Limits,
+    endpoint: &WeakAddr<SipEndpoint>,
+) {
+    let (pongs, ping) = mpsc::channel(1);
+    tokio::select! {
+        () = read(reader, flow, limits, pongs, endpoint) => {}
+        () = write(writer, queue, ping) => {}
+    }
+}
+
 async fn read(
-    mut reader: OwnedReadHalf,
+    mut reader: impl AsyncRead + Unpin,
     flow: Flow,
     limits: Limits,
     pongs: mpsc::Sender<()>,
@@ -176,14 +252,22 @@ async fn read(
     }
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>, mut ping: mpsc::Receiver<()>) {
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Bytes>,
+    mut ping: mpsc::Receiver<()>,
+) {
     loop {
         let bytes = tokio::select! {
             bytes = queue.recv() => bytes,
             Some(()) = ping.recv() => Some(Bytes::from_static(KEEP_ALIVE_PONG)),
         };
         let Some(bytes) = bytes else { break };
-        if !matches!(timeout(WRITE_DEADLINE, writer.write_all(&bytes)).await, Ok(Ok(()))) {
+        let written = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await // TLS keeps what the socket did not take
+        };
+        if !matches!(timeout(WRITE_DEADLINE, written).await, Ok(Ok(()))) {
             return;
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Verdict {
     Consumer,
 }
 
+/// Option tags that we understand, for Supported and Require: session timers (RFC 4028).
+pub const EXTENSIONS: &[&str] = &["timer"];
 /// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
 const METHODS: [Method; 7] =
     [Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Update, Method::Info];
@@ -34,7 +36,7 @@ const SDP: &[&str] = &["application/sdp"];
 pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
     Capabilities {
         methods: if registrar { &REGISTRAR_METHODS } else { &METHODS },
-        extensions: &[],
+        extensions: EXTENSIONS,
         schemes: &["sip", "sips", "tel"],
         bodies: &[(Method::Invite, SDP), (Method::Update, SDP)],
     }

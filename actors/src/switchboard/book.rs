@@ -60,7 +60,7 @@ impl<S, C> Book<S, C> {
         self.sessions.insert(id, entry);
     }
 
-    /// Strikes a session out. Its calls end by themselves.
+    /// Strikes a session out. Its calls stay until they have ended.
     pub fn remove_session(&mut self, id: SessionId) {
         if let Some(entry) = self.sessions.remove(&id) {
             self.by_contact.remove(&entry.contact);
@@ -110,9 +110,14 @@ impl<S, C> Book<S, C> {
         self.calls.values().map(|(call, _)| call)
     }
 
+    /// The calls of a session.
+    pub fn calls_of_session(&self, session: SessionId) -> impl Iterator<Item = &C> {
+        self.calls.values().filter(move |(_, owner)| *owner == session).map(|(call, _)| call)
+    }
+
     /// How many calls a session has.
     pub fn calls_of(&self, session: SessionId) -> usize {
-        self.calls.values().filter(|(_, owner)| *owner == session).count()
+        self.calls_of_session(session).count()
     }
 }
 

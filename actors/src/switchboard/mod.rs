@@ -18,8 +18,10 @@ use crate::lanes::Lanes;
 use crate::leg::Leg;
 use crate::page::{CallStatus, CallView, PlaceCall, ToPage};
 use crate::registration::{Registration, RegistrationOrder};
-use crate::session::{CallJoined, Close, RegistrationStarted, Session, SessionEvent, SessionOrder};
-use crate::sip::{IncomingRequest, Respond};
+use crate::session::{
+    CallJoined, Close, MAX_CALLS, RegistrationStarted, Session, SessionEvent, SessionOrder,
+};
+use crate::sip::{IncomingRequest, Respond, Transport};
 use crate::vocabulary::{
     Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings,
     random_hex,
@@ -69,13 +71,19 @@ pub struct Switchboard {
     lanes: Lanes,
     sip: SipSide,
     certificate: Certificate,
-    book: Book<Addr<Session>, Addr<Call>>,
+    book: Book<Addr<Session>, Wired>,
     stopping: bool,
     _alive: Alive,
 }
 
 /// Requests and events of all sessions and calls pass here; each takes some 10 µs.
 const MAILBOX: usize = 4096;
+
+/// A call in the book.
+struct Wired {
+    call: Addr<Call>,
+    page_side: Side,
+}
 
 /// What differs between a call that a page makes and one that it takes.
 struct Parties {
@@ -94,16 +102,24 @@ impl Switchboard {
         Self { settings, lanes, sip, certificate, book: Book::new(), stopping: false, _alive: alive }
     }
 
+    /// Where all SIP goes by TLS, a page that names the usual port means the usual port of TLS.
+    fn as_reached(&self, mut account: Account) -> Account {
+        if self.settings.sip.tls.only && account.port == Some(Transport::Tcp.default_port()) {
+            account.port = Some(Transport::Tls.default_port());
+        }
+        account
+    }
+
     fn open(&mut self, order: OpenSession, ctx: &mut Context<Self>) -> Result<OpenedSession, OpenError> {
         if self.stopping {
             return Err(OpenError::Full);
         }
         let id = self.book.next_session_id().map_err(|_| OpenError::Full)?;
         let contact = random_hex::<8>();
-        let account = order.account.clone();
+        let account = order.account.map(|account| self.as_reached(account));
         let session = Session::new(SessionOrder {
             id,
-            account: order.account,
+            account: account.clone(),
             page: order.page,
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
@@ -130,13 +146,15 @@ impl Switchboard {
     fn place(&mut self, id: SessionId, call: PlaceCall, ctx: &mut Context<Self>) {
         let Some(entry) = self.book.session(id) else { return };
         let (session, contact_user) = (entry.session.clone(), entry.contact.clone());
-        if let Err(full) = self.book.check_call_id(&call.call_id) {
-            return session.do_send(ToPage::Refused { call_id: call.call_id, info: full.to_string() });
-        }
         let account = entry.account.clone();
         let view = CallView::outgoing(&call, entry.login());
-        let invite = account
-            .ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
+        // The page has been shown TRYING: whatever is wrong now ends its call, even an id that another page's call has.
+        let free = self.book.check_call_id(&call.call_id);
+        let invite = free
+            .map_err(|_| FieldError::new("callId", "in use"))
+            .and_then(|()| {
+                account.ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
+            })
             .and_then(|account| self.invite(account, contact_user, &call));
         match invite {
             Ok(invite) => {
@@ -183,7 +201,8 @@ impl Switchboard {
         let Some(id) = self.book.find_user(&user) else {
             return self.refuse(incoming, StatusCode::NOT_FOUND);
         };
-        let busy = !self.settings.second_incoming_rings && self.book.calls_of(id) > 0;
+        let most = if self.settings.second_incoming_rings { MAX_CALLS } else { 1 };
+        let busy = self.book.calls_of(id) >= most;
         if busy || self.stopping {
             return self.refuse(
                 incoming,
@@ -254,13 +273,13 @@ impl Switchboard {
             Side::Caller => Begin { caller: browser, callee: dialog },
             Side::Callee => Begin { caller: dialog, callee: browser },
         });
-        self.book.add_call(view.call_id, call, id);
+        self.book.add_call(view.call_id, Wired { call, page_side }, id);
     }
 
     fn shut_down(&mut self) {
         self.stopping = true;
         for call in self.book.calls() {
-            call.do_send(HangUp(EndReason::new(None, Cause::Shutdown)));
+            call.call.do_send(HangUp(EndReason::new(None, Cause::Shutdown)));
         }
         for entry in self.book.sessions() {
             entry.session.do_send(Close);
@@ -291,6 +310,10 @@ impl Handler<SessionEvent> for Switchboard {
             SessionEvent::Closed(id) => {
                 info!(session = %id, "session closed");
                 self.book.remove_session(id);
+                // Its legs were told, but not those of a call that was being wired meanwhile.
+                for Wired { call, page_side } in self.book.calls_of_session(id) {
+                    call.do_send(HangUp(EndReason::new(Some(*page_side), Cause::SessionClosed)));
+                }
             }
         }
     }

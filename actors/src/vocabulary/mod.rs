@@ -13,5 +13,7 @@ pub(crate) use ids::random_hex;
 pub use ids::{CallId, SessionId, Side};
 pub use media::{AudioFormat, Packet, Payload, Sink};
 pub use meters::{Alive, Counter, Meters};
-pub use settings::{AnswerTiming, MediaSettings, SipSettings, SwitchSettings};
+pub use settings::{
+    AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, SipSettings, SwitchSettings, TlsSettings,
+};
 pub use sip::auth::Secret;

@@ -1,6 +1,8 @@
 //! What the switch must be told, already checked: `src` reads files, this is what comes of them.
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use codecs::CodecId;
@@ -15,7 +17,7 @@ pub struct SwitchSettings {
     pub media: MediaSettings,
     /// Accounts may ring only this many calls at once: `true` lets a second call ring, `false` answers 486.
     pub second_incoming_rings: bool,
-    /// After how long without a `pong` a page counts as gone; used by `src` only through this switch's owner.
+    /// How long the callee may ring, either way.
     pub no_answer: Duration,
 }
 
@@ -34,6 +36,63 @@ pub struct SipSettings {
     pub target_policy: AddressPolicy,
     /// Expires that we ask for in REGISTER.
     pub register_expires: Duration,
+    /// SIP over TLS.
+    pub tls: TlsSettings,
+}
+
+/// SIP over TLS. The default: no listener, the system's CAs, no pins.
+#[derive(Debug, Clone, Default)]
+pub struct TlsSettings {
+    /// Listeners, for instance `0.0.0.0:5061`.
+    pub listen: Vec<SocketAddr>,
+    /// Certificate chain and private key of the listeners, PEM; `None`: self-signed.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// CAs to believe instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates that are believed whatever their name, issuer and date.
+    pub pins: Vec<Fingerprint>,
+    /// Whether every request of ours goes over TLS, and a port of 5060 means 5061.
+    pub only: bool,
+}
+
+/// SHA-256 of a certificate; reads with or without colons, prints with them, as openssl does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// The text is no fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 64 hexadecimal digits, with or without colons")]
+pub struct NoFingerprint;
+
+impl Fingerprint {
+    /// From the digest itself.
+    pub fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NoFingerprint> {
+        let pairs = text.len() == 95 && text.bytes().skip(2).step_by(3).all(|byte| byte == b':');
+        let plain = if pairs { text.replace(':', "") } else { text.to_owned() };
+        if plain.len() != 64 || !plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NoFingerprint);
+        }
+        let mut digest = [0; 32];
+        for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&plain[at..at + 2], 16).map_err(|_| NoFingerprint)?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs: Vec<String> = self.0.iter().map(|byte| format!("{byte:02X}")).collect();
+        f.write_str(&pairs.join(":"))
+    }
 }
 
 /// RTP, WebRTC and codecs.
@@ -78,4 +137,20 @@ pub enum AnswerTiming {
     AtOnce,
     /// On the far side's first SDP, with its codec first: G.711 passes untranscoded.
     OnSipSdp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_reads_with_and_without_colons() {
+        let plain = "00ff".repeat(16);
+        let fingerprint: Fingerprint = plain.parse().unwrap();
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+        assert!(fingerprint.to_string().starts_with("00:FF:00"));
+        for wrong in [&plain[2..], &format!("{plain}00"), &plain.replace('f', "g"), &"a:".repeat(48), ""] {
+            assert_eq!(wrong.parse::<Fingerprint>(), Err(NoFingerprint), "{wrong}");
+        }
+    }
 }

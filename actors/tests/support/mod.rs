@@ -3,13 +3,14 @@
 pub mod dns;
 pub mod owner;
 pub mod peer;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler};
 use actors::sip::{IncomingRequest, Limits, Listening, Respond, Serve, SipEndpoint};
-use actors::vocabulary::{Meters, SipSettings};
+use actors::vocabulary::{Meters, SipSettings, TlsSettings};
 use sip::message::StatusCode;
 use sip::resolve::AddressPolicy;
 
@@ -22,6 +23,7 @@ pub fn settings() -> SipSettings {
         dns_servers: vec![],
         target_policy: AddressPolicy::allow_all(),
         register_expires: Duration::from_secs(3600),
+        tls: TlsSettings::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`Dialog`]: one dialog as either side; builds its requests, checks what comes in.
 //! - [`Forks`]: all dialogs that one INVITE of ours gives rise to.
 //! - [`AckWait`]: our 2xx to an INVITE, repeated until the ACK comes.
+//! - [`SessionTimer`]: when a call is to be refreshed, and when it counts as gone.
 //!
 //! Via is not set here: the transaction layer does it when it knows the transport.
 
@@ -12,6 +13,7 @@ mod build;
 mod forks;
 mod id;
 mod routing;
+mod session_timer;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,4 +22,5 @@ pub use ack_wait::{AckStep, AckWait};
 pub use build::{Ids, InviteParams, Profile, RegisterParams, callee_uri};
 pub use forks::{ForkEvent, Forks};
 pub use id::DialogId;
+pub use session_timer::{Refresher, SessionDue, SessionExpires, SessionTimer};
 pub use state::{Dialog, DialogError, dialog_response};

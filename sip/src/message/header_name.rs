@@ -80,6 +80,8 @@ header_names! {
     MinSe = "Min-SE";
     RSeq = "RSeq";
     RAck = "RAck";
+    InfoPackage = "Info-Package";
+    RecvInfo = "Recv-Info";
     Path = "Path";
     ServiceRoute = "Service-Route";
     PAssertedIdentity = "P-Asserted-Identity";

@@ -44,6 +44,20 @@ impl Target {
         Ok(Self { host, port: uri.port(), transport, secure: uri.secure })
     }
 
+    /// The same by TLS alone, for a network where nothing goes in plain text: a port of 5060 means 5061.
+    ///
+    /// # Errors
+    /// `Transport` if the URI itself wants another one.
+    pub fn over_tls(self) -> Result<Self, ResolveError> {
+        match self.transport {
+            None | Some(Transport::Tls) => {}
+            Some(other) => return Err(ResolveError::Transport(other.as_str().to_ascii_lowercase())),
+        }
+        let plain = Transport::Tcp.default_port();
+        let port = self.port.map(|port| if port == plain { Transport::Tls.default_port() } else { port });
+        Ok(Self { port, transport: Some(Transport::Tls), ..self })
+    }
+
     /// The transport when neither URI nor DNS says one (RFC 3263 §4.1).
     pub(super) fn default_transport(&self) -> Transport {
         self.transport.unwrap_or(if self.secure { Transport::Tls } else { Transport::Udp })

@@ -99,6 +99,27 @@ impl OfferAnswer {
         Ok(session)
     }
 
+    /// Offers once more what holds, to the letter and under the same version: a refresh of the session, which touches no media
+    /// (RFC 4028 §7.4, RFC 3264 §8). Where nothing holds that could be repeated, it is an offer like any other.
+    ///
+    /// # Errors
+    /// As [`make_offer`](Self::make_offer).
+    pub fn repeat_offer(&mut self, local: &LocalMedia) -> Result<Session, OfferAnswerError> {
+        let holds = |session: &&Session| {
+            self.current.as_ref().is_some_and(|exchange| exchange.lines == session.media)
+        };
+        let line = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
+        match (&self.pending, self.last_sent.as_ref().filter(holds), line) {
+            (Pending::Idle, Some(session), Some(line)) => {
+                let session = session.clone();
+                let offer = OurOffer { session: session.clone(), line, local: local.clone() };
+                (self.pending, self.answered) = (Pending::Ours(offer), None);
+                Ok(session)
+            }
+            _ => self.make_offer(local),
+        }
+    }
+
     /// Takes the offer of an INVITE, UPDATE or 200; [`answer`](Self::answer) follows when the answer is due.
     ///
     /// # Errors

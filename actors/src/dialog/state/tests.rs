@@ -1,4 +1,4 @@
-use Progress::{Asked, Waiting};
+use Progress::{Asked, Refreshing, Waiting};
 use Side::{Callee, Caller};
 use State::*;
 use proptest::prelude::*;
@@ -99,6 +99,34 @@ fn a_refused_change_leaves_the_call_as_it_was() {
 }
 
 #[test]
+fn a_refresh_lets_a_change_wait_and_never_ends_the_call_unless_the_far_side_is_gone() {
+    let (alone, holds) = (Up(Refreshing { next: None }), Up(Refreshing { next: Some(Change::Hold) }));
+    check(Up(Progress::None), Event::RefreshDue, alone, "Refresh");
+    check(alone, Event::Ask(Change::Hold), holds, "");
+    check(alone, Event::TryAgain, alone, "Refresh");
+    check(alone, Event::Refreshed, Up(Progress::None), "");
+    check(alone, Event::Accepted, Up(Progress::None), "Ack");
+    check(alone, Event::ChangeRefused, Up(Progress::None), "");
+    check(alone, Event::Glare, Up(Progress::None), "");
+    check(holds, Event::Refreshed, Up(Asked(Change::Hold)), "Reinvite(Hold)");
+    check(holds, Event::Accepted, Up(Asked(Change::Hold)), "Ack Reinvite(Hold)");
+    check(holds, Event::ChangeRefused, Up(Asked(Change::Hold)), "Reinvite(Hold)");
+    check(holds, Event::Glare, Up(Waiting(Change::Hold)), "StartGlareWait");
+    check(Up(Asked(Change::Hold)), Event::RefreshDue, Up(Asked(Change::Hold)), "");
+    check(alone, Event::Rejected(busy()), Leaving, "Bye StartLimit Ended[busy by callee, 486]");
+    check(alone, Event::AcceptedBadly(busy()), Leaving, "Ack Bye StartLimit Ended[busy by callee, 486]");
+}
+
+#[test]
+fn a_session_that_nobody_refreshes_ends() {
+    let does = "Bye StartLimit Ended[signalling_timeout by callee, 408, the session was not refreshed]";
+    for progress in [Progress::None, Asked(Change::Hold), Refreshing { next: None }] {
+        check(Up(progress), Event::SessionExpired, Leaving, does);
+    }
+    check(Leaving, Event::SessionExpired, Leaving, "");
+}
+
+#[test]
 fn either_side_hangs_up() {
     check(Up(Progress::None), Event::HangUp(busy()), Leaving, "Bye StartLimit");
     check(Up(Asked(Change::Hold)), Event::ByeReceived, Over, "Ended[hangup by callee] Finish");
@@ -138,6 +166,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::RouteLost(busy())),
         Just(Event::Glare),
         Just(Event::GlareOver),
+        Just(Event::RefreshDue),
+        Just(Event::Refreshed),
+        Just(Event::SessionExpired),
         Just(Event::AnswerFailed(busy())),
         Just(Event::Acked),
         Just(Event::AckMissing),
@@ -174,10 +205,10 @@ proptest! {
         let mut outstanding = false;
         for event in events {
             let closes = matches!(event, Event::Accepted | Event::AcceptedBadly(_) | Event::TryAgain
-                | Event::Glare | Event::ChangeRefused | Event::Rejected(_));
+                | Event::Glare | Event::ChangeRefused | Event::Rejected(_) | Event::Refreshed);
             outstanding &= !closes;
             for action in state.on(event, Callee) {
-                if matches!(action, Action::Reinvite(_)) {
+                if matches!(action, Action::Reinvite(_) | Action::Refresh) {
                     prop_assert!(!outstanding);
                     outstanding = true;
                 }

@@ -118,6 +118,8 @@ fn silence_is_told_after_four_and_a_half_seconds_while_the_request_runs_on() {
 #[test]
 fn trouble_goes_to_the_next_hop_and_then_pauses() {
     check(&sent(2, &[(0.0, Event::TransportFailed)]), "registering", "send(1,3600)");
+    check(&sent(2, &[(0.0, Event::TlsFailed("expired".into()))]), "registering", "send(1,3600)");
+    check(&sent(1, &[(0.0, Event::TlsFailed("expired".into()))]), "retrying", "failed");
     check(&sent(2, &[(0.0, refused(503))]), "registering", "send(1,3600)");
     check(&sent(2, &[(0.0, refused(500))]), "retrying", "failed(500)");
     check(&sent(2, &[(0.0, Event::TransportFailed), (0.0, Event::TransportFailed)]), "retrying", "failed");
@@ -200,6 +202,7 @@ fn any_event() -> impl Strategy<Value = (f64, Event)> {
         prop_oneof![Just(403), Just(404), Just(480), Just(500), Just(503)].prop_map(refused),
         Just(Event::TimedOut),
         Just(Event::TransportFailed),
+        Just(Event::TlsFailed("expired".into())),
         Just(Event::Timer),
     ];
     (0.0..60.0f64, event)
@@ -209,7 +212,7 @@ fn any_event() -> impl Strategy<Value = (f64, Event)> {
 fn is_final(event: &Event) -> bool {
     match event {
         Event::Answer(answer) => *answer != Answer::Provisional,
-        Event::TimedOut | Event::TransportFailed => true,
+        Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) => true,
         _ => false,
     }
 }

@@ -4,6 +4,7 @@ mod builders;
 mod forking;
 mod properties;
 mod sequence;
+mod session_timing;
 mod waiting;
 
 use super::*;

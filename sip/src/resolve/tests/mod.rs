@@ -217,6 +217,22 @@ fn a_domain_with_endless_records_costs_a_bounded_number_of_questions() {
 }
 
 #[test]
+fn where_nothing_goes_in_plain_text_5060_means_5061() {
+    for (uri, want) in [
+        ("sip:192.0.2.1", "TLS 192.0.2.1:5061"),
+        ("sip:192.0.2.1:5060", "TLS 192.0.2.1:5061"),
+        ("sip:192.0.2.1:5070;transport=tls", "TLS 192.0.2.1:5070"),
+        ("sip:a", "TLS 192.0.2.7:5071"),
+    ] {
+        let target = Target::of_uri(&sip(uri)).and_then(Target::over_tls).unwrap();
+        let zone = "SRV _sips._tcp.a 1 1 5071 b\nSRV _sip._udp.a 1 1 5072 b\nA b 192.0.2.7";
+        assert_eq!(run(target, &ALL, Families::V4First, zone).0, want, "{uri}");
+    }
+    let plain = Target::of_uri(&sip("sip:192.0.2.1;transport=udp")).and_then(Target::over_tls);
+    assert_eq!(plain, Err(ResolveError::Transport("udp".into())));
+}
+
+#[test]
 fn answers_that_nobody_asked_for_change_nothing() {
     let mut resolution = Resolution::new(Target::new("h.example".parse().unwrap()), &ALL, Families::V4Only);
     let stray = Question::A("evil.example".into());

@@ -74,3 +74,30 @@ fn both_hold_and_both_come_back() {
     theirs.set_held(false);
     assert_eq!(exchange(&mut theirs, &mut ours), ["sendrecv", "sendrecv"]);
 }
+
+#[test]
+fn a_refresh_repeats_what_holds_under_the_same_version() {
+    let mut ours = OfferAnswer::new(1);
+    let first = ours.make_offer(&local()).unwrap();
+    let agreed = ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0")).unwrap();
+    assert_eq!(ours.repeat_offer(&local()).unwrap(), first);
+    assert!(ours.awaits_answer());
+    assert_eq!(ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0")).unwrap(), agreed);
+    // A refused hold leaves the SDP that holds behind the one that was sent last.
+    ours.set_held(true);
+    ours.make_offer(&local()).unwrap();
+    ours.drop_offer();
+    ours.set_held(false);
+    let again = ours.repeat_offer(&local()).unwrap();
+    assert_eq!((again.origin.version, again.media[0].direction), (3, Some(Direction::SendRecv)));
+}
+
+#[test]
+fn the_one_called_repeats_its_answer() {
+    let mut ours = OfferAnswer::new(1);
+    ours.receive_offer(remote("m=audio_4000_RTP/AVP_0_101 a=rtpmap:101_telephone-event/8000")).unwrap();
+    let (answer, agreed) = ours.answer(&local()).unwrap();
+    assert_eq!(ours.repeat_offer(&local()).unwrap(), answer);
+    let back = remote("m=audio_4000_RTP/AVP_0_101 a=rtpmap:101_telephone-event/8000");
+    assert_eq!(ours.receive_answer(&back).unwrap(), agreed);
+}

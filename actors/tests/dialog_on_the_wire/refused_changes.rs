@@ -1,0 +1,55 @@
+//! A re-INVITE of ours that is refused: the call is as before and hears so, unless the far side is gone.
+use super::*;
+
+#[actix::test]
+async fn a_refusal_leaves_the_call_as_it_was() {
+    for code in [403, 408, 415, 488, 500, 503, 603] {
+        let scene = Scene::new().await;
+        let (dialog, first) = scene.talks().await;
+        dialog.do_send(LegCommand::Hold);
+        let hold = scene.hears(Method::Invite).await;
+        scene.answers(&hold, StatusCode::try_from(code).unwrap(), "phone").await;
+        scene.says(LegEvent::Refused).await;
+        // What the far side asks next is answered from the state before the hold.
+        dialog.do_send(LegCommand::Hold);
+        let again = scene.hears(Method::Invite).await;
+        assert_ne!(again.body, first.body);
+        scene.answers(&again, StatusCode::OK, "phone").await;
+        scene.says(LegEvent::Held).await;
+        dialog.do_send(LegCommand::Resume);
+        let resume = scene.hears(Method::Invite).await;
+        assert!(!String::from_utf8_lossy(&resume.body).contains("a=sendonly"), "{code}");
+    }
+}
+
+#[actix::test]
+async fn a_481_ends_the_call() {
+    let scene = Scene::new().await;
+    let (dialog, _) = scene.talks().await;
+    dialog.do_send(LegCommand::Hold);
+    let hold = scene.hears(Method::Invite).await;
+    scene.answers(&hold, StatusCode::CALL_DOES_NOT_EXIST, "phone").await;
+    scene.hears(Method::Bye).await;
+    assert_eq!(scene.end().await.sip_code, Some(481));
+}
+
+#[actix::test]
+async fn a_collision_is_tried_again_after_a_while_but_not_for_ever() {
+    let scene = Scene::new().await;
+    let (dialog, _) = scene.talks().await;
+    dialog.do_send(LegCommand::Hold);
+    let mut numbers = vec![];
+    for _ in 0..4 {
+        let hold = loop {
+            match scene.phone.message(Duration::from_secs(6)).await {
+                Some(Message::Request(request)) if request.method == Method::Invite => break request,
+                Some(_) => {}
+                None => panic!("no re-INVITE after {numbers:?}"),
+            }
+        };
+        numbers.push(hold.headers.cseq().unwrap().number);
+        scene.answers(&hold, StatusCode::REQUEST_PENDING, "phone").await;
+    }
+    scene.says(LegEvent::Refused).await;
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+}
