@@ -12,20 +12,16 @@ use support::{Bench, House, house, kamailio, secs, sipp};
 /// Everything that must be back where it was.
 #[track_caller]
 fn assert_nothing_left(house: &House, ports_free: f64) {
+    house.assert_no_call_left(secs(10));
     for (name, value) in [
-        ("tandem_calls_active", 0.0),
         ("tandem_ws_sessions_active", 0.0),
         ("tandem_registrations_active", 0.0),
-        ("tandem_transcoders_active", 0.0),
+        ("tandem_actors_alive{actor=\"session\"}", 0.0),
+        ("tandem_actors_alive{actor=\"registration\"}", 0.0),
         ("tandem_ports_free", ports_free),
     ] {
         house.wait_metric(name, value, secs(10));
     }
-    support::wait_for("the end of every actor of a call", secs(10), || {
-        let kinds = ["session", "call", "browser", "dialog", "registration", "transcoder", "generator"];
-        let alive = |kind: &&str| house.metric("tandem_actors_alive", &format!("actor=\"{kind}\"")) > 0.0;
-        (!kinds.iter().any(alive)).then_some(())
-    });
 }
 
 #[test]

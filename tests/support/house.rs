@@ -181,12 +181,35 @@ impl House {
         mine.map(|(_, value)| value).sum()
     }
 
-    /// Waits until a metric has a value.
+    /// Waits until a metric has a value; the name may carry its labels in braces.
     #[track_caller]
-    pub fn wait_metric(&self, name: &str, value: f64, limit: Duration) {
-        wait_for(&format!("{name} = {value}"), limit, || {
-            (self.metric(name, "") - value).abs().lt(&0.01).then_some(())
+    pub fn wait_metric(&self, metric: &str, value: f64, limit: Duration) {
+        let (name, labels) = metric.split_once('{').unwrap_or((metric, ""));
+        let labels = labels.trim_end_matches('}');
+        wait_for(&format!("{metric} = {value}"), limit, || {
+            (self.metric(name, labels) - value).abs().lt(&0.01).then_some(())
         });
+    }
+
+    /// Asserts that no call, no actor of one and no transcoder is alive within `limit`.
+    #[track_caller]
+    pub fn assert_no_call_left(&self, limit: Duration) {
+        self.wait_metric("tandem_calls_active", 0.0, limit);
+        self.wait_metric("tandem_transcoders_active", 0.0, limit);
+        let alive = || -> Vec<_> {
+            let kinds = ["call", "browser", "dialog", "transcoder", "generator", "machine"]
+                .map(|kind| format!("\"{kind}\""));
+            let of_a_call = |name: &str| {
+                name.starts_with("tandem_actors_alive{")
+                    && kinds.iter().any(|kind| name.contains(kind.as_str()))
+            };
+            self.metrics().into_iter().filter(|(name, count)| of_a_call(name) && *count > 0.0).collect()
+        };
+        let end = std::time::Instant::now() + limit;
+        while !alive().is_empty() && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(alive(), [], "left over after {limit:?}");
     }
 
     /// Resident memory in KiB, open descriptors and threads.

@@ -87,10 +87,10 @@ impl Scene {
         Wiretap::start(&self.bench)
     }
 
-    /// Asserts that no call, RTP port or session of a call is left within five seconds of the end of all of them.
+    /// Asserts that nothing of any call is left within five seconds of the end of all of them.
     #[track_caller]
     pub fn assert_no_call_left(&mut self) {
-        self.house.wait_metric("tandem_calls_active", 0.0, secs(5));
+        self.house.assert_no_call_left(secs(5));
         self.house.assert_well();
     }
 }
