@@ -59,12 +59,12 @@ async fn a_phone_that_rings_may_update_its_early_dialog_but_not_say_goodbye() {
     let (_dialog, invite) = scene.calls().await;
     scene.progress(&invite, 183, "phone", 1, true).await;
     scene.hears(Method::Prack).await;
-    assert_eq!(scene.asks(&invite, Method::Update, "phone", 1).await, 200);
-    assert_eq!(scene.asks(&invite, Method::Update, "stranger", 1).await, 481);
-    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 2).await, 481);
+    assert_eq!(scene.asks(&invite, Method::Update, "phone", 1, "").await, 200);
+    assert_eq!(scene.asks(&invite, Method::Update, "stranger", 1, "").await, 481);
+    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 2, "").await, 481);
     scene.answers(&invite, StatusCode::OK, "phone").await;
     scene.says(LegEvent::Answered).await;
-    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 3).await, 200);
+    assert_eq!(scene.asks(&invite, Method::Bye, "phone", 3, "").await, 200);
 }
 
 #[actix::test]
