@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actors::handle::{
     Account, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall, Secret,
-    SipSettings, Switch, SwitchSettings,
+    SipSettings, SrtpPolicy, Switch, SwitchSettings,
 };
 
 const CALLS: usize = 500;
@@ -25,6 +25,7 @@ fn settings() -> SwitchSettings {
             dns_servers: vec![],
             target_policy: AddressPolicy::allow_all(),
             register_expires: Duration::from_secs(600),
+            srtp: SrtpPolicy::Off,
         },
         media: MediaSettings {
             lanes: 1,

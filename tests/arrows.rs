@@ -32,6 +32,7 @@ const ONE_FILE: &[(&str, &str)] = &[
     ("hickory_resolver", "actors/src/sip/dns.rs"),
     ("rtc_rtp", "actors/src/rtp/packet.rs"),
     ("rtc_rtcp", "actors/src/rtp/rtcp.rs"),
+    ("rtc_srtp", "actors/src/rtp/srtp.rs"),
     ("prometheus", "actors/src/vocabulary/meters.rs"),
     ("opus", "codecs/src/audio/opus.rs"),
     ("sdp_types", "sip/src/sdp/parse.rs"),

@@ -2,7 +2,7 @@
 use std::net::SocketAddr;
 
 use actors::handle::{
-    AddressClass, AddressPolicy, AnswerTiming, MediaSettings, Secret, SipSettings, SwitchSettings,
+    AddressClass, AddressPolicy, AnswerTiming, MediaSettings, Secret, SipSettings, SrtpPolicy, SwitchSettings,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -31,6 +31,14 @@ fn sip(reader: &mut Reader) -> SipSettings {
         }),
         target_policy: target_policy(reader),
         register_expires: reader.duration_s("sip.register_expires_s", 60..=86_400),
+        srtp: reader.word(
+            "sip.srtp",
+            &[
+                ("off", SrtpPolicy::Off),
+                ("optional", SrtpPolicy::Optional),
+                ("required", SrtpPolicy::Required),
+            ],
+        ),
     }
 }
 
@@ -153,7 +161,6 @@ pub(super) fn later(reader: &mut Reader) {
         }
         _ => Err("must be 64 hexadecimal digits".into()),
     });
-    reader.word("sip.srtp", &[("off", ()), ("optional", ()), ("required", ())]);
     reader.word("sip.refer_policy", &[("off", ()), ("in-dialog", ())]);
     reader.list("rest.allowed_origins", OriginRule::parse);
     reader.text("cdr.url");

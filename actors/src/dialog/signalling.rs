@@ -9,7 +9,7 @@ use sip::message::{
     Transport, random_tag,
 };
 use sip::resolve::AddressPolicy;
-use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, Session};
+use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, Session, SrtpPolicy};
 
 use super::messages::{IncomingInvite, OutgoingInvite};
 use super::state::{Change, Event};
@@ -35,6 +35,7 @@ pub struct Signalling {
     local: Option<LocalMedia>,
     codecs: Vec<CodecId>,
     extra_lines: Vec<ExtraLine>,
+    srtp: SrtpPolicy,
     credentials: Option<Client>,
     tries: Tries,
     /// The INVITE or re-INVITE that is out, for its ACK and its next try.
@@ -120,6 +121,7 @@ impl Signalling {
             local: None,
             codecs,
             extra_lines,
+            srtp: settings.srtp,
             credentials,
             tries: Tries::default(),
             invite: None,
@@ -132,6 +134,7 @@ impl Signalling {
         let names: Vec<&str> = self.codecs.iter().map(|codec| codec.spec().name).collect();
         let mut local = LocalMedia::audio(address, port, &names);
         local.extra_lines.clone_from(&self.extra_lines);
+        local.srtp = self.srtp;
         self.local = Some(local);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use codecs::CodecId;
 use sip::resolve::AddressPolicy;
+use sip::sdp::SrtpPolicy;
 
 /// Everything the switch needs to start.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct SipSettings {
     pub target_policy: AddressPolicy,
     /// Expires that we ask for in REGISTER.
     pub register_expires: Duration,
+    /// Whether media on the SIP side is encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 /// RTP, WebRTC and codecs.

@@ -12,6 +12,7 @@ use actors::sip::{IncomingRequest, Limits, Listening, Respond, Serve, SipEndpoin
 use actors::vocabulary::{Meters, SipSettings};
 use sip::message::StatusCode;
 use sip::resolve::AddressPolicy;
+use sip::sdp::SrtpPolicy;
 
 /// Settings for loopback: free ports, nothing denied.
 pub fn settings() -> SipSettings {
@@ -22,6 +23,7 @@ pub fn settings() -> SipSettings {
         dns_servers: vec![],
         target_policy: AddressPolicy::allow_all(),
         register_expires: Duration::from_secs(3600),
+        srtp: SrtpPolicy::Off,
     }
 }
 
