@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actors::handle::{
     Account, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall, Secret,
-    SipSettings, Switch, SwitchSettings, TlsSettings,
+    SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
 };
 
 const CALLS: usize = 500;
@@ -26,6 +26,7 @@ fn settings() -> SwitchSettings {
             target_policy: AddressPolicy::allow_all(),
             register_expires: Duration::from_secs(600),
             tls: TlsSettings::default(),
+            srtp: SrtpPolicy::Off,
         },
         media: MediaSettings {
             lanes: 1,

@@ -34,6 +34,7 @@ const ONE_FILE: &[(&str, &str)] = &[
     ("rustls_native_certs", "actors/src/sip/tls.rs"),
     ("rtc_rtp", "actors/src/rtp/packet.rs"),
     ("rtc_rtcp", "actors/src/rtp/rtcp.rs"),
+    ("rtc_srtp", "actors/src/rtp/srtp.rs"),
     ("prometheus", "actors/src/vocabulary/meters.rs"),
     ("opus", "codecs/src/audio/opus.rs"),
     ("sdp_types", "sip/src/sdp/parse.rs"),

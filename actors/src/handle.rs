@@ -20,6 +20,7 @@ pub use crate::vocabulary::{
 };
 pub use ::codecs::CodecId;
 pub use ::sip::resolve::{AddressClass, AddressPolicy};
+pub use ::sip::sdp::SrtpPolicy;
 
 /// The running switch. Clones are handles to the same one.
 #[derive(Clone)]

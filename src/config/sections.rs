@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::handle::{
-    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, MediaSettings, Secret, SipSettings,
+    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, MediaSettings, Secret, SipSettings, SrtpPolicy,
     SwitchSettings, TlsSettings,
 };
 
@@ -34,6 +34,14 @@ fn sip(reader: &mut Reader) -> SipSettings {
         target_policy: target_policy(reader),
         register_expires: reader.duration_s("sip.register_expires_s", 60..=86_400),
         tls: sip_tls(reader),
+        srtp: reader.word(
+            "sip.srtp",
+            &[
+                ("off", SrtpPolicy::Off),
+                ("optional", SrtpPolicy::Optional),
+                ("required", SrtpPolicy::Required),
+            ],
+        ),
     }
 }
 
@@ -159,7 +167,6 @@ pub(super) fn later(reader: &mut Reader) {
         false => Err("must be six hexadecimal digits, such as 42e01f".into()),
     });
     reader.flag("proxy_use_h264_packetization_mode_1_only");
-    reader.word("sip.srtp", &[("off", ()), ("optional", ()), ("required", ())]);
     reader.word("sip.refer_policy", &[("off", ()), ("in-dialog", ())]);
     reader.list("rest.allowed_origins", OriginRule::parse);
     reader.text("cdr.url");

@@ -19,6 +19,7 @@ use actix::{Actor, Addr, Context, Handler, Message, Recipient};
 use sip::auth::{Secret, Verdict, Verifier};
 use sip::message::{HeaderName, Method, NameAddr, Request, Response, StatusCode, Uri};
 use sip::resolve::AddressPolicy;
+use sip::sdp::SrtpPolicy;
 use sip::transaction::ServerKey;
 
 use super::bindings::{BindError, Bindings, MIN_EXPIRES, list};
@@ -90,6 +91,7 @@ pub async fn open(port: u16, meters: &Meters) -> io::Result<Addr<SipEndpoint>> {
         target_policy: AddressPolicy::allow_all(), // its phones are on loopback
         register_expires: Duration::from_secs(600),
         tls: TlsSettings::default(),
+        srtp: SrtpPolicy::Off, // the dialogs of its machines follow the house's
     };
     Ok(SipEndpoint::bind(&settings, meters).await?.as_registrar().start())
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use codecs::CodecId;
 use sip::sdp::{Format, Stream};
 use tracing::debug;
@@ -15,6 +15,7 @@ use crate::rtp::ports::PortPool;
 use crate::rtp::rtcp::{self, NtpClock, Report, Rtcp, SenderInfo};
 use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
 use crate::rtp::socket::{self, Port, RtpSockets};
+use crate::rtp::srtp::{Kind, Refused, Srtp};
 use crate::rtp::stats::ReceiveStats;
 use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Counter, Meters, Packet, Payload, random_hex};
@@ -35,6 +36,10 @@ pub struct RtpSession {
     digits: DigitSender,
     sent: Sent,
     datagram: BytesMut,
+    /// None: plain RTP.
+    srtp: Option<Srtp>,
+    /// Packets that were not authentic, and those that came again.
+    refused: [Counter; 2],
 }
 
 /// What offer and answer settled, in the words of the packets' path.
@@ -81,6 +86,8 @@ impl RtpSession {
             digits: DigitSender::new(now, 8000, Duration::from_millis(20)),
             sent: Sent::default(),
             datagram: BytesMut::with_capacity(2048),
+            srtp: None,
+            refused: [meters.dropped("sip_srtp_not_authentic"), meters.dropped("sip_srtp_replayed")],
         })
     }
 
@@ -105,10 +112,22 @@ impl RtpSession {
         if before.is_none_or(|agreed| agreed.stream.remote_rtp != stream.remote_rtp) {
             self.latch.renegotiated(now, stream.remote_rtp);
         }
-        if before.is_none_or(|agreed| agreed.stream.send.clock != stream.send.clock) {
-            // Another clock is another stream: an SSRC keeps its clock (RFC 3550 §5.2).
+        // Whoever has new keys or sits elsewhere begins with a roll-over counter of 0 (RFC 3711 §3.2.3), and so must we.
+        let moved = stream.srtp.is_some()
+            && before.is_some_and(|agreed| agreed.stream.remote_rtp != stream.remote_rtp);
+        let rekeyed = before.is_some_and(|agreed| agreed.stream.srtp != stream.srtp);
+        let clock = before.is_none_or(|agreed| agreed.stream.send.clock != stream.send.clock);
+        if clock || moved || rekeyed {
+            // Another clock is another stream too: an SSRC keeps its clock (RFC 3550 §5.2).
             let random = random_u32();
             self.sequencer = sequencer(random_u32(), stream.send.clock, random);
+            self.sent = Sent::default();
+        }
+        match (&mut self.srtp, &stream.srtp) {
+            (Some(srtp), Some(keys)) => srtp.follow(keys),
+            (srtp, keys) => *srtp = keys.as_ref().map(Srtp::new),
+        }
+        if clock {
             self.received = ReceiveStats::new(now, stream.send.clock);
         }
         let pace =
@@ -138,7 +157,9 @@ impl RtpSession {
             return None;
         }
         let now = datagram.received;
-        let Ok(rtp) = RtpPacket::parse(&datagram.bytes) else {
+        // Before the latch sees it: nobody without the key gets the lock.
+        let bytes = self.opened(Kind::Rtp, &datagram.bytes)?;
+        let Ok(rtp) = RtpPacket::parse(&bytes) else {
             self.dropped("sip_rtp_malformed");
             return None;
         };
@@ -227,7 +248,15 @@ impl RtpSession {
         });
         let block = self.received.report(now);
         let report = Report { ssrc: self.sequencer.ssrc(), cname: &self.cname, sender, block, bye };
-        if self.sockets.send(Port::Rtcp, &report.build(), remote).is_err() {
+        let report = report.build();
+        let sealed = match &mut self.srtp {
+            Some(srtp) => match srtp.protect(Kind::Rtcp, &report) {
+                Some(sealed) => Some(sealed),
+                None => return,
+            },
+            None => None,
+        };
+        if self.sockets.send(Port::Rtcp, sealed.as_deref().unwrap_or(&report), remote).is_err() {
             self.dropped("sip_socket");
         }
     }
@@ -247,7 +276,8 @@ impl RtpSession {
             self.meters.rtp_foreign_source_packets_total.inc();
             return;
         }
-        match rtcp::parse(&datagram.bytes) {
+        let Some(bytes) = self.opened(Kind::Rtcp, &datagram.bytes) else { return };
+        match rtcp::parse(&bytes) {
             Err(_) => self.dropped("sip_rtcp_malformed"),
             Ok(packets) => {
                 for packet in packets {
@@ -257,6 +287,18 @@ impl RtpSession {
                 }
             }
         }
+    }
+
+    /// The packet in the clear; none if it is not the far end's, which is counted and has no other effect.
+    fn opened(&mut self, kind: Kind, packet: &Bytes) -> Option<Bytes> {
+        let Some(srtp) = &mut self.srtp else { return Some(packet.clone()) };
+        match srtp.unprotect(kind, packet) {
+            Ok(bytes) => return Some(bytes),
+            Err(Refused::NotAuthentic) => self.refused[0].inc(),
+            Err(Refused::Replayed) => self.refused[1].inc(),
+            Err(Refused::Malformed) => self.dropped("sip_srtp_malformed"),
+        }
+        None
     }
 
     fn transmit(&mut self, stamp: &Stamp, payload_type: u8, payload: bytes::Bytes) {
@@ -274,7 +316,14 @@ impl RtpSession {
         };
         self.datagram.clear();
         packet.write(&mut self.datagram);
-        if self.sockets.send(Port::Rtp, &self.datagram, remote).is_ok() {
+        let sealed = match &mut self.srtp {
+            Some(srtp) => match srtp.protect(Kind::Rtp, &self.datagram) {
+                Some(sealed) => Some(sealed),
+                None => return,
+            },
+            None => None,
+        };
+        if self.sockets.send(Port::Rtp, sealed.as_ref().unwrap_or(&self.datagram), remote).is_ok() {
             self.counted[1].inc();
         } else {
             self.dropped("sip_socket");

@@ -226,6 +226,9 @@ impl Dialog {
     /// Follows a new agreement, and tells the call when the format is news to it.
     fn follow(&mut self, agreed: &Agreed) {
         let (Some(stream), Some(media)) = (&agreed.audio, &mut self.media) else { return };
+        if let Some(keys) = &stream.srtp {
+            debug!(call_id = %self.call_id, suite = keys.suite.name(), "media encrypted");
+        }
         match media.agree(stream, now()) {
             Some(format) => self.report(LegEvent::MediaAgreed(format)),
             None => {

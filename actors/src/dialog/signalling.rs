@@ -12,7 +12,7 @@ use sip::message::{
     Transport, random_tag,
 };
 use sip::resolve::AddressPolicy;
-use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, OfferAnswerError, Session};
+use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, OfferAnswerError, Session, SrtpPolicy};
 
 use super::messages::{IncomingInvite, OutgoingInvite};
 use super::refresh::{Refreshing, say_min_se};
@@ -50,6 +50,7 @@ pub struct Signalling {
     local: Option<LocalMedia>,
     codecs: Vec<CodecId>,
     extra_lines: Vec<ExtraLine>,
+    srtp: SrtpPolicy,
     credentials: Option<Client>,
     tries: Tries,
     /// The INVITE or re-INVITE that is out, for its ACK and its next try.
@@ -143,6 +144,7 @@ impl Signalling {
             local: None,
             codecs,
             extra_lines,
+            srtp: settings.srtp,
             credentials,
             tries: Tries::default(),
             invite: None,
@@ -159,6 +161,7 @@ impl Signalling {
         let names: Vec<&str> = self.codecs.iter().map(|codec| codec.spec().name).collect();
         let mut local = LocalMedia::audio(address, port, &names);
         local.extra_lines.clone_from(&self.extra_lines);
+        local.srtp = self.srtp;
         self.local = Some(local);
     }
 

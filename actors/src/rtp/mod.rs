@@ -7,6 +7,7 @@
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
 //! - [`jitter`]: order and loss before a decoder
+//! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
 pub mod digits;
@@ -17,4 +18,5 @@ pub mod ports;
 pub mod rtcp;
 pub mod sequencer;
 pub mod socket;
+pub mod srtp;
 pub mod stats;

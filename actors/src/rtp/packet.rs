@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use rtc_rtp::Header;
 use rtc_rtp::header::{CSRC_LENGTH, CSRC_OFFSET, HEADER_LENGTH};
-use rtc_shared::marshal::{Marshal, Unmarshal};
+use rtc_shared::marshal::{Marshal, MarshalSize, Unmarshal};
 
 /// What we keep of an RTP packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,17 @@ impl RtpPacket {
 /// True for RTCP on a port that carries both (RFC 5761 §4): packet types 192–223 where RTP has marker and payload type.
 pub fn is_rtcp(datagram: &[u8]) -> bool {
     datagram.get(1).is_some_and(|second| (192..=223).contains(second))
+}
+
+/// What [`clear_header`] gives.
+pub type ClearHeader = Header;
+
+/// The header of a packet whose payload is still encrypted, as the SRTP library wants it. It finds the payload by what it has read of the
+/// header, so one that it read past is refused.
+pub fn clear_header(datagram: &Bytes) -> Result<ClearHeader, RtpError> {
+    let start = payload_start(datagram)?;
+    let header = Header::unmarshal(&mut datagram.clone()).map_err(|_| RtpError::Extension)?;
+    if header.marshal_size() == start { Ok(header) } else { Err(RtpError::Extension) }
 }
 
 /// Where the payload starts, by the lengths in the header (RFC 3550 §5.1, §5.3.1).

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use codecs::CodecId;
 use sip::resolve::AddressPolicy;
+use sip::sdp::SrtpPolicy;
 
 /// Everything the switch needs to start.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct SipSettings {
     pub register_expires: Duration,
     /// SIP over TLS.
     pub tls: TlsSettings,
+    /// Whether media on the SIP side is encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 /// SIP over TLS. The default: no listener, the system's CAs, no pins.

@@ -13,6 +13,7 @@ use actors::sip::{IncomingRequest, Limits, Listening, Respond, Serve, SipEndpoin
 use actors::vocabulary::{Meters, SipSettings, TlsSettings};
 use sip::message::StatusCode;
 use sip::resolve::AddressPolicy;
+use sip::sdp::SrtpPolicy;
 
 /// Settings for loopback: free ports, nothing denied.
 pub fn settings() -> SipSettings {
@@ -24,6 +25,7 @@ pub fn settings() -> SipSettings {
         target_policy: AddressPolicy::allow_all(),
         register_expires: Duration::from_secs(3600),
         tls: TlsSettings::default(),
+        srtp: SrtpPolicy::Off,
     }
 }
 

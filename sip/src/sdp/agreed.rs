@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Direction, Format};
+use super::{Direction, Format, SrtpKeys};
 
 /// What both sides may now send each other. Equal values mean that nothing changed for the media (a refresh).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +36,8 @@ pub struct Stream {
     pub remote_holds: bool,
     /// Packet length to send, in ms; 20 unless the peer asks for another (10–120).
     pub ptime: u16,
+    /// The keys of SRTP; `None`: plain RTP, both ways.
+    pub srtp: Option<SrtpKeys>,
 }
 
 impl Stream {

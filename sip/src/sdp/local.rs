@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::Format;
+use super::{Format, SrtpPolicy};
 
 /// Our half of a negotiation. Codecs are data: the table of codecs decides, this module only orders and numbers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct LocalMedia {
     pub prefer: Vec<String>,
     /// Lines between `c=` and `t=`, in order; the first [`ExtraLine::MAX`] are written.
     pub extra_lines: Vec<ExtraLine>,
+    /// Whether media is encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 impl LocalMedia {
@@ -48,6 +50,7 @@ impl LocalMedia {
             ptime: Some(20),
             prefer: Vec::new(),
             extra_lines: Vec::new(),
+            srtp: SrtpPolicy::Off,
         }
     }
 

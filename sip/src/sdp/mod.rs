@@ -6,6 +6,7 @@
 //! - [`Agreed`], [`Stream`]: what came out of one offer and one answer, in the words of an RTP stack.
 //! - [`OfferAnswer`]: the state of one dialog. Feed it offers and answers; it keeps versions, hold, payload numbers and the
 //!   order of m-lines.
+//! - [`Crypto`], [`SrtpPolicy`], [`SrtpKeys`]: SRTP with keys in SDP (RFC 4568), whether it is wanted, and what came of it.
 //!
 //! # Use
 //! ```
@@ -28,6 +29,7 @@
 //! ```
 
 mod agreed;
+mod crypto;
 mod direction;
 mod format;
 mod local;
@@ -42,6 +44,7 @@ mod write;
 mod tests;
 
 pub use agreed::{Agreed, Stream};
+pub use crypto::{Crypto, MasterKey, Mki, SrtpKeys, SrtpPolicy, Suite};
 pub use direction::Direction;
 pub use format::Format;
 pub use local::{ExtraLine, ExtraLineError, LocalMedia};

@@ -1,6 +1,6 @@
 //! Our small model of one SDP text: what a gateway needs, and the rest kept raw.
 
-use super::{Direction, ExtraLine, Format};
+use super::{Crypto, Direction, ExtraLine, Format};
 
 /// One session description. [`Session::parse`] reads it, `to_string()` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,6 +59,8 @@ pub struct Media {
     pub rtcp: Option<Rtcp>,
     /// `a=rtcp-mux` (RFC 5761).
     pub rtcp_mux: bool,
+    /// `a=crypto` lines that we can follow (RFC 4568), in order, at most [`Crypto::MAX`].
+    pub crypto: Vec<Crypto>,
     /// All other attributes, in order.
     pub attributes: Vec<Attribute>,
 }
@@ -141,6 +143,7 @@ impl Media {
             max_ptime: None,
             rtcp: None,
             rtcp_mux: false,
+            crypto: Vec::new(),
             attributes: Vec::new(),
         }
     }
@@ -156,6 +159,11 @@ impl Media {
     /// Whether the profile is plain RTP (`RTP/AVP` or `RTP/AVPF`), with no keys to exchange.
     pub fn is_plain_rtp(&self) -> bool {
         ["RTP/AVP", "RTP/AVPF"].iter().any(|profile| self.protocol.eq_ignore_ascii_case(profile))
+    }
+
+    /// Whether the profile is SRTP with keys from SDP (`RTP/SAVP` or `RTP/SAVPF`), not from DTLS.
+    pub fn is_secure_rtp(&self) -> bool {
+        ["RTP/SAVP", "RTP/SAVPF"].iter().any(|profile| self.protocol.eq_ignore_ascii_case(profile))
     }
 
     /// Value of one of the other attributes; empty for a bare flag.

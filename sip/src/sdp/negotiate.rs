@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Direction, Format, LocalMedia, Media, MediaKind, OfferAnswerError, Session, Stream};
+use super::{
+    Crypto, Direction, Format, LocalMedia, Media, MediaKind, OfferAnswerError, Session, SrtpPolicy, Stream,
+};
 
 /// Formats that both sides know, ours and theirs side by side. The numbers differ, and so may the parameters.
 pub(super) struct Common {
@@ -52,35 +54,53 @@ impl Common {
     }
 }
 
-/// Finds the audio line to take: the one in use if it still will do, else the first that will.
+/// Finds the audio line to take: the one in use if it still will do, else the first with keys, else the first that will.
+/// Peers that leave the choice to us offer the same line twice, as `RTP/SAVP` and as `RTP/AVP`.
 ///
 /// # Errors
-/// Says what the best line lacks: `NoAudio`, `Protocol` or `NoCommonCodec`.
+/// Says what the last line lacks: `NoAudio`, `Protocol`, `NoCrypto` or `NoCommonCodec`.
 pub(super) fn pick_line(
     offer: &Session,
     local: &LocalMedia,
     in_use: Option<usize>,
 ) -> Result<usize, OfferAnswerError> {
     let mut refusal = OfferAnswerError::NoAudio;
-    let mut takes = |line: usize, media: &Media| {
+    let mut possible = Vec::new();
+    for (line, media) in offer.media.iter().enumerate() {
         if media.kind != MediaKind::Audio || media.port == 0 {
-            return false;
+            continue;
         }
-        if !media.is_plain_rtp() {
-            refusal = OfferAnswerError::Protocol(media.protocol.clone());
-            return false;
+        match security(media, local.srtp, |media| media.crypto.first()) {
+            Ok(_) if Common::in_our_order(local, &media.formats).codecs.is_empty() => {
+                refusal = OfferAnswerError::NoCommonCodec;
+            }
+            Ok(crypto) => possible.push((line, crypto.is_some())),
+            Err(error) => refusal = error,
         }
-        if Common::in_our_order(local, &media.formats).codecs.is_empty() {
-            refusal = OfferAnswerError::NoCommonCodec;
-            return false;
-        }
-        Some(line) == in_use || in_use.is_none()
-    };
-    let lines = || offer.media.iter().enumerate();
-    if let Some((line, _)) = lines().find(|(line, media)| takes(*line, media)) {
-        return Ok(line);
     }
-    if in_use.is_some() { pick_line(offer, local, None) } else { Err(refusal) }
+    let used = possible.iter().find(|(line, _)| Some(*line) == in_use);
+    let secure = || possible.iter().find(|(_, secure)| *secure);
+    used.or_else(secure).or(possible.first()).map(|(line, _)| *line).ok_or(refusal)
+}
+
+/// Whether a line of theirs may be taken, and with which `a=crypto` of it: the one that `choose` finds, none for plain RTP.
+///
+/// # Errors
+/// `Protocol` or `NoCrypto`.
+pub(super) fn security<'a>(
+    theirs: &'a Media,
+    policy: SrtpPolicy,
+    choose: impl FnOnce(&'a Media) -> Option<&'a Crypto>,
+) -> Result<Option<&'a Crypto>, OfferAnswerError> {
+    let secure = theirs.is_secure_rtp();
+    if !secure && !theirs.is_plain_rtp() || secure && policy == SrtpPolicy::Off {
+        return Err(OfferAnswerError::Protocol(theirs.protocol.clone()));
+    }
+    let crypto = choose(theirs).filter(|_| policy != SrtpPolicy::Off);
+    if crypto.is_none() && (secure || policy == SrtpPolicy::Required) {
+        return Err(OfferAnswerError::NoCrypto);
+    }
+    Ok(crypto)
 }
 
 /// The codecs of an offer that we know too, ours first, with the offer's numbers: lets a caller refuse an INVITE at once
@@ -159,6 +179,7 @@ pub(super) fn stream(
         direction: ours.direction.unwrap_or_default().and(remote.direction.reversed()),
         remote_holds: !remote.direction.receives(),
         ptime: ptime(theirs),
+        srtp: None,
     })
 }
 

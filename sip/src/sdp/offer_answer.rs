@@ -1,8 +1,12 @@
 //! Offers and answers of one dialog: what is outstanding, what holds, which version comes next.
 
-use super::negotiate::{Common, Remote, pick_line, stream};
+use super::crypto::OwnKeys;
+use super::negotiate::{Common, Remote, pick_line, security, stream};
 use super::numbers::Numbers;
-use super::{Agreed, Direction, ExtraLine, LocalMedia, Media, MediaKind, Origin, Rtcp, Session};
+use super::{
+    Agreed, Crypto, Direction, ExtraLine, LocalMedia, Media, MediaKind, Origin, Rtcp, Session, SrtpKeys,
+    SrtpPolicy,
+};
 
 /// The negotiation state of one dialog (RFC 3264, RFC 6337).
 ///
@@ -23,6 +27,9 @@ use super::{Agreed, Direction, ExtraLine, LocalMedia, Media, MediaKind, Origin, 
 ///
 /// *Lines.* An answer has the lines of its offer, in order; an offer of ours has the lines of the last exchange, in order. One audio line is
 /// live, all others have port 0. *Versions* grow by one with every SDP that differs from the one we sent last.
+///
+/// *Keys* (RFC 4568). An answer takes the first `a=crypto` of the offer that we can follow and repeats its tag; a first offer has one line per
+/// suite, a later one only what is agreed, with the same keys, so that no change of the call disturbs the running SRTP stream.
 #[derive(Debug, Clone)]
 pub struct OfferAnswer {
     session_id: u64,
@@ -31,6 +38,7 @@ pub struct OfferAnswer {
     answered: Option<OurOffer>,
     current: Option<Exchange>,
     numbers: Numbers,
+    keys: OwnKeys,
     held: bool,
 }
 
@@ -65,6 +73,7 @@ impl OfferAnswer {
             answered: None,
             current: None,
             numbers: Numbers::default(),
+            keys: OwnKeys::default(),
             held: false,
         }
     }
@@ -80,7 +89,7 @@ impl OfferAnswer {
             Pending::Ours(_) => return Err(OfferAnswerError::OfferPending),
             Pending::Theirs(_) => return Err(OfferAnswerError::AnswerOwed),
         }
-        let audio = self.offered_audio(local);
+        let mut audio = self.offered_audio(local);
         let mut lines: Vec<Media> = match &self.current {
             Some(exchange) => exchange.lines.iter().map(Media::rejected).collect(),
             None => Vec::new(),
@@ -88,6 +97,7 @@ impl OfferAnswer {
         let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
         let free = || lines.iter().position(|media| media.kind == MediaKind::Audio);
         let line = in_use.or_else(free).unwrap_or(lines.len());
+        self.secure(&mut audio, lines.get(line), local.srtp);
         if line < lines.len() {
             lines[line] = audio
         } else {
@@ -164,7 +174,13 @@ impl OfferAnswer {
             ours.formats = common.answered();
             ours.direction = Some(self.wish().and(remote.direction.reversed()));
             ours.rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
-            agreed.audio = Some(stream(line, &ours, theirs, &remote, &common)?);
+            let mut stream = stream(line, &ours, theirs, &remote, &common)?;
+            if let Some(theirs) = security(theirs, local.srtp, |media| media.crypto.first())? {
+                let crypto = Crypto::new(theirs.tag, theirs.suite, self.keys.of(theirs.suite));
+                stream.srtp = Some(keys(&crypto, theirs));
+                ours.crypto = vec![crypto];
+            }
+            agreed.audio = Some(stream);
             ours.formats.iter().for_each(|format| self.numbers.give(format));
             lines[line] = ours;
         }
@@ -187,12 +203,16 @@ impl OfferAnswer {
         let theirs = answered_line(answer, offer.line).ok_or(OfferAnswerError::NoAudio)?;
         let mut agreed = Agreed::default();
         if theirs.port != 0 {
-            if !theirs.is_plain_rtp() {
-                return Err(OfferAnswerError::Protocol(theirs.protocol.clone()));
-            }
+            // Each suite stands once in an offer of ours, so it says which line was taken, also when the tag is wrong.
+            let offered = |suite| ours.crypto.iter().find(|crypto| crypto.suite == suite);
+            let taken = security(theirs, offer.local.srtp, |media| {
+                media.crypto.iter().find(|crypto| offered(crypto.suite).is_some())
+            })?;
             let remote = Remote::of(answer, theirs)?;
             let common = Common::in_their_order(&offer.local, &ours.formats, &theirs.formats);
-            agreed.audio = Some(stream(offer.line, ours, theirs, &remote, &common)?);
+            let mut stream = stream(offer.line, ours, theirs, &remote, &common)?;
+            stream.srtp = taken.and_then(|theirs| Some(keys(offered(theirs.suite)?, theirs)));
+            agreed.audio = Some(stream);
         } else if self.current.is_none() {
             return Err(OfferAnswerError::NoAudio);
         }
@@ -253,6 +273,26 @@ impl OfferAnswer {
         media
     }
 
+    /// Keys and profile of an offered line: what is agreed stays; before that, all that we have. `optional` writes `RTP/AVP` with
+    /// keys (RFC 8643), for a peer that must not have `RTP/SAVP` refuses the call, and one that ignores `a=crypto` takes it.
+    fn secure(&mut self, audio: &mut Media, before: Option<&Media>, policy: SrtpPolicy) {
+        let agreed = self.current.as_ref().and_then(|exchange| {
+            let keys = exchange.agreed.audio.as_ref()?.srtp.clone();
+            let mut lines = exchange.lines.iter().flat_map(|media| &media.crypto);
+            Some(keys.and_then(|keys| lines.find(|line| line.suite == keys.suite).cloned()))
+        });
+        match (policy, agreed) {
+            (SrtpPolicy::Off, _) | (SrtpPolicy::Optional, Some(None)) => return,
+            (_, Some(Some(crypto))) => audio.crypto = vec![crypto],
+            _ => audio.crypto = self.keys.offer(),
+        }
+        if let Some(before) = before.filter(|before| before.is_secure_rtp()) {
+            audio.protocol.clone_from(&before.protocol);
+        } else if policy == SrtpPolicy::Required {
+            "RTP/SAVP".clone_into(&mut audio.protocol);
+        }
+    }
+
     /// Puts our head over the lines; counts the version if anything differs from what we sent last.
     fn compose(&mut self, local: &LocalMedia, media: Vec<Media>) -> Session {
         let address = local.address.to_string();
@@ -281,6 +321,15 @@ fn audio_line(local: &LocalMedia, protocol: &str) -> Media {
     media
 }
 
+fn keys(ours: &Crypto, theirs: &Crypto) -> SrtpKeys {
+    SrtpKeys {
+        suite: ours.suite,
+        send: ours.key.clone(),
+        receive: theirs.key.clone(),
+        receive_mki: theirs.mki,
+    }
+}
+
 /// The line of an answer that belongs to ours: the same place, or, from peers that reorder, the first audio.
 fn answered_line(answer: &Session, line: usize) -> Option<&Media> {
     let audio = |media: &&Media| media.kind == MediaKind::Audio;
@@ -302,9 +351,12 @@ pub enum OfferAnswerError {
     /// No live audio line.
     #[error("no audio line, or only with port 0")]
     NoAudio,
-    /// The audio line wants another transport than RTP/AVP or RTP/AVPF.
+    /// The audio line wants a transport that we do not have, or that the policy forbids.
     #[error("audio over {0} is not taken here")]
     Protocol(String),
+    /// No key that we can use, where there must be one.
+    #[error("SRTP is required, and there is no key that can be used")]
+    NoCrypto,
     /// No codec in common.
     #[error("no codec in common")]
     NoCommonCodec,

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Attribute, Direction, ExtraLine, Format, Media, MediaKind, Origin, Rtcp, Session};
+use super::{Attribute, Crypto, Direction, ExtraLine, Format, Media, MediaKind, Origin, Rtcp, Session};
 
 /// Longest SDP that is looked at: far above any real one (browsers with video: 5 kB), small enough to bound the work.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -142,6 +142,8 @@ fn media(parsed: sdp_types::Media) -> Media {
             "maxptime" => media.max_ptime = milliseconds(value),
             "rtcp" => media.rtcp = rtcp(value),
             "rtcp-mux" => media.rtcp_mux = true,
+            "crypto" if media.crypto.len() < Crypto::MAX => media.crypto.extend(Crypto::parse(value)),
+            "crypto" => {}
             name => match Direction::from_attribute(name) {
                 Some(direction) => media.direction = Some(direction),
                 None => media.attributes.push(self::attribute(attribute)),

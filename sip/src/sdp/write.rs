@@ -59,6 +59,9 @@ fn write_media(f: &mut fmt::Formatter<'_>, media: &Media) -> fmt::Result {
     if media.rtcp_mux {
         line(f, 'a', &"rtcp-mux")?;
     }
+    for crypto in &media.crypto {
+        line(f, 'a', &format_args!("crypto:{}", crypto.reveal()))?;
+    }
     direction(f, media.direction)?;
     attributes(f, &media.attributes)
 }

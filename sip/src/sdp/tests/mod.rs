@@ -5,6 +5,7 @@ mod hold;
 mod offering;
 mod parsing;
 mod properties;
+mod secure;
 mod shapes;
 
 use super::*;
@@ -14,9 +15,14 @@ fn local() -> LocalMedia {
     LocalMedia::audio("203.0.113.5".parse().unwrap(), 20000, &["opus", "PCMA", "PCMU"])
 }
 
-/// A terse remote description: session-level `c=` and the given lines below it.
+/// A terse remote description: session-level `c=` and the given lines below it, with `_` for a blank; in `a=crypto`, where names have
+/// one, `~`.
 fn remote(lines: &str) -> Session {
-    let lines = lines.split_whitespace().map(|word| word.replace('_', " ")).collect::<Vec<_>>().join("\r\n");
+    let lines = lines
+        .split_whitespace()
+        .map(|word| word.replace(if word.starts_with("a=crypto") { '~' } else { '_' }, " "))
+        .collect::<Vec<_>>()
+        .join("\r\n");
     parse(&format!(
         "v=0\r\no=- 7 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n{lines}\r\n"
     ))

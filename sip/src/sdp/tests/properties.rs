@@ -6,18 +6,20 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    WeOffer { refused: bool, answer_hold: u8 },
-    TheyOffer { more_lines: u8, ports: u8, hold: u8 },
+    WeOffer { refused: bool, answer_hold: u8, keys: u8 },
+    TheyOffer { more_lines: u8, ports: u8, hold: u8, keys: u8 },
     Hold(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        (any::<bool>(), 0..4u8).prop_map(|(refused, answer_hold)| Step::WeOffer { refused, answer_hold }),
-        (0..3u8, any::<u8>(), 0..4u8).prop_map(|(more_lines, ports, hold)| Step::TheyOffer {
-            more_lines,
-            ports,
-            hold
+        (any::<bool>(), 0..4u8, 0..4u8).prop_map(|(refused, answer_hold, keys)| Step::WeOffer {
+            refused,
+            answer_hold,
+            keys
+        }),
+        (0..3u8, any::<u8>(), 0..4u8, 0..4u8).prop_map(|(more_lines, ports, hold, keys)| {
+            Step::TheyOffer { more_lines, ports, hold, keys }
         }),
         any::<bool>().prop_map(Step::Hold),
     ];
@@ -27,12 +29,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 const DIRECTIONS: [&str; 4] = ["sendrecv", "sendonly", "recvonly", "inactive"];
 const KINDS: [&str; 4] = ["audio", "video", "audio", "image"];
 
-/// An offer with this many lines of fixed kinds; a bit of `ports` switches a line off.
-fn their_offer(lines: usize, ports: u8, hold: u8) -> Session {
+/// Profile and `a=crypto` of their lines: plain, plain with keys, secure, secure with keys that nobody knows.
+const SECURITY: [(&str, &str); 4] = [
+    ("RTP/AVP", ""),
+    ("RTP/AVP", "a=crypto:1~AES_CM_128_HMAC_SHA1_80~inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"),
+    ("RTP/SAVP", "a=crypto:9~AEAD_AES_128_GCM~inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw=="),
+    ("RTP/SAVP", "a=crypto:1~F8_128_HMAC_SHA1_80~inline:abc"),
+];
+
+/// A description with this many lines of fixed kinds; a bit of `ports` switches a line off.
+fn their_offer(lines: usize, ports: u8, hold: u8, keys: u8) -> Session {
+    let (profile, crypto) = SECURITY[usize::from(keys)];
     let media: String = (0..lines)
         .map(|line| {
             let port = if ports >> (line % 8) & 1 == 0 { 0 } else { 4000 + line * 2 };
-            format!("m={}_{port}_RTP/AVP_0_8 a={} ", KINDS[line % 4], DIRECTIONS[usize::from(hold)])
+            format!(
+                "m={}_{port}_{profile}_0_8 a={} {crypto} ",
+                KINDS[line % 4],
+                DIRECTIONS[usize::from(hold)]
+            )
         })
         .collect();
     remote(&media)
@@ -66,15 +81,16 @@ fn without_origin(text: &str) -> String {
     text.lines().filter(|line| !line.starts_with("o=")).collect()
 }
 
-fn run(steps: Vec<Step>) {
+fn run(steps: Vec<Step>, srtp: SrtpPolicy) {
+    let local = LocalMedia { srtp, ..local() };
     let mut ours = OfferAnswer::new(1);
     let mut watch = Watch { version: 0, text: String::new(), kinds: Vec::new() };
     let mut lines = 0;
     for step in steps {
         match step {
             Step::Hold(held) => ours.set_held(held),
-            Step::WeOffer { refused, answer_hold } => {
-                let offer = ours.make_offer(&local()).unwrap();
+            Step::WeOffer { refused, answer_hold, keys } => {
+                let offer = ours.make_offer(&local).unwrap();
                 if refused {
                     ours.drop_offer();
                     let kinds = watch.kinds.clone();
@@ -85,16 +101,25 @@ fn run(steps: Vec<Step>) {
                 watch.sent(&offer);
                 lines = offer.media.len();
                 let taken = offer.media.iter().position(|media| media.port != 0).unwrap();
-                ours.receive_answer(&their_offer(lines, 1 << taken, answer_hold)).unwrap();
+                let answered = ours.receive_answer(&their_offer(lines, 1 << taken, answer_hold, keys));
+                match answered {
+                    Ok(agreed) => allowed(&agreed, srtp, keys),
+                    Err(error) => {
+                        // A later offer of ours has one suite only, which this answer may lack.
+                        assert!(!permitted(srtp, keys) || error == OfferAnswerError::NoCrypto);
+                        return; // the call ends
+                    }
+                }
             }
-            Step::TheyOffer { more_lines, ports, hold } => {
+            Step::TheyOffer { more_lines, ports, hold, keys } => {
                 let count = (lines + usize::from(more_lines)).min(8);
-                let offer = their_offer(count, ports, hold);
+                let offer = their_offer(count, ports, hold, keys);
                 ours.receive_offer(offer).unwrap();
-                let Ok((answer, agreed)) = ours.answer(&local()) else {
+                let Ok((answer, agreed)) = ours.answer(&local) else {
                     continue;
                 };
                 watch.sent(&answer);
+                allowed(&agreed, srtp, keys);
                 lines = count;
                 assert_eq!(answer.media.len(), count);
                 assert_eq!(agreed.audio.is_some(), answer.media.iter().any(|media| media.port != 0));
@@ -103,12 +128,30 @@ fn run(steps: Vec<Step>) {
     }
 }
 
+/// Whether a line with this security can be taken at all.
+fn permitted(policy: SrtpPolicy, keys: u8) -> bool {
+    match policy {
+        SrtpPolicy::Off => keys < 2,
+        SrtpPolicy::Optional => keys < 3,
+        SrtpPolicy::Required => keys == 1 || keys == 2,
+    }
+}
+
+/// No plain media where it must be encrypted, and none encrypted where it must not.
+fn allowed(agreed: &Agreed, policy: SrtpPolicy, keys: u8) {
+    let Some(audio) = &agreed.audio else { return };
+    assert!(permitted(policy, keys));
+    if policy != SrtpPolicy::Optional {
+        assert_eq!(audio.srtp.is_some(), policy == SrtpPolicy::Required);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn lines_and_versions_only_grow(steps in steps()) {
-        run(steps);
+    fn lines_and_versions_only_grow_and_the_policy_holds(steps in steps(), policy in 0..3usize) {
+        run(steps, [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required][policy]);
     }
 
     #[test]
@@ -118,7 +161,7 @@ proptest! {
 
     #[test]
     fn sdp_like_text_never_panics_and_prints_stably(
-        lines in proptest::collection::vec("[vosctmab]=[ -~\u{e9}]{0,40}|m=audio [0-9]{1,5} RTP/AVP [0-9 ]{0,12}|a=(rtpmap|fmtp):[0-9]{1,3} [a-zA-Z/0-9]{0,12}|c=IN IP4 [0-9.]{1,15}", 0..20),
+        lines in proptest::collection::vec("[vosctmab]=[ -~\u{e9}]{0,40}|m=audio [0-9]{1,5} RTP/S?AVPF? [0-9 ]{0,12}|a=crypto:[0-9]{1,2} AES_CM_128_HMAC_SHA1_80 inline:([a-zA-Z0-9+/]{40})?[|;:=^ 0-9A-Za-z]{0,12}|a=(rtpmap|fmtp):[0-9]{1,3} [a-zA-Z/0-9]{0,12}|c=IN IP4 [0-9.]{1,15}", 0..20),
     ) {
         let text = format!("v=0\r\n{}", lines.join("\r\n"));
         if let Ok(session) = Session::parse(text.as_bytes()) {
