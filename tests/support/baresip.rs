@@ -48,13 +48,22 @@ pub struct Plan<'a> {
     auto_answer: bool,
     codecs: &'a str,
     transport: &'a str,
+    encrypts: Option<&'a str>,
     namespace: Option<(&'a Namespace, &'a str)>,
 }
 
 impl<'a> Plan<'a> {
     /// The phone of account `user`, PCMU and PCMA, which answers when told.
     pub fn new(user: &'a str, says: Tone) -> Self {
-        Self { user, says, auto_answer: false, codecs: "pcmu,pcma", transport: "udp", namespace: None }
+        Self {
+            user,
+            says,
+            auto_answer: false,
+            codecs: "pcmu,pcma",
+            transport: "udp",
+            encrypts: None,
+            namespace: None,
+        }
     }
 
     /// Answers at once.
@@ -72,6 +81,12 @@ impl<'a> Plan<'a> {
     /// Registers and calls over `udp` or `tcp`.
     pub fn transport(mut self, transport: &'a str) -> Self {
         self.transport = transport;
+        self
+    }
+
+    /// Encrypts media by keys in SDP: `srtp` if the far side does, `srtp-mand` in any case.
+    pub fn encrypts(mut self, how: &'a str) -> Self {
+        self.encrypts = Some(how);
         self
     }
 
@@ -103,12 +118,17 @@ impl<'a> Plan<'a> {
              statmode_default off\nringback_disabled yes\n",
             rtp.0, rtp.1, MODULES
         );
+        let config = match self.encrypts {
+            Some(_) => config + "module srtp.so\n",
+            None => config,
+        };
         let account = format!(
-            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60\n",
+            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}\n",
             password(user),
             pbx.proxy(),
             if self.auto_answer { "auto" } else { "manual" },
             self.codecs,
+            self.encrypts.map_or(String::new(), |how| format!(";mediaenc={how}")),
             t = self.transport,
         );
         fs::write(folder.join("config"), config).unwrap();
