@@ -49,11 +49,13 @@ impl Dialog {
         if let Err(why) = self.bind_media(hop.local_ip, ctx) {
             return self.step(Event::AnswerFailed(why), ctx);
         }
-        if !invite.body.is_empty()
-            && let Some(Err((code, why))) =
-                self.signalling.as_mut().map(|signalling| signalling.take_offer(&invite.body))
-        {
-            self.step(Event::AnswerFailed(EndReason { sip_code: Some(code.as_u16()), ..why }), ctx);
+        let Some(signalling) = self.signalling.as_mut().filter(|_| !invite.body.is_empty()) else { return };
+        let usable = match signalling.take_offer(&invite.body) {
+            Ok(()) => signalling.check_offer(),
+            Err((code, why)) => Err(EndReason { sip_code: Some(code.as_u16()), ..why }),
+        };
+        if let Err(why) = usable {
+            self.step(Event::AnswerFailed(why), ctx);
         }
     }
 

@@ -462,6 +462,16 @@ impl Signalling {
         })
     }
 
+    /// Whether the offer that we hold can be answered at all; if not, nobody need be rung for it.
+    pub fn check_offer(&self) -> Result<(), EndReason> {
+        let Some(local) = self.local.as_ref().filter(|_| self.negotiation.owes_answer()) else {
+            return Ok(());
+        };
+        let (_, agreed) =
+            self.negotiation.clone().answer(local).map_err(|error| self.no_codec(error.to_string()))?;
+        self.checked(&agreed)
+    }
+
     /// Our SDP for a 200: the answer to their offer, or an offer of ours if they made none.
     pub fn describe(&mut self) -> Result<(String, Option<Agreed>), EndReason> {
         let Some(local) = &self.local else { return Err(EndReason::new(None, Cause::Overload)) };
