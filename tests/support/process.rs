@@ -3,12 +3,14 @@
 use super::netns::Namespace;
 use super::wait_for;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// A running child. Dropped, it is asked to end (TERM) and after two seconds killed, by its own id; when the test is
-/// failing, the tail of its log is printed. Should the test itself be killed, the kernel sends the child a TERM.
+/// A running child. Dropped, it is asked to end (TERM) and after four seconds killed, with the process group that is
+/// its own; when the test is failing, the tail of its log is printed. Should the test itself be killed, the kernel sends
+/// the child a TERM.
 pub struct Process {
     name: String,
     child: Child,
@@ -26,7 +28,7 @@ impl<'a> Start<'a> {
     /// Prepares `program`, in `namespace` if one is given; both output streams go to `log`.
     pub fn new(name: &'a str, program: &str, log: &Path, namespace: Option<&Namespace>) -> Self {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--"]);
+        command.args(["--pdeathsig", "TERM", "--"]).process_group(0);
         if let Some(namespace) = namespace {
             command.args(["ip", "netns", "exec", namespace.name()]);
         }
@@ -90,8 +92,15 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let _ = self.child.kill();
+        self.kill_group();
         self.child.wait().unwrap()
+    }
+
+    /// Kills whoever is left of its process group: a peer that forks and is killed leaves its workers behind.
+    fn kill_group(&self) {
+        let _ = Command::new("sh")
+            .args(["-c", &format!("kill -KILL -- -{} 2>/dev/null", self.child.id())])
+            .status();
     }
 
     /// Sends a signal by name, unless it has ended already.
@@ -145,7 +154,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.stop(Duration::from_secs(2));
+        self.stop(Duration::from_secs(4));
+        self.kill_group();
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
