@@ -171,7 +171,12 @@ impl Registration {
         if hop.transport != Transport::Udp {
             contact = contact.with_transport(hop.transport);
         }
-        request.headers.push(HeaderName::Contact, NameAddr::new(contact));
+        let mut contact = NameAddr::new(contact);
+        contact
+            .params
+            .set_quoted("+sip.instance", &format!("<{}>", self.order.account.instance()))
+            .expect("a UUID can be quoted");
+        request.headers.push(HeaderName::Contact, contact);
         request.headers.push(HeaderName::Expires, u32::try_from(expires).unwrap_or(u32::MAX));
         request
     }

@@ -1,4 +1,5 @@
 //! A user's SIP account as the page names it, checked at the door.
+use sha2::{Digest, Sha256};
 use sip::auth::Secret;
 use sip::message::{HostPort, InvalidField, SipUri};
 
@@ -70,6 +71,18 @@ impl Account {
         let next_hop = self.next_hop()?;
         let at_home = next_hop.host() == self.address_of_record()?.host();
         Ok((!at_home).then_some(next_hop))
+    }
+
+    /// Names this account's user agent to its registrar (RFC 5626 §4.1): a UUID (version 8, RFC 9562 §5.8) out of the address of record, the
+    /// same whenever and wherever the account registers through Tandem.
+    pub fn instance(&self) -> String {
+        let digest = Sha256::digest(format!("tandem {}", self.address()));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        bytes[6] = bytes[6] & 0x0f | 0x80;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 
     /// `login@domain`, the address of record, for logs and comparisons.
@@ -166,6 +179,17 @@ mod tests {
         assert_eq!(account.next_hop().unwrap().to_string(), "sip:10.0.0.1:5080");
         account.outbound_proxy = Some("2001:db8::1".into());
         assert_eq!(account.next_hop().unwrap().to_string(), "sip:[2001:db8::1]:5070");
+    }
+
+    #[test]
+    fn an_account_has_one_instance_whatever_else_it_says() {
+        let instance = account().instance();
+        assert!(instance.starts_with("urn:uuid:") && instance.len() == 45, "{instance}");
+        assert_eq!(
+            instance,
+            Account { password: Secret::new("other"), port: Some(5070), ..account() }.instance()
+        );
+        assert_ne!(instance, Account { login: "1002".into(), ..account() }.instance());
     }
 
     #[test]
