@@ -1,5 +1,7 @@
 //! What a dialog remembers between its messages: identity, negotiation, credentials, hops. Builds the messages that
 //! `state` asks for and reads those that come into its events. No actor, no socket, no clock.
+mod offer_answer;
+
 use std::net::IpAddr;
 
 use sip::auth::{Client, SentTo, Tries};
@@ -18,7 +20,7 @@ use super::messages::{IncomingInvite, OutgoingInvite};
 use super::refresh::{Refreshing, say_min_se};
 use super::state::{Change, Event};
 use crate::sip::{EXTENSIONS, Hop};
-use crate::vocabulary::{AudioFormat, Cause, CodecId, EndReason, Side, SipSettings};
+use crate::vocabulary::{AudioFormat, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
 const METHODS: [Method; 8] = [
@@ -429,74 +431,6 @@ impl Signalling {
         self.again = self.invite.is_some();
     }
 
-    /// An SDP answer in a response or an ACK; an empty body is none.
-    pub fn take_answer(&mut self, body: &[u8]) -> Result<Option<Agreed>, EndReason> {
-        if body.is_empty() {
-            return Ok(None);
-        }
-        let session = Session::parse(body).map_err(|error| self.bad(error.to_string()))?;
-        let agreed =
-            self.negotiation.receive_answer(&session).map_err(|error| self.no_codec(error.to_string()))?;
-        self.checked(&agreed)?;
-        Ok(Some(agreed))
-    }
-
-    /// Refuses an agreement without sound, and one that sends media where nothing may go.
-    fn checked(&self, agreed: &Agreed) -> Result<(), EndReason> {
-        let Some(stream) = &agreed.audio else { return Err(self.no_codec("audio was refused".to_owned())) };
-        for address in stream.addresses() {
-            self.targets.check(address).map_err(|denied| {
-                EndReason::new(None, Cause::Forbidden).with_detail(format!("media {denied}"))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The INVITE's or re-INVITE's offer.
-    pub fn take_offer(&mut self, body: &[u8]) -> Result<(), (StatusCode, EndReason)> {
-        let session =
-            Session::parse(body).map_err(|error| (StatusCode::BAD_REQUEST, self.bad(error.to_string())))?;
-        self.negotiation.receive_offer(session).map_err(|error| {
-            let code = StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-            (code, self.no_codec(error.to_string()))
-        })
-    }
-
-    /// Whether the offer that we hold can be answered at all; if not, nobody need be rung for it.
-    pub fn check_offer(&self) -> Result<(), EndReason> {
-        let Some(local) = self.local.as_ref().filter(|_| self.negotiation.owes_answer()) else {
-            return Ok(());
-        };
-        let (_, agreed) =
-            self.negotiation.clone().answer(local).map_err(|error| self.no_codec(error.to_string()))?;
-        self.checked(&agreed)
-    }
-
-    /// Our SDP for a 200: the answer to their offer, or an offer of ours if they made none.
-    pub fn describe(&mut self) -> Result<(String, Option<Agreed>), EndReason> {
-        let Some(local) = &self.local else { return Err(EndReason::new(None, Cause::Overload)) };
-        let described = if self.negotiation.owes_answer() {
-            self.negotiation.answer(local).map(|(session, agreed)| (session, Some(agreed)))
-        } else {
-            self.negotiation.make_offer(local).map(|session| (session, None))
-        };
-        let (session, agreed) = described.map_err(|error| self.no_codec(error.to_string()))?;
-        if let Some(agreed) = &agreed {
-            self.checked(agreed)?;
-        }
-        Ok((session.to_string(), agreed))
-    }
-
-    /// An offer of either side came to nothing; what was agreed before stays.
-    pub fn drop_offer(&mut self) {
-        self.negotiation.drop_offer();
-    }
-
-    /// Whether our last SDP was an offer that still waits.
-    pub fn awaits_answer(&self) -> bool {
-        self.negotiation.awaits_answer()
-    }
-
     /// The INVITE that came in.
     pub fn incoming_invite(&self) -> Option<&Request> {
         match &self.role {
@@ -534,14 +468,6 @@ impl Signalling {
 
     fn contact(&self) -> Option<NameAddr> {
         self.invite.as_ref()?.headers.contacts().ok()?.into_iter().next()
-    }
-
-    fn bad(&self, detail: impl Into<String>) -> EndReason {
-        EndReason::new(Some(self.far), Cause::BadDescription).with_detail(detail)
-    }
-
-    fn no_codec(&self, detail: String) -> EndReason {
-        EndReason::new(Some(self.far), Cause::NoCommonCodec).with_detail(detail)
     }
 }
 
