@@ -2,8 +2,12 @@
 
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
 use support::baresip;
 use support::kamailio::{self, DOMAIN};
+use support::process::Start;
 use support::sipp;
 use support::stage::{Nat, ThreeCards};
 use support::{Baresip, Bench, Kamailio, Media, Recording, Sipp, Tone, Web, Wiretap, secs};
@@ -27,6 +31,21 @@ fn a_gap_a_wrong_tone_and_a_wrong_level_are_noticed() {
     }
     let wide = Recording { rate: 48000, samples: tone.samples(48000, 2.0), started_at: 0.0 };
     assert!((wide.assert_tone(tone).hz - 440.0).abs() < 1.0);
+}
+
+#[test]
+fn a_peer_that_will_not_end_is_killed_with_its_workers() {
+    let bench = Bench::new();
+    let script = "trap '' TERM; sleep 600 & echo worker $!; wait; sleep 600";
+    let mut peer = Start::new("stubborn", "sh", &bench.path("peer.log"), None).args(["-c", script]).spawn();
+    peer.wait_for_log("worker", secs(5));
+    let worker = peer.log().split_whitespace().last().unwrap().to_owned();
+    assert_eq!(peer.stop(Duration::from_millis(300)).signal(), Some(9));
+    // Nobody waits for an orphan's end but init, which may take its time: a zombie is dead enough.
+    support::wait_for("the end of the worker", secs(5), || {
+        let state = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        (state.is_empty() || state.contains(") Z ")).then_some(())
+    });
 }
 
 /// Two phones, a PBX, a tone each way.

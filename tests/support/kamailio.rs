@@ -214,7 +214,9 @@ impl Kamailio {
 
     /// Goes down at once: nothing answers at its port any more. Registrations are forgotten.
     pub fn go_down(&mut self) {
-        self.process = None;
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
     }
 
     /// Comes back at the same port.

@@ -92,6 +92,11 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        self.kill()
+    }
+
+    /// Kills it at once, as a power cut would.
+    pub fn kill(&mut self) -> ExitStatus {
         self.kill_group();
         self.child.wait().unwrap()
     }
@@ -99,7 +104,8 @@ impl Process {
     /// Kills whoever is left of its process group: a peer that forks and is killed leaves its workers behind.
     fn kill_group(&self) {
         let _ = Command::new("sh")
-            .args(["-c", &format!("kill -KILL -- -{} 2>/dev/null", self.child.id())])
+            // dash knows `--` only after `-s`.
+            .args(["-c", &format!("kill -s KILL -- -{} 2>/dev/null", self.child.id())])
             .status();
     }
 
