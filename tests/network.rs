@@ -2,6 +2,8 @@
 //!
 //! The names RQ01, RQ04, RQ05 and RQ06 are those of the requirements. `make soak` runs the full counts.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::json;
@@ -9,11 +11,13 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use support::browser::Account;
 use support::kamailio;
-use support::scene::{PAGE_TONE, PHONE_TONE, Scene};
+use support::netns::Namespace;
+use support::pcap::Packet;
+use support::scene::{self, PAGE_TONE, PHONE_TONE, Scene};
 use support::sound::moment;
-use support::stage::{Nat, ThreeCards};
+use support::stage::{Nat, OnlyIpv6, ThreeCards};
 use support::wiretap::Capture;
-use support::{Baresip, Bench, Page, Sipp, Web, Wiretap, baresip, fairly, house, secs};
+use support::{Baresip, Bench, House, Page, Sipp, Web, Wiretap, baresip, fairly, house, secs};
 
 /// The full count in a soak, fewer otherwise.
 fn count(soak: usize, short: usize) -> usize {
@@ -211,6 +215,64 @@ fn rq05_three_cards_ipv6_every_call_is_heard_and_answered_from_where_it_came() {
 #[test]
 fn rq05_over_the_vpn_every_call_is_heard_and_answered_from_where_it_came() {
     fairly(|| rq05_calls_over("0.0.0.0", ThreeCards::HOUSE_VPN, count(50, 4)));
+}
+
+/// Calls from the page at `url` to the phone and back, over the card `lan0` of `here`: both are heard, and all of SIP and of its
+/// sound is IPv6.
+fn heard_over_ipv6(bench: &Bench, here: &Namespace, house: &House, url: &str) {
+    let address = if url.contains(OnlyIpv6::HOUSE) { OnlyIpv6::HERE } else { ThreeCards::HERE_V6 };
+    let pbx = kamailio::Plan::new().inside(here, &format!("[{address}]")).start(bench);
+    let phone = baresip::Plan::new("1002", PHONE_TONE).inside(here, address).start(bench, &pbx);
+    let web = Web::start_in(bench, Some(here));
+    let page = web.page("1001", PAGE_TONE);
+    page.connect_with(url, &Account::at(&pbx, "1001"), json!({}));
+    page.wait_session("REGISTERED", secs(10));
+    for outgoing in [true, false] {
+        let wire = Wiretap::on(bench, "lan0", Some(here));
+        let call = if outgoing {
+            let call = page.call("1002");
+            phone.wait("CALL_INCOMING", secs(5));
+            phone.answer();
+            call
+        } else {
+            phone.dial("1001");
+            let call = page.wait_incoming(0, secs(5)).body["callId"].as_str().unwrap().to_owned();
+            page.answer(&call);
+            call
+        };
+        let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(4));
+        let ended_at = moment();
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(5));
+        let wire = wire.stop();
+        scene::assert_both_heard(&page, &call, &phone, &wire, (answered.at, ended_at));
+        let ports = [house.sip, pbx.port].into_iter().chain(house.rtp.0..=house.rtp.1);
+        let ports: HashSet<u16> = ports.chain(phone.rtp.0..=phone.rtp.1).collect();
+        let of_sip = |p: &&Packet| ports.contains(&p.from.port()) || ports.contains(&p.to.port());
+        let (v6, v4): (Vec<_>, Vec<_>) = wire.packets.iter().filter(of_sip).partition(|p| p.to.is_ipv6());
+        assert!(v6.len() > 300 && v4.is_empty(), "{} packets over IPv6, {} over IPv4", v6.len(), v4.len());
+    }
+}
+
+#[test]
+fn where_there_is_no_ipv4_page_and_phone_hear_each_other() {
+    fairly(|| {
+        let (bench, stage) = (Bench::new(), OnlyIpv6::new());
+        let house = house::Plan::new().inside(&stage.there, "[::]").start(&bench);
+        let url = format!("ws://[{}]:{}", OnlyIpv6::HOUSE, house.web);
+        heard_over_ipv6(&bench, &stage.here, &house, &url);
+    });
+}
+
+#[test]
+fn a_page_on_ipv4_and_a_pbx_on_ipv6_hear_each_other() {
+    fairly(|| {
+        let (bench, stage) = (Bench::new(), ThreeCards::new());
+        let house = house::Plan::new().inside(&stage.there, "[::]").start(&bench);
+        let url = format!("ws://{}:{}", ThreeCards::HOUSE, house.web);
+        heard_over_ipv6(&bench, &stage.here, &house, &url);
+    });
 }
 
 #[test]

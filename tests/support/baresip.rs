@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Runs inside `namespace` with `address`.
+    /// Runs inside `namespace` with `address`; an IPv6 one without brackets makes a phone of IPv6 alone.
     pub fn inside(mut self, namespace: &'a Namespace, address: &'a str) -> Self {
         self.namespace = Some((namespace, address));
         self
@@ -105,16 +105,17 @@ impl<'a> Plan<'a> {
             Some((namespace, address)) => (Some(namespace), address),
             None => (None, "127.0.0.1"),
         };
+        let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
         // It keeps no more than 128 characters of a path: its files are named from the working directory.
         // Longer than any call of the tests: at the end of the file it would fall silent.
         self.says.write(&folder.join("says.wav"), 8000, 300.0);
         let place = folder.display();
         let config = format!(
-            "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\
+            "poll_method epoll\nsip_listen {host}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\
              audio_path {place}\naudio_player aubridge,nowhere\naudio_source aufile,says.wav\naudio_alert aubridge,nowhere\n\
              audio_level no\nrtp_ports {}-{}\nrtcp_mux no\njitter_buffer_delay 1-8\nmodule_path {}\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp account.so\n\
-             module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {address}:{control_port}\nsnd_path .\n\
+             module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {host}:{control_port}\nsnd_path .\n\
              statmode_default off\nringback_disabled yes\n",
             rtp.0, rtp.1, MODULES
         );
@@ -137,6 +138,7 @@ impl<'a> Plan<'a> {
         let mut process =
             Start::new("baresip", "baresip", &bench.path(&format!("baresip-{user}.log")), namespace)
                 .args(["-f", &folder.to_string_lossy(), "-v"])
+                .args(address.contains(':').then_some("-6"))
                 .directory(&folder)
                 .spawn();
         process.wait_for_log("binding]", secs(10));

@@ -57,7 +57,7 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Runs inside `namespace` and listens on `address` there.
+    /// Runs inside `namespace` and listens on `address` there; `[::]`: on all of both families.
     pub fn inside(mut self, namespace: &'a Namespace, address: &str) -> Self {
         self.namespace = Some(namespace);
         self.address = address.into();
@@ -70,18 +70,16 @@ impl<'a> Plan<'a> {
         let (web, web_tls, rest, sip) = (bench.port(), bench.port(), bench.port(), bench.port());
         let (sip_tls, webrtc, rtp) = (bench.port(), bench.port(), bench.rtp_ports());
         let address = self.address;
+        // "[::]" takes IPv6 alone: who wants it wants both.
+        let both = |port: u16| match address.as_str() {
+            "[::]" => format!("[\"0.0.0.0:{port}\", \"[::]:{port}\"]"),
+            one => format!("\"{one}:{port}\""),
+        };
         let mut settings = vec![
-            ("listen.web", format!("\"{address}:{web}\"")),
+            ("listen.web", both(web)),
             ("listen.web_tls", format!("\"{address}:{web_tls}\"")),
             ("listen.rest", format!("\"127.0.0.1:{rest}\"")),
-            // "[::]" takes IPv6 alone.
-            (
-                "listen.sip",
-                match address.as_str() {
-                    "[::]" => format!("[\"0.0.0.0:{sip}\", \"[::]:{sip}\"]"),
-                    one => format!("\"{one}:{sip}\""),
-                },
-            ),
+            ("listen.sip", both(sip)),
             ("listen.sip_tls", format!("\"{address}:{sip_tls}\"")),
             ("media.webrtc_port", webrtc.to_string()),
             ("media.rtp_port_from", rtp.0.to_string()),

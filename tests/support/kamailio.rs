@@ -100,7 +100,7 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Runs inside `namespace`, on `address`.
+    /// Runs inside `namespace`, on `address`; an IPv6 one in brackets.
     pub fn inside(mut self, namespace: &'a Namespace, address: &str) -> Self {
         self.namespace = Some(namespace);
         self.addresses = vec![address.into()];

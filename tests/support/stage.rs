@@ -66,6 +66,8 @@ impl ThreeCards {
     pub const HOUSE_VPN: &str = "10.8.0.2";
     /// The others on the LAN.
     pub const HERE: &str = "192.168.7.1";
+    /// The others on the LAN, IPv6.
+    pub const HERE_V6: &str = "fd07::1";
 
     /// Lays the cables.
     #[track_caller]
@@ -84,6 +86,35 @@ impl ThreeCards {
 }
 
 impl Default for ThreeCards {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Two machines on one cable that have no IPv4 address but loopback's.
+pub struct OnlyIpv6 {
+    /// Browser, PBX and phone.
+    pub here: Namespace,
+    /// The house.
+    pub there: Namespace,
+}
+
+impl OnlyIpv6 {
+    /// The house.
+    pub const HOUSE: &str = "fd09::2";
+    /// The others.
+    pub const HERE: &str = "fd09::1";
+
+    /// Lays the cable.
+    #[track_caller]
+    pub fn new() -> Self {
+        let (here, there) = (Namespace::new("here"), Namespace::new("there"));
+        here.link("lan0", "fd09::1/64", &there, "lan0", "fd09::2/64");
+        Self { here, there }
+    }
+}
+
+impl Default for OnlyIpv6 {
     fn default() -> Self {
         Self::new()
     }
