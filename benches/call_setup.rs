@@ -8,8 +8,8 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use actors::handle::{
-    Account, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall, Secret,
-    SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
+    Account, Additions, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall,
+    Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
 };
 
 const CALLS: usize = 500;
@@ -36,6 +36,8 @@ fn settings() -> SwitchSettings {
             port_rest: Duration::ZERO,
             advertised_address: None,
             audio_codecs: vec![CodecId::Opus, CodecId::Pcma, CodecId::Pcmu],
+            page_codecs: vec![CodecId::Opus, CodecId::Pcma, CodecId::Pcmu],
+            telephone_events: true,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
             hold_music_file: None,
@@ -108,7 +110,7 @@ fn main() {
                 callee: "1002".to_owned(),
                 visible_name: None,
                 sdp: OFFER.to_owned(),
-                sip_sdp: vec![],
+                additions: Additions::default(),
             };
             let start = Instant::now();
             assert!(session.tell(FromPage::Call(call)));

@@ -15,12 +15,12 @@ use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
-    Account, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint, MediaSettings, Meters,
-    Secret, SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
+    Account, Additions, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint,
+    MediaSettings, Meters, Secret, SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
 };
 pub use ::codecs::CodecId;
 pub use ::sip::resolve::{AddressClass, AddressPolicy};
-pub use ::sip::sdp::SrtpPolicy;
+pub use ::sip::sdp::{ExtraLine, SrtpPolicy};
 
 /// The running switch. Clones are handles to the same one.
 #[derive(Clone)]

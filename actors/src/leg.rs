@@ -5,7 +5,7 @@
 //! its call.
 use actix::{Message, Recipient};
 
-use crate::vocabulary::{AudioFormat, EndReason, Packet, Side, Sink};
+use crate::vocabulary::{Additions, AudioFormat, EndReason, Packet, Side, Sink};
 
 /// What a call tells a leg.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
@@ -19,6 +19,8 @@ pub enum LegCommand {
     RingMedia,
     /// The other side's sound is agreed, or has changed. A leg whose own SDP waits for it goes on.
     Agree(AudioFormat),
+    /// The other side's page wants this said in the answer. Comes before [`LegCommand::Answer`].
+    Add(Additions),
     /// The call is answered. A SIP caller gets its 200; a page, caller or callee, gets `talk`.
     Answer,
     /// Send what you receive there; `None`: nowhere.
@@ -75,6 +77,8 @@ pub enum LegEvent {
     SentEarlyMedia,
     /// The far end's sound is agreed; again when it changes.
     MediaAgreed(AudioFormat),
+    /// The far end is about to answer and wants this said to the other side besides.
+    AdditionsGiven(Additions),
     /// The far end answered.
     Answered,
     /// The far end (a page, or a phone that says so) wants the other side held.

@@ -2,7 +2,7 @@
 use actix::Message;
 
 use crate::leg::Digits;
-use crate::vocabulary::{CallId, EndReason};
+use crate::vocabulary::{Additions, CallId, EndReason};
 
 /// What the page asks for. Nothing of it is answered directly: the answer is a [`ToPage`].
 #[derive(Debug, Clone, Message)]
@@ -16,8 +16,8 @@ pub enum FromPage {
         call_id: CallId,
         /// The page's SDP answer.
         sdp: String,
-        /// `sipSDP`: lines for the 200's SDP.
-        sip_sdp: Vec<String>,
+        /// For the 200.
+        additions: Additions,
     },
     /// `hangup`: end, cancel or reject.
     HangUp(CallId),
@@ -42,8 +42,8 @@ pub struct PlaceCall {
     pub visible_name: Option<String>,
     /// The page's SDP offer.
     pub sdp: String,
-    /// `sipSDP`: lines for the INVITE's SDP.
-    pub sip_sdp: Vec<String>,
+    /// For the INVITE.
+    pub additions: Additions,
 }
 
 /// What a page is told.

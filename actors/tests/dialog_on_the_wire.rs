@@ -1,5 +1,7 @@
 //! A dialog against a phone that plays every datagram by hand: what goes wrong between two ends that both mean well.
 #![allow(clippy::unwrap_used)]
+#[path = "dialog_on_the_wire/additions.rs"]
+mod additions;
 #[path = "dialog_on_the_wire/refused_changes.rs"]
 mod refused_changes;
 #[path = "dialog_on_the_wire/reliable_ringing.rs"]
@@ -18,7 +20,7 @@ use actors::leg::{DigitMethod, Digits, LegCommand, LegEvent, LegReport};
 use actors::rtp::ports::PortPool;
 use actors::sip::{IncomingRequest, Listening, Serve, SipEndpoint};
 use actors::vocabulary::{
-    Account, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Secret, Side,
+    Account, Additions, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Secret, Side,
     SipSettings, SwitchSettings,
 };
 use sip::message::{HeaderName, Message, Method, Request, Response, SipUri, StatusCode, parse};
@@ -74,6 +76,15 @@ impl Scene {
     }
 
     async fn calls_as(&self, account: Option<Account>) -> (Addr<Dialog>, Request) {
+        self.calls_with(account, Additions::default(), vec![CodecId::Pcmu]).await
+    }
+
+    async fn calls_with(
+        &self,
+        account: Option<Account>,
+        additions: Additions,
+        codecs: Vec<CodecId>,
+    ) -> (Addr<Dialog>, Request) {
         let at = self.phone.socket.local_addr().unwrap();
         let target: sip::message::Uri = format!("sip:phone@{at}").parse().unwrap();
         let dialog = self.start(
@@ -85,8 +96,9 @@ impl Scene {
                 display_name: None,
                 account,
                 contact_user: "c1".into(),
-                extra_lines: vec![],
-                codecs: vec![CodecId::Pcmu],
+                additions,
+                codecs,
+                telephone_events: true,
             })),
             Side::Callee,
         );
@@ -166,6 +178,51 @@ impl Scene {
         self.phone.send(text.as_bytes()).await;
     }
 
+    /// The phone calls us, with these header lines more; its INVITE.
+    async fn called(&self, more: &str) -> (Addr<Dialog>, Request) {
+        let at = self.phone.socket.local_addr().unwrap();
+        let body =
+            format!("{more}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
+        self.phone.send(&request("INVITE", "UDP", at, &body)).await;
+        let IncomingRequest { key, request, hop, .. } = self.incoming.next().await;
+        let order = IncomingInvite {
+            key,
+            request: request.clone(),
+            hop,
+            contact_user: "c1".into(),
+            codecs: vec![CodecId::Pcmu],
+            telephone_events: true,
+        };
+        (self.start(DialogOrder::Incoming(Box::new(order)), Side::Caller), request)
+    }
+
+    /// The phone's ACK for this answer to its INVITE.
+    async fn acknowledges(&self, invite: &Request, accepted: &Response) {
+        let mut ack = invite.clone();
+        let number = invite.headers.cseq().unwrap().number;
+        ack.method = Method::Ack;
+        ack.body = Default::default();
+        ack.headers.remove(&HeaderName::ContentType);
+        ack.headers.set(HeaderName::To, accepted.headers.to().unwrap());
+        ack.headers.set(HeaderName::CSeq, sip::message::CSeq::new(number, Method::Ack));
+        let mut via = ack.headers.top_via().unwrap();
+        via.params.set("branch", &sip::message::random_branch()).unwrap();
+        ack.headers.set(HeaderName::Via, via);
+        self.phone.send(&ack.to_bytes()).await;
+    }
+
+    /// The next 2xx to a request of this method.
+    async fn accepted(&self, method: Method) -> Response {
+        loop {
+            if let Message::Response(response) = self.phone.message(WAIT).await.expect("an answer")
+                && response.headers.cseq().unwrap().method == method
+                && response.code.is_success()
+            {
+                return response;
+            }
+        }
+    }
+
     /// The code of the final response to a request like that.
     async fn asks(&self, invite: &Request, method: Method, tag: &str, number: u32, sdp: &str) -> u16 {
         self.inside(invite, method.clone(), tag, number, sdp).await;
@@ -194,6 +251,8 @@ fn switch_settings(sip: SipSettings) -> SwitchSettings {
             port_rest: Duration::ZERO,
             advertised_address: None,
             audio_codecs: vec![CodecId::Pcmu],
+            page_codecs: vec![CodecId::Pcmu],
+            telephone_events: true,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
             hold_music_file: None,
@@ -279,6 +338,7 @@ async fn a_bye_before_the_answer_ends_a_call_that_came_in() {
             hop: incoming.hop,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
+            telephone_events: true,
         })),
         Side::Caller,
     );

@@ -45,6 +45,8 @@ fn settings(lanes: usize, port: u16) -> MediaSettings {
         port_rest: Duration::ZERO,
         advertised_address: None,
         audio_codecs: vec![],
+        page_codecs: vec![],
+        telephone_events: true,
         allow_outside_codecs: true,
         answer_audio: AnswerTiming::AtOnce,
         hold_music_file: None,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix::Actor;
 use actors::browser::PageWord;
 use actors::handle::{
-    Account, AnswerTiming, CallId, CallStatus, CodecId, FromPage, MediaSettings, Meters, PlaceCall, Secret,
-    Switch, SwitchSettings, ToPage,
+    Account, Additions, AnswerTiming, CallId, CallStatus, CodecId, FromPage, MediaSettings, Meters,
+    PlaceCall, Secret, Switch, SwitchSettings, ToPage,
 };
 use actors::session::{CallJoined, Session, SessionEvent, SessionOrder};
 use actors::vocabulary::SessionId;
@@ -29,7 +29,7 @@ fn place(call_id: &CallId, callee: &str) -> FromPage {
         callee: callee.to_owned(),
         visible_name: None,
         sdp,
-        sip_sdp: vec![],
+        additions: Additions::default(),
     })
 }
 
@@ -122,6 +122,8 @@ impl House {
                 port_rest: Duration::ZERO,
                 advertised_address: None,
                 audio_codecs: vec![CodecId::Opus, CodecId::Pcmu],
+                page_codecs: vec![CodecId::Opus, CodecId::Pcmu],
+                telephone_events: true,
                 allow_outside_codecs: true,
                 answer_audio: AnswerTiming::AtOnce,
                 hold_music_file: None,

@@ -3,36 +3,59 @@ use actors::handle::CodecId;
 
 use super::reader::{Reader, one_of};
 
-/// Every name that a WCS settings file may hold; `None`: known, but nothing that Tandem puts into an audio offer
-/// (video, streaming, events, or a codec of a later part).
-const NAMES: &[(&str, Option<CodecId>)] = &[
-    ("opus", Some(CodecId::Opus)),
-    ("alaw", Some(CodecId::Pcma)),
-    ("ulaw", Some(CodecId::Pcmu)),
-    ("g722", None),
-    ("g729", None),
-    ("speex8", None),
-    ("speex16", None),
-    ("telephone-event", None),
-    ("h264", None),
-    ("vp8", None),
-    ("mpeg4-generic", None),
-    ("flv", None),
-    ("mpv", None),
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Audio(CodecId),
+    TelephoneEvent,
+    /// Known, but nothing that Tandem puts into an audio offer: video, streaming, or a codec of a later part.
+    Other,
+}
+
+/// Every name that a WCS settings file may hold.
+const NAMES: &[(&str, Named)] = &[
+    ("opus", Named::Audio(CodecId::Opus)),
+    ("alaw", Named::Audio(CodecId::Pcma)),
+    ("ulaw", Named::Audio(CodecId::Pcmu)),
+    ("g722", Named::Other),
+    ("g729", Named::Other),
+    ("speex8", Named::Other),
+    ("speex16", Named::Other),
+    ("telephone-event", Named::TelephoneEvent),
+    ("h264", Named::Other),
+    ("vp8", Named::Other),
+    ("mpeg4-generic", Named::Other),
+    ("flv", Named::Other),
+    ("mpv", Named::Other),
 ];
 
-/// Audio codecs for SIP by preference: `codecs` less `codecs_exclude_sip`.
-pub(super) fn audio(reader: &mut Reader) -> Vec<CodecId> {
+/// `codecs` and `codecs_exclude_sip`, understood.
+pub(super) struct Codecs {
+    /// Audio codecs by preference that SIP is offered.
+    pub(super) sip: Vec<CodecId>,
+    /// The same with the excluded ones.
+    pub(super) page: Vec<CodecId>,
+    /// Whether SIP is offered telephone-events.
+    pub(super) telephone_events: bool,
+}
+
+/// Reads both lists.
+pub(super) fn read(reader: &mut Reader) -> Codecs {
     let listed = reader.list("codecs", |name| one_of(name, NAMES));
     let excluded = reader.list("codecs_exclude_sip", |name| one_of(name, NAMES));
-    let mut audio: Vec<CodecId> = Vec::new();
-    for codec in listed.into_iter().flatten() {
-        if !excluded.contains(&Some(codec)) && !audio.contains(&codec) {
-            audio.push(codec);
+    let mut page: Vec<CodecId> = Vec::new();
+    for named in &listed {
+        if let Named::Audio(codec) = named
+            && !page.contains(codec)
+        {
+            page.push(*codec);
         }
     }
-    if audio.is_empty() {
+    let sip: Vec<CodecId> =
+        page.iter().copied().filter(|codec| !excluded.contains(&Named::Audio(*codec))).collect();
+    if sip.is_empty() {
         reader.clash("codecs", "…", "leaves no audio codec for SIP, of opus, alaw and ulaw");
     }
-    audio
+    let events = Named::TelephoneEvent;
+    Codecs { sip, page, telephone_events: listed.contains(&events) && !excluded.contains(&events) }
 }

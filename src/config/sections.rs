@@ -98,6 +98,7 @@ fn media(reader: &mut Reader) -> MediaSettings {
     }
     let answers: &[_] = &[("at_once", AnswerTiming::AtOnce), ("on_sip_sdp", AnswerTiming::OnSipSdp)];
     reader.word("media.answer_video", answers);
+    let codecs = codecs::read(reader);
     MediaSettings {
         lanes,
         webrtc_port,
@@ -105,7 +106,9 @@ fn media(reader: &mut Reader) -> MediaSettings {
         rtp_ports,
         port_rest: reader.duration_ms("media.port_rest_ms", 0..=3_600_000),
         advertised_address: reader.address("media.advertised_address"),
-        audio_codecs: codecs::audio(reader),
+        audio_codecs: codecs.sip,
+        page_codecs: codecs.page,
+        telephone_events: codecs.telephone_events,
         allow_outside_codecs: reader.flag("allow_outside_codecs"),
         answer_audio: reader.word("media.answer_audio", answers),
         hold_music_file: reader.file("media.hold_music_file"),

@@ -61,6 +61,19 @@ fn lists_come_by_commas_and_an_empty_variable_is_an_empty_list() {
 }
 
 #[test]
+fn codecs_for_sip_keep_their_order_and_lose_what_is_excluded() {
+    use actors::handle::CodecId::{Opus, Pcma, Pcmu};
+    let media = |file: &str| load(file, &[]).unwrap().switch.media;
+    let default = media("");
+    assert_eq!((default.audio_codecs, default.telephone_events), (vec![Opus, Pcma, Pcmu], true));
+    let ordered = media("codecs = [\"ulaw\", \"opus\", \"ulaw\", \"h264\"]");
+    assert_eq!((ordered.audio_codecs, ordered.telephone_events), (vec![Pcmu, Opus], false));
+    let excluded = media("codecs_exclude_sip = [\"opus\", \"telephone-event\", \"flv\"]");
+    assert_eq!((&excluded.audio_codecs, excluded.telephone_events), (&vec![Pcma, Pcmu], false));
+    assert_eq!(excluded.browser_codecs(), [Opus, Pcmu, Pcma], "the page's side is not SIP");
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_file_line_key_and_value() {
     refuse("\n[media]\nlane = 3\n", &[], &[".toml:3: ", "media.lane", "3", "no such setting"]);
     refuse("colour = \"red\"", &[], &[".toml:1: ", "colour", "red"]);

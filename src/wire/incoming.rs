@@ -1,5 +1,5 @@
 //! What a page says.
-use actors::handle::{CallId, DigitMethod, Digits, FieldError, FromPage, PlaceCall};
+use actors::handle::{Additions, CallId, DigitMethod, Digits, ExtraLine, FieldError, FromPage, PlaceCall};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -116,11 +116,11 @@ fn read(message: &str, fields: &Fields<'_>, payload: Option<&Value>) -> Result<I
             callee: fields.needed_line("callee", MAX_NAME)?,
             visible_name: fields.line("visibleName", MAX_NAME)?.filter(|name| !name.is_empty()),
             sdp: sdp(fields)?,
-            sip_sdp: sip_sdp(fields)?,
+            additions: additions(fields)?,
         })),
         "answer" => {
-            let (call_id, sdp, sip_sdp) = (fields.call_id()?, sdp(fields)?, sip_sdp(fields)?);
-            Incoming::Ask(FromPage::Answer { call_id, sdp, sip_sdp })
+            let (call_id, sdp, additions) = (fields.call_id()?, sdp(fields)?, additions(fields)?);
+            Incoming::Ask(FromPage::Answer { call_id, sdp, additions })
         }
         "hangup" => Incoming::Ask(FromPage::HangUp(fields.call_id()?)),
         "hold" => Incoming::Ask(FromPage::Hold(fields.call_id()?)),
@@ -149,9 +149,13 @@ fn stream_id(fields: &Fields<'_>) -> Result<String, FieldError> {
     Ok(fields.line("mediaSessionId", MAX_NAME)?.unwrap_or_default())
 }
 
+fn additions(fields: &Fields<'_>) -> Result<Additions, FieldError> {
+    Ok(Additions { lines: sip_sdp(fields)? })
+}
+
 /// Lines for the SIP side's SDP. Only kinds of line that describe the session further; none that would open
 /// another medium or replace a line of ours.
-fn sip_sdp(fields: &Fields<'_>) -> Result<Vec<String>, FieldError> {
+fn sip_sdp(fields: &Fields<'_>) -> Result<Vec<ExtraLine>, FieldError> {
     let bad = |problem: &str| Err(FieldError::new("sipSDP", problem));
     let lines = match fields.raw("sipSDP") {
         None => return Ok(Vec::new()),
@@ -165,10 +169,8 @@ fn sip_sdp(fields: &Fields<'_>) -> Result<Vec<String>, FieldError> {
             return bad("must be a list of texts");
         };
         match line.as_bytes() {
-            [b'a' | b'b' | b'e' | b'i' | b'k' | b'p' | b'u', b'=', _, ..]
-                if line.len() <= MAX_SIP_SDP.1 && !line.chars().any(char::is_control) =>
-            {
-                all.push(line.to_owned());
+            [b'a' | b'b' | b'e' | b'i' | b'k' | b'p' | b'u', b'=', _, ..] if line.len() <= MAX_SIP_SDP.1 => {
+                all.push(ExtraLine::new(line).map_err(|error| FieldError::new("sipSDP", error.to_string()))?);
             }
             _ => return bad("has a line that is no a=, b=, e=, i=, k=, p= or u= line"),
         }

@@ -2,13 +2,14 @@
 use actix::Message;
 
 use crate::leg::Digits;
+use crate::vocabulary::Additions;
 
 /// A word of the page to one of its calls.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub enum PageWord {
-    /// It takes the call: its SDP answer.
-    Answer(String),
+    /// It takes the call: its SDP answer, and what the 200 is to say besides.
+    Answer(String, Additions),
     /// It hangs up, cancels or rejects.
     HangUp,
     /// It holds the other side.

@@ -20,7 +20,9 @@ use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::page::{CallStatus, CallView, ToPage};
 use crate::rtp::sequencer::{Incoming, Sequencer};
-use crate::vocabulary::{Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink};
+use crate::vocabulary::{
+    Additions, Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink,
+};
 pub use messages::PageWord;
 use peer::{Lost, Outgoing, Output};
 use rtc::Peer;
@@ -336,13 +338,16 @@ impl BrowserLeg {
     }
 
     /// The page's answer came; a bad one ends the call.
-    fn page_answered(&mut self, sdp: &str, ctx: &mut Context<Self>) {
+    fn page_answered(&mut self, sdp: &str, additions: Additions, ctx: &mut Context<Self>) {
         if self.state != State::Alerting {
             return; // answered already, or over
         }
         match Description::parse(sdp) {
             Ok(answer) => {
                 self.description = Some(answer);
+                if !additions.is_empty() {
+                    self.report(LegEvent::AdditionsGiven(additions)); // before the answer, which goes out at once
+                }
                 self.step(Event::PageAnswered, ctx);
             }
             Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
@@ -405,7 +410,7 @@ impl Handler<PageWord> for BrowserLeg {
     type Result = ();
     fn handle(&mut self, word: PageWord, ctx: &mut Self::Context) {
         match word {
-            PageWord::Answer(sdp) => self.page_answered(&sdp, ctx),
+            PageWord::Answer(sdp, additions) => self.page_answered(&sdp, additions, ctx),
             PageWord::HangUp => self.step(Event::PageHangsUp, ctx),
             PageWord::Hold => self.step(Event::PageHolds, ctx),
             PageWord::Unhold => self.step(Event::PageResumes, ctx),

@@ -110,6 +110,7 @@ impl Call {
                 }
                 Event::MediaAgreed(side, format)
             }
+            LegEvent::AdditionsGiven(additions) => Event::AdditionsGiven(side, additions),
             LegEvent::Answered => Event::Answered,
             LegEvent::HoldAsked => Event::HoldAsked(side),
             LegEvent::ResumeAsked => Event::ResumeAsked(side),

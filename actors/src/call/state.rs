@@ -5,6 +5,7 @@
 //! | New                    | Begun                    | Dialing        | dial callee, start the no-answer limit |
 //! | Dialing                | Rang (callee)            | Ringing        | ring caller                            |
 //! | Dialing, Ringing       | SentEarlyMedia (callee)  | Ringing        | tell caller                            |
+//! | Dialing, Ringing       | AdditionsGiven (callee)  | same           | pass them to the caller                |
 //! | Dialing, Ringing       | Answered (callee)        | Talking        | stop the limit, answer both, connect   |
 //! | Talking                | HoldAsked (side)         | Holding        | hold the other side, pause             |
 //! | Holding                | Held                     | OnHold         | show hold to the asker, music to the other |
@@ -22,7 +23,7 @@
 //! Every other pair is ignored: it came from the network, too early or too late, and is not our bug.
 //! A page's `hold` and `unhold` always end in a "show" of what is true, so that its button never dies.
 use crate::leg::{Digits, LegCommand};
-use crate::vocabulary::{AudioFormat, Cause, EndReason, Side};
+use crate::vocabulary::{Additions, AudioFormat, Cause, EndReason, Side};
 
 /// The life of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub enum Event {
     Rang,
     /// The callee sends sound before it answers.
     SentEarlyMedia,
+    /// A side wants something said to the other in the answer.
+    AdditionsGiven(Side, Additions),
     /// The callee answered.
     Answered,
     /// A leg's sound is agreed, or agreed anew.
@@ -115,6 +118,9 @@ impl State {
             (Dialing, Event::Rang) => (Ringing, vec![Tell(Side::Caller, LegCommand::Ring)]),
             (Dialing | Ringing, Event::SentEarlyMedia) => {
                 (Ringing, vec![Tell(Side::Caller, LegCommand::RingMedia)])
+            }
+            (now @ (Dialing | Ringing), Event::AdditionsGiven(Side::Callee, additions)) => {
+                (now.clone(), vec![Tell(Side::Caller, LegCommand::Add(additions))])
             }
             (Dialing | Ringing, Event::Answered) => (
                 Talking,
@@ -235,6 +241,11 @@ mod tests {
         let answer = "StopNoAnswerLimit caller:Answer callee:Answer Connect";
         check(Ringing, Event::Answered, Talking, answer);
         check(Dialing, Event::Answered, Talking, answer);
+        let given = |side| Event::AdditionsGiven(side, Additions::default());
+        check(Ringing, given(Callee), Ringing, "caller:Add");
+        check(Dialing, given(Callee), Dialing, "caller:Add");
+        check(Ringing, given(Caller), Ringing, "");
+        check(Talking, given(Callee), Talking, "");
     }
 
     #[test]

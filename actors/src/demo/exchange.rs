@@ -11,7 +11,7 @@ use crate::call::{Begin, Call, CallEnded, CallOrder};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use crate::leg::{Leg, LegReport};
 use crate::sip::Respond;
-use crate::vocabulary::{CallId, CodecId, Side};
+use crate::vocabulary::{Additions, CallId, CodecId, Side};
 
 /// The actor.
 pub struct Exchange {
@@ -55,6 +55,7 @@ impl Exchange {
             hop: demo.hop,
             contact_user: "demo".to_owned(),
             codecs: codecs.to_vec(),
+            telephone_events: true,
         };
         let order = DialogOrder::Incoming(Box::new(invite));
         let caller = Dialog::new(order, Side::Caller, call_id.clone(), reports, self.sip.clone()).start();
@@ -78,8 +79,9 @@ impl Exchange {
                     display_name: from.and_then(|from| from.display_name().map(str::to_owned)),
                     account: None,
                     contact_user: "demo".to_owned(),
-                    extra_lines: vec![],
+                    additions: Additions::default(),
                     codecs: ALL.to_vec(),
+                    telephone_events: true,
                 };
                 let order = DialogOrder::Outgoing(Box::new(invite));
                 let phone =

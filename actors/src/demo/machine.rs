@@ -192,7 +192,11 @@ impl Handler<LegCommand> for Machine {
                 }
             }
             LegCommand::HangUp(_) => ctx.stop(),
-            LegCommand::Ring | LegCommand::RingMedia | LegCommand::Answer | LegCommand::ShowHold(_) => {}
+            LegCommand::Ring
+            | LegCommand::RingMedia
+            | LegCommand::Add(_)
+            | LegCommand::Answer
+            | LegCommand::ShowHold(_) => {}
         }
     }
 }

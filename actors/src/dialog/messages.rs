@@ -3,12 +3,11 @@ use std::sync::Arc;
 
 use actix::Addr;
 use sip::message::{Request, SipUri, Uri};
-use sip::sdp::ExtraLine;
 use sip::transaction::ServerKey;
 
 use crate::rtp::ports::PortPool;
 use crate::sip::{Hop, SipEndpoint};
-use crate::vocabulary::{Account, CodecId, Meters, SwitchSettings};
+use crate::vocabulary::{Account, Additions, CodecId, Meters, SwitchSettings};
 
 /// What all dialogs of a switch share.
 #[derive(Clone)]
@@ -47,10 +46,12 @@ pub struct OutgoingInvite {
     pub account: Option<Account>,
     /// User part of our Contact.
     pub contact_user: String,
-    /// Lines of the page for our SDP.
-    pub extra_lines: Vec<ExtraLine>,
-    /// What we speak, by preference.
+    /// Of the page.
+    pub additions: Additions,
+    /// What we offer, by preference.
     pub codecs: Vec<CodecId>,
+    /// Whether we offer telephone-events.
+    pub telephone_events: bool,
 }
 
 /// A call to us.
@@ -65,4 +66,6 @@ pub struct IncomingInvite {
     pub contact_user: String,
     /// What we speak, by preference.
     pub codecs: Vec<CodecId>,
+    /// Whether we take telephone-events.
+    pub telephone_events: bool,
 }

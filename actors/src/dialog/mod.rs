@@ -279,6 +279,11 @@ impl Dialog {
             LegCommand::Dial => self.step(Event::Dial, ctx),
             LegCommand::Ring | LegCommand::RingMedia => self.step(Event::Ring, ctx),
             LegCommand::Agree(format) => self.prefer(format),
+            LegCommand::Add(additions) => {
+                if let Some(signalling) = &mut self.signalling {
+                    signalling.add(additions);
+                }
+            }
             LegCommand::Answer => self.answer(ctx),
             LegCommand::Plug(sink) => self.sink = sink,
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),

@@ -14,13 +14,13 @@ use sip::message::{
     Transport, random_tag,
 };
 use sip::resolve::AddressPolicy;
-use sip::sdp::{Agreed, ExtraLine, LocalMedia, OfferAnswer, OfferAnswerError, Session, SrtpPolicy};
+use sip::sdp::{Agreed, LocalMedia, OfferAnswer, OfferAnswerError, Session, SrtpPolicy};
 
 use super::messages::{IncomingInvite, OutgoingInvite};
 use super::refresh::{Refreshing, say_min_se};
 use super::state::{Change, Event};
 use crate::sip::{EXTENSIONS, Hop};
-use crate::vocabulary::{AudioFormat, CodecId, EndReason, Side, SipSettings};
+use crate::vocabulary::{Additions, AudioFormat, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
 const METHODS: [Method; 8] = [
@@ -51,7 +51,8 @@ pub struct Signalling {
     negotiation: OfferAnswer,
     local: Option<LocalMedia>,
     codecs: Vec<CodecId>,
-    extra_lines: Vec<ExtraLine>,
+    telephone_events: bool,
+    additions: Additions,
     srtp: SrtpPolicy,
     credentials: Option<Client>,
     tries: Tries,
@@ -110,9 +111,10 @@ impl Signalling {
             Some(account) => Some(Client::new(&account.auth_name, account.password.clone())?),
             None => None,
         };
-        let (codecs, extra_lines) = (order.codecs.clone(), order.extra_lines.clone());
+        let (codecs, additions) = (order.codecs.clone(), order.additions.clone());
+        let events = order.telephone_events;
         let role = Role::Caller { order, forks: None };
-        Ok(Self::new(role, far, settings, codecs, extra_lines, credentials))
+        Ok(Self { additions, credentials, ..Self::new(role, far, settings, codecs, events) })
     }
 
     /// The memory of a call to us; an INVITE that makes no dialog is refused with the code.
@@ -122,7 +124,7 @@ impl Signalling {
             contact(&order.contact_user, &order.hop).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
         let dialog = Dialog::uas(&order.request, &tag, contact.clone()).map_err(|error| error.status())?;
         let role = Role::Called { invite: Box::new(order.request), tag, contact };
-        let mut signalling = Self::new(role, far, settings, order.codecs, vec![], None);
+        let mut signalling = Self::new(role, far, settings, order.codecs, order.telephone_events);
         signalling.dialog = Some(dialog);
         Ok(signalling)
     }
@@ -132,8 +134,7 @@ impl Signalling {
         far: Side,
         settings: &SipSettings,
         codecs: Vec<CodecId>,
-        extra_lines: Vec<ExtraLine>,
-        credentials: Option<Client>,
+        telephone_events: bool,
     ) -> Self {
         let session_id = u64::from(getrandom::u32().unwrap_or(1));
         Self {
@@ -145,9 +146,10 @@ impl Signalling {
             negotiation: OfferAnswer::new(session_id),
             local: None,
             codecs,
-            extra_lines,
+            telephone_events,
+            additions: Additions::default(),
             srtp: settings.srtp,
-            credentials,
+            credentials: None,
             tries: Tries::default(),
             invite: None,
             again: false,
@@ -162,9 +164,20 @@ impl Signalling {
     pub fn has_media(&mut self, address: IpAddr, port: u16) {
         let names: Vec<&str> = self.codecs.iter().map(|codec| codec.spec().name).collect();
         let mut local = LocalMedia::audio(address, port, &names);
-        local.extra_lines.clone_from(&self.extra_lines);
+        local.extra_lines.clone_from(&self.additions.lines);
+        if !self.telephone_events {
+            local.events.clear();
+        }
         local.srtp = self.srtp;
         self.local = Some(local);
+    }
+
+    /// What a page adds from now on, in this message and in every later SDP of ours.
+    pub fn add(&mut self, additions: Additions) {
+        if let Some(local) = &mut self.local {
+            local.extra_lines.clone_from(&additions.lines);
+        }
+        self.additions = additions;
     }
 
     /// The other leg speaks this: rather not transcode.

@@ -178,7 +178,9 @@ impl Handler<FromPage> for Session {
     fn handle(&mut self, ask: FromPage, ctx: &mut Self::Context) {
         match ask {
             FromPage::Call(call) => self.place_call(call, ctx),
-            FromPage::Answer { call_id, sdp, sip_sdp: _ } => self.pass(call_id, PageWord::Answer(sdp), ctx),
+            FromPage::Answer { call_id, sdp, additions } => {
+                self.pass(call_id, PageWord::Answer(sdp, additions), ctx);
+            }
             FromPage::HangUp(call_id) => self.pass(call_id, PageWord::HangUp, ctx),
             FromPage::Hold(call_id) => self.pass(call_id, PageWord::Hold, ctx),
             FromPage::Unhold(call_id) => self.pass(call_id, PageWord::Unhold, ctx),

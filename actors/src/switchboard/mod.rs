@@ -1,12 +1,12 @@
 //! The switchboard: who is here, who calls whom, and the one function that wires a call.
 mod book;
 mod incoming;
+mod outgoing;
 
 use std::sync::Arc;
 
 use ::sip::dialog::callee_uri;
 use ::sip::message::{HostPort, StatusCode};
-use ::sip::sdp::ExtraLine;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::mpsc;
 use tracing::info;
@@ -155,6 +155,7 @@ impl Switchboard {
             .and_then(|()| {
                 account.ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
             })
+            .map_err(bad_request)
             .and_then(|account| self.invite(account, contact_user, &call));
         match invite {
             Ok(invite) => {
@@ -162,10 +163,7 @@ impl Switchboard {
                 let parties = Parties { direction: "outgoing", view, page_side: Side::Caller, offer, dialog };
                 self.connect(id, &session, parties, ctx);
             }
-            Err(error) => {
-                let why = EndReason::new(None, Cause::BadRequest).with_detail(error.to_string());
-                session.do_send(ToPage::CallStatus(view, CallStatus::Failed(why)));
-            }
+            Err(why) => session.do_send(ToPage::CallStatus(view, CallStatus::Failed(why))),
         }
     }
 
@@ -174,24 +172,29 @@ impl Switchboard {
         account: Account,
         contact_user: String,
         call: &PlaceCall,
-    ) -> Result<OutgoingInvite, FieldError> {
+    ) -> Result<OutgoingInvite, EndReason> {
         if self.stopping {
-            return Err(FieldError::new("call", "Tandem is stopping"));
+            return Err(bad_request(FieldError::new("call", "Tandem is stopping")));
         }
-        let extra = call.sip_sdp.iter().map(|line| ExtraLine::new(line));
-        let extra_lines =
-            extra.collect::<Result<_, _>>().map_err(|error| FieldError::new("sipSDP", error.to_string()))?;
-        let domain = HostPort { host: account.address_of_record()?.host().clone(), port: None };
+        let outgoing::Offered { codecs, telephone_events } =
+            outgoing::offered(&self.settings.media, &call.sdp);
+        if codecs.is_empty() {
+            let why = EndReason::new(Some(Side::Caller), Cause::NoCommonCodec);
+            return Err(why.with_detail("the page offers no codec that SIP may be offered"));
+        }
+        let address = account.address_of_record().map_err(bad_request)?;
+        let domain = HostPort { host: address.host().clone(), port: None };
         Ok(OutgoingInvite {
-            target: callee_uri(&call.callee, &domain)?,
-            next_hop: account.next_hop()?,
-            outbound_proxy: account.route()?,
-            from: account.address_of_record()?,
+            target: callee_uri(&call.callee, &domain).map_err(bad_request)?,
+            next_hop: account.next_hop().map_err(bad_request)?,
+            outbound_proxy: account.route().map_err(bad_request)?,
+            from: address,
             display_name: call.visible_name.clone(),
             account: Some(account),
             contact_user,
-            extra_lines,
-            codecs: self.settings.media.audio_codecs.clone(),
+            additions: call.additions.clone(),
+            codecs,
+            telephone_events,
         })
     }
 
@@ -218,6 +221,7 @@ impl Switchboard {
             hop: incoming.hop,
             contact_user: contact,
             codecs: self.settings.media.audio_codecs.clone(),
+            telephone_events: self.settings.media.telephone_events,
         }));
         let parties = Parties { direction: "incoming", view, page_side: Side::Callee, offer: None, dialog };
         self.connect(id, &session, parties, ctx);
@@ -285,6 +289,11 @@ impl Switchboard {
             entry.session.do_send(Close);
         }
     }
+}
+
+/// What a page asked for cannot be sent.
+fn bad_request(error: impl Into<FieldError>) -> EndReason {
+    EndReason::new(None, Cause::BadRequest).with_detail(error.into().to_string())
 }
 
 impl Actor for Switchboard {

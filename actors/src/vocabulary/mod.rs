@@ -1,5 +1,6 @@
 //! Floor 0: words that every floor may use. Imports nothing of the house but the crates below.
 mod account;
+mod additions;
 mod ended;
 mod ids;
 mod media;
@@ -7,6 +8,7 @@ mod meters;
 mod settings;
 
 pub use account::{Account, FieldError};
+pub use additions::Additions;
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};
 pub(crate) use ids::random_hex;

@@ -115,6 +115,10 @@ pub struct MediaSettings {
     pub advertised_address: Option<IpAddr>,
     /// Audio codecs by preference, as the setting `codecs` less `codecs_exclude_sip`.
     pub audio_codecs: Vec<CodecId>,
+    /// The same with those that only SIP is not to be offered: what a browser leg may speak.
+    pub page_codecs: Vec<CodecId>,
+    /// Whether `codecs` less `codecs_exclude_sip` holds telephone-event.
+    pub telephone_events: bool,
     /// Whether codecs that the browser did not offer may be offered to SIP.
     pub allow_outside_codecs: bool,
     /// When the page's audio offer is answered.
@@ -128,7 +132,7 @@ impl MediaSettings {
     /// browsers know beside it.
     pub fn browser_codecs(&self) -> Vec<CodecId> {
         let mut codecs = vec![CodecId::Opus, CodecId::Pcmu, CodecId::Pcma];
-        codecs.retain(|codec| self.audio_codecs.contains(codec));
+        codecs.retain(|codec| self.page_codecs.contains(codec));
         codecs
     }
 }

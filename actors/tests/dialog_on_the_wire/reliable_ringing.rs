@@ -78,7 +78,14 @@ async fn a_caller_that_insists_hears_reliable_ringing_until_its_prack() {
     let bytes = request("INVITE", "UDP", at, &lines);
     scene.phone.send(&bytes).await;
     let IncomingRequest { key, request, hop, .. } = scene.incoming.next().await;
-    let order = IncomingInvite { key, request, hop, contact_user: "c1".into(), codecs: vec![CodecId::Pcmu] };
+    let order = IncomingInvite {
+        key,
+        request,
+        hop,
+        contact_user: "c1".into(),
+        codecs: vec![CodecId::Pcmu],
+        telephone_events: true,
+    };
     let dialog = scene.start(DialogOrder::Incoming(Box::new(order)), Side::Caller);
     dialog.do_send(LegCommand::Ring);
     let mut rung = vec![];

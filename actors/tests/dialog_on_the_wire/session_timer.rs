@@ -130,7 +130,14 @@ async fn called_with(lines: &str) -> Response {
     let rest = format!("{lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
     scene.phone.send(&request("INVITE", "UDP", at, &rest)).await;
     let IncomingRequest { key, request, hop, .. } = scene.incoming.next().await;
-    let order = IncomingInvite { key, request, hop, contact_user: "c1".into(), codecs: vec![CodecId::Pcmu] };
+    let order = IncomingInvite {
+        key,
+        request,
+        hop,
+        contact_user: "c1".into(),
+        codecs: vec![CodecId::Pcmu],
+        telephone_events: true,
+    };
     let dialog = scene.start(DialogOrder::Incoming(Box::new(order)), Side::Caller);
     dialog.do_send(LegCommand::Answer);
     loop {

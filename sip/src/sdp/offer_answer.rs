@@ -29,7 +29,7 @@ use super::{
 /// live, all others have port 0. *Versions* grow by one with every SDP that differs from the one we sent last.
 ///
 /// *Keys* (RFC 4568). An answer takes the first `a=crypto` of the offer that we can follow and repeats its tag; a first offer has one line per
-/// suite, a later one only what is agreed, with the same keys, so that no change of the call disturbs the running SRTP stream.
+/// suite of [`Suite::OFFERED`](super::Suite::OFFERED), a later one only what is agreed, with the same keys, so that no change of the call disturbs the running SRTP stream.
 #[derive(Debug, Clone)]
 pub struct OfferAnswer {
     session_id: u64,

@@ -62,7 +62,8 @@ fn every_captured_frame_is_understood() {
                 assert_eq!(call.call_id.as_str(), sent["callId"]);
                 assert_eq!(call.callee, sent["callee"]);
                 assert_eq!(call.sdp, sent["sdp"]);
-                assert_eq!(json!(call.sip_sdp), *sent.get("sipSDP").unwrap_or(&json!([])));
+                let lines: Vec<&str> = call.additions.lines.iter().map(ExtraLine::as_str).collect();
+                assert_eq!(json!(lines), *sent.get("sipSDP").unwrap_or(&json!([])));
             }
             Incoming::Ask(FromPage::Answer { call_id, sdp, .. }) => {
                 assert_eq!(call_id.as_str(), frame["data"][0]["callId"]);

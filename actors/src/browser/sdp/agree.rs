@@ -103,6 +103,14 @@ impl Description {
         found
     }
 
+    /// Whether the page offers telephone-events, with whatever clock.
+    pub fn has_telephone_events(&self) -> bool {
+        self.audio_section()
+            .payloads
+            .iter()
+            .any(|payload| payload.name.eq_ignore_ascii_case("telephone-event"))
+    }
+
     /// Whether the page has a live video m-line.
     pub fn has_video(&self) -> bool {
         self.sections.iter().any(|section| section.kind == Kind::Video && !section.rejected)

@@ -4,6 +4,7 @@ mod answering;
 mod hold;
 mod offering;
 mod parsing;
+mod peculiar;
 mod properties;
 mod secure;
 mod shapes;

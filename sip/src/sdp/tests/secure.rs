@@ -7,6 +7,7 @@ use super::*;
 const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 const OTHER: &str = "MTIzNDU2Nzg5QUJDREUwMTIzNDU2Nzg5QUJjZGVm";
 const KEY_28: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==";
+const KEY_44: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKis=";
 const POLICIES: [SrtpPolicy; 3] = [Off, Optional, Required];
 
 fn with(policy: SrtpPolicy) -> LocalMedia {
@@ -20,6 +21,7 @@ fn secure(lines: &str) -> Session {
         .replace("C80", &crypto(1, "AES_CM_128_HMAC_SHA1_80", KEY))
         .replace("C32", &crypto(2, "AES_CM_128_HMAC_SHA1_32", KEY))
         .replace("G128", &crypto(7, "AEAD_AES_128_GCM", KEY_28))
+        .replace("G256", &crypto(9, "AEAD_AES_256_GCM", KEY_44))
         .replace("NEW80", &crypto(1, "AES_CM_128_HMAC_SHA1_80", OTHER))
         .replace("MKI80", &crypto(1, "AES_CM_128_HMAC_SHA1_80", &format!("{KEY}|2^31|1:4")))
         .replace("F8", &crypto(3, "F8_128_HMAC_SHA1_80", KEY))
@@ -58,7 +60,7 @@ fn check_answers(offer: &str, want: [&str; 3]) {
 }
 
 #[test]
-fn offers_are_answered_in_kind_or_refused() {
+fn rq31_offers_of_every_profile_are_answered_in_kind_or_refused() {
     let s80 = "AES_CM_128_HMAC_SHA1_80";
     let plain = ["0 RTP/AVP", "0 RTP/AVP", "NoCrypto"];
     check_answers("m=audio_4000_RTP/AVP_8", plain);
@@ -71,14 +73,23 @@ fn offers_are_answered_in_kind_or_refused() {
     check_answers("m=audio_4000_RTP/AVP_8 F8", plain);
     check_answers("m=audio_4000_RTP/SAVP_8", ["Protocol", "NoCrypto", "NoCrypto"]);
     check_answers("m=audio_4000_RTP/SAVP_8 F8 BAD80", ["Protocol", "NoCrypto", "NoCrypto"]);
-    let savpf = "0 RTP/SAVPF 7:AEAD_AES_128_GCM";
-    check_answers("m=audio_4000_RTP/SAVPF_8 G128 C80", ["Protocol", savpf, savpf]);
+    for (keys, suite) in [
+        ("C80", "1:AES_CM_128_HMAC_SHA1_80"),
+        ("C32", "2:AES_CM_128_HMAC_SHA1_32"),
+        ("G128", "7:AEAD_AES_128_GCM"),
+        ("G256", "9:AEAD_AES_256_GCM"),
+    ] {
+        let savpf = format!("0 RTP/SAVPF {suite}");
+        check_answers(&format!("m=audio_4000_RTP/SAVPF_8 {keys} MKI80"), ["Protocol", &savpf, &savpf]);
+        let avpf = format!("0 RTP/AVPF {suite}");
+        check_answers(&format!("m=audio_4000_RTP/AVPF_8 {keys}"), ["0 RTP/AVPF", &avpf, &avpf]);
+    }
     check_answers("m=audio_4000_UDP/TLS/RTP/SAVPF_8 C80", ["Protocol"; 3]);
     check_answers("m=audio_4000_RTP/SAVP_3 C80", ["Protocol", "NoCommonCodec", "NoCommonCodec"]);
 }
 
 #[test]
-fn of_a_secure_and_a_plain_line_the_policy_takes_one() {
+fn rq31_of_a_secure_and_a_plain_line_the_policy_takes_one() {
     let both = "m=audio_4000_RTP/SAVP_8 C80 m=audio_4000_RTP/AVP_8";
     let savp = "0 RTP/SAVP 1:AES_CM_128_HMAC_SHA1_80";
     check_answers(both, ["1 RTP/AVP", savp, savp]);
@@ -104,10 +115,10 @@ fn check_answered(policy: SrtpPolicy, offer: &str, answer: &str, want: &str) {
 }
 
 #[test]
-fn an_answer_must_keep_the_policy_and_name_a_suite_that_was_offered() {
-    let four = "1:AES_CM_128_HMAC_SHA1_80 2:AEAD_AES_256_GCM 3:AEAD_AES_128_GCM 4:AES_CM_128_HMAC_SHA1_32";
-    let (avp, savp) = (format!("0 RTP/AVP {four}"), format!("0 RTP/SAVP {four}"));
-    let (s80, s32) = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32");
+fn rq31_an_answer_must_keep_the_policy_and_name_a_suite_that_was_offered() {
+    let two = "1:AES_CM_128_HMAC_SHA1_80 2:AEAD_AES_256_GCM";
+    let (avp, savp) = (format!("0 RTP/AVP {two}"), format!("0 RTP/SAVP {two}"));
+    let s80 = "AES_CM_128_HMAC_SHA1_80";
     check_answered(Off, "0 RTP/AVP", "m=audio_4000_RTP/AVP_8", "plain");
     check_answered(Off, "0 RTP/AVP", "m=audio_4000_RTP/AVP_8 C80", "plain");
     check_answered(Off, "0 RTP/AVP", "m=audio_4000_RTP/SAVP_8 C80", "Protocol");
@@ -117,8 +128,9 @@ fn an_answer_must_keep_the_policy_and_name_a_suite_that_was_offered() {
     check_answered(Optional, &avp, "m=audio_4000_RTP/SAVP_8 C80", s80);
     check_answered(Optional, &avp, "m=audio_4000_RTP/SAVP_8", "NoCrypto");
     // Some phones answer with tags of their own.
-    check_answered(Required, &savp, "m=audio_4000_RTP/SAVP_8 C32", s32);
-    check_answered(Required, &savp, "m=audio_4000_RTP/SAVP_8 G128", "AEAD_AES_128_GCM");
+    check_answered(Required, &savp, "m=audio_4000_RTP/SAVP_8 G256", "AEAD_AES_256_GCM");
+    check_answered(Required, &savp, "m=audio_4000_RTP/SAVP_8 C32", "NoCrypto");
+    check_answered(Required, &savp, "m=audio_4000_RTP/SAVP_8 G128", "NoCrypto");
     check_answered(Required, &savp, "m=audio_4000_RTP/AVP_8 C80", s80);
     check_answered(Required, &savp, "m=audio_4000_RTP/AVP_8", "NoCrypto");
     check_answered(Required, &savp, "m=audio_4000_RTP/SAVP_8 BAD80", "NoCrypto");
@@ -155,7 +167,7 @@ fn keys_stay_over_hold_and_refresh_and_new_keys_of_theirs_are_taken() {
 fn a_later_offer_keeps_what_the_first_one_brought() {
     for (answer, want) in [
         ("m=audio_4000_RTP/AVP_8", "0 RTP/AVP"),
-        ("m=audio_4000_RTP/AVP_8 C32", "0 RTP/AVP 4:AES_CM_128_HMAC_SHA1_32"),
+        ("m=audio_4000_RTP/AVP_8 G256", "0 RTP/AVP 2:AEAD_AES_256_GCM"),
     ] {
         let local = with(Optional);
         let mut ours = OfferAnswer::new(1);
@@ -207,5 +219,5 @@ fn no_debug_output_of_a_description_shows_a_key() {
 fn an_offer_with_keys_stays_small() {
     let mut ours = OfferAnswer::new(u64::from(u32::MAX));
     let size = ours.make_offer(&with(Required)).unwrap().to_string().len();
-    assert!(size <= 800, "{size} bytes: with headers it must stay below the 1,300 of RFC 3261 §18.1.1");
+    assert!(size <= 640, "{size} bytes: with headers it must stay below the 1,300 of RFC 3261 §18.1.1");
 }

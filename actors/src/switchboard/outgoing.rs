@@ -1,0 +1,111 @@
+//! What an INVITE of ours offers, out of the settings and the page's own offer. Pure.
+use crate::browser::sdp::Description;
+use crate::vocabulary::{CodecId, MediaSettings};
+
+/// Sound as our INVITE offers it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// By preference; empty: nothing that both the settings and the page allow.
+    pub codecs: Vec<CodecId>,
+    /// Whether telephone-events are offered.
+    pub telephone_events: bool,
+}
+
+/// Of the settings' codecs those that the page allows. Every browser has Opus, G.711 and telephone-event (RFC 7874 §3): a page's offer
+/// without one had it taken out (`stripCodecs`), and so have we. What browsers need not have is up to `allow_outside_codecs`.
+///
+/// A page's SDP that cannot be read takes nothing away: its browser leg says what is wrong.
+pub fn offered(media: &MediaSettings, page: &str) -> Offered {
+    let (mut codecs, mut telephone_events) = (media.audio_codecs.clone(), media.telephone_events);
+    if let Ok(page) = Description::parse(page) {
+        let theirs = page.audio_codecs();
+        codecs.retain(|codec| {
+            let has = theirs.iter().any(|numbered| numbered.codec == *codec);
+            has || !every_browser_has(*codec) && media.allow_outside_codecs
+        });
+        telephone_events &= page.has_telephone_events();
+    }
+    Offered { codecs, telephone_events }
+}
+
+fn every_browser_has(codec: CodecId) -> bool {
+    match codec {
+        CodecId::Opus | CodecId::Pcma | CodecId::Pcmu => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use CodecId::{Opus, Pcma, Pcmu};
+
+    use super::*;
+    use crate::vocabulary::AnswerTiming;
+
+    const OFFER: &str = include_str!("../../tests/sdp/offer-audio.sdp");
+
+    #[track_caller]
+    fn check(codecs: &[CodecId], events: bool, page: &str, want: (&[CodecId], bool)) {
+        let media = MediaSettings {
+            lanes: 1,
+            webrtc_port: 0,
+            webrtc_addresses: vec![],
+            rtp_ports: (0, 1),
+            port_rest: Duration::ZERO,
+            advertised_address: None,
+            audio_codecs: codecs.to_vec(),
+            page_codecs: vec![],
+            telephone_events: events,
+            allow_outside_codecs: true,
+            answer_audio: AnswerTiming::AtOnce,
+            hold_music_file: None,
+        };
+        let (codecs, telephone_events) = (want.0.to_vec(), want.1);
+        assert_eq!(offered(&media, page), Offered { codecs, telephone_events });
+    }
+
+    /// The page's offer without the formats of this name.
+    fn without(name: &str) -> String {
+        let gone: Vec<&str> = OFFER
+            .lines()
+            .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '))
+            .filter(|(_, codec)| codec.to_ascii_lowercase().contains(name))
+            .map(|(number, _)| number)
+            .collect();
+        assert!(!gone.is_empty(), "{name} stands in the offer");
+        let mut text = String::new();
+        for line in OFFER.lines() {
+            let about = |prefix: &str| {
+                let number = line.strip_prefix(prefix).and_then(|rest| rest.split(' ').next());
+                number.is_some_and(|number| gone.contains(&number))
+            };
+            if about("a=rtpmap:") || about("a=fmtp:") || about("a=rtcp-fb:") {
+                continue;
+            }
+            let words = line.split(' ').filter(|word| !line.starts_with("m=") || !gone.contains(word));
+            text += &(words.collect::<Vec<_>>().join(" ") + "\r\n");
+        }
+        text
+    }
+
+    #[test]
+    fn codecs_go_out_in_the_order_of_the_settings() {
+        check(&[Opus, Pcma, Pcmu], true, OFFER, (&[Opus, Pcma, Pcmu], true));
+        check(&[Pcmu, Opus], true, OFFER, (&[Pcmu, Opus], true));
+        check(&[Pcma], false, OFFER, (&[Pcma], false));
+    }
+
+    #[test]
+    fn what_the_page_has_stripped_is_not_offered() {
+        check(&[Opus, Pcma, Pcmu], true, &without("opus"), (&[Pcma, Pcmu], true));
+        check(&[Opus, Pcma, Pcmu], true, &without("pcma"), (&[Opus, Pcmu], true));
+        check(&[Opus, Pcma], true, &without("telephone-event"), (&[Opus, Pcma], false));
+        check(&[Opus], true, &without("opus"), (&[], true));
+    }
+
+    #[test]
+    fn an_offer_that_cannot_be_read_takes_nothing_away() {
+        check(&[Opus, Pcma], true, "hello", (&[Opus, Pcma], true));
+    }
+}

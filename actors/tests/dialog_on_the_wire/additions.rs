@@ -1,0 +1,80 @@
+//! What a page adds to our SIP, and how much room there is for it.
+use actors::vocabulary::Additions;
+use sip::sdp::{ExtraLine, SrtpPolicy};
+
+use super::*;
+
+fn lines() -> Additions {
+    let lines = ["b=AS:3000", "b=TIAS:2500000", "a=x-note:1"].map(|line| ExtraLine::new(line).unwrap());
+    Additions { lines: lines.to_vec() }
+}
+
+#[track_caller]
+fn has_lines(body: &[u8]) {
+    let sdp = String::from_utf8(body.to_vec()).unwrap();
+    let wanted = "c=IN IP4 127.0.0.1\r\nb=AS:3000\r\nb=TIAS:2500000\r\na=x-note:1\r\nt=0 0\r\n";
+    assert!(sdp.contains(wanted), "{sdp}");
+}
+
+#[actix::test]
+async fn a_pages_lines_stand_in_every_description_of_a_call_of_ours() {
+    let scene = Scene::new().await;
+    let (dialog, invite) = scene.calls_with(None, lines(), vec![CodecId::Pcmu]).await;
+    has_lines(&invite.body);
+    scene.answers(&invite, StatusCode::OK, "phone").await;
+    scene.hears(Method::Ack).await;
+    scene.says(LegEvent::Answered).await;
+    dialog.do_send(LegCommand::Hold);
+    let hold = scene.hears(Method::Invite).await;
+    has_lines(&hold.body);
+    scene.answers(&hold, StatusCode::OK, "phone").await;
+    scene.says(LegEvent::Held).await;
+    scene.inside(&invite, Method::Invite, "phone", 1, SDP).await;
+    has_lines(&scene.accepted(Method::Invite).await.body);
+}
+
+#[actix::test]
+async fn the_lines_of_a_page_that_answers_stand_in_the_200_and_after_it() {
+    let scene = Scene::new().await;
+    let (dialog, invite) = scene.called("").await;
+    dialog.do_send(LegCommand::Add(lines()));
+    dialog.do_send(LegCommand::Answer);
+    let accepted = scene.accepted(Method::Invite).await;
+    has_lines(&accepted.body);
+    scene.acknowledges(&invite, &accepted).await;
+    dialog.do_send(LegCommand::Hold);
+    has_lines(&scene.hears(Method::Invite).await.body);
+}
+
+/// The bytes of the INVITE that a call with the usual codecs begins with: the first one, and the one with credentials.
+async fn invite_sizes(srtp: SrtpPolicy) -> [usize; 2] {
+    let scene = Scene::with(SipSettings { srtp, ..settings() }).await;
+    let account = Account {
+        login: "1001".into(),
+        auth_name: "1001".into(),
+        password: Secret::new("pw"),
+        domain: "pbx.example.org".into(),
+        outbound_proxy: None,
+        port: None,
+        register: false,
+    };
+    let codecs = vec![CodecId::Opus, CodecId::Pcma, CodecId::Pcmu];
+    let (_dialog, invite) = scene.calls_with(Some(account), Additions::default(), codecs).await;
+    let challenge = "Digest realm=\"pbx.example.org\", nonce=\"5f2b9c3f0a7d4e1b8c6a5d4e3f2b1a09\", algorithm=MD5, qop=\"auth\"";
+    let mut refused = scene.response(&invite, StatusCode::UNAUTHORIZED, "pbx");
+    refused.headers.push_text(HeaderName::WwwAuthenticate, challenge).unwrap();
+    scene.phone.send(&refused.to_bytes()).await;
+    let again = scene.hears(Method::Invite).await;
+    assert!(again.headers.has(&HeaderName::Authorization));
+    [invite.to_bytes().len(), again.to_bytes().len()]
+}
+
+#[actix::test]
+async fn rq20_the_invite_fits_a_datagram() {
+    for srtp in [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required] {
+        let [first, again] = invite_sizes(srtp).await;
+        println!("INVITE with SRTP {srtp:?}: {first} bytes, with credentials {again}");
+        assert!(first <= 1200, "{srtp:?}: {first} bytes");
+        assert!(again <= 1300, "{srtp:?}: {again} bytes: more goes by TCP (RFC 3261 §18.1.1)");
+    }
+}
