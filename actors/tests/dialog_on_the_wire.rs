@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 #[path = "dialog_on_the_wire/additions.rs"]
 mod additions;
+#[path = "dialog_on_the_wire/reasons.rs"]
+mod reasons;
 #[path = "dialog_on_the_wire/refused_changes.rs"]
 mod refused_changes;
 #[path = "dialog_on_the_wire/reliable_ringing.rs"]

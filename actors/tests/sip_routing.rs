@@ -114,7 +114,7 @@ async fn a_cancel_is_answered_and_told_to_the_owner_also_if_it_came_before_him()
         if early {
             scene.join(&incoming, &owner).await;
         }
-        assert!(matches!(owner.next().await, SipEvent::Cancelled(key) if key == incoming.key));
+        assert!(matches!(owner.next().await, SipEvent::Cancelled { invite, .. } if invite == incoming.key));
         scene.respond(&incoming, StatusCode::REQUEST_TERMINATED).await;
         assert_eq!(scene.answer().await, (487, Method::Invite));
     }

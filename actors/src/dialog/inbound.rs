@@ -8,7 +8,7 @@ use tracing::info;
 use super::messages::{IncomingInvite, OutgoingInvite};
 use super::signalling::Signalling;
 use super::state::Event;
-use super::{Dialog, T1, T2, now};
+use super::{Dialog, T1, T2, now, reasons};
 use crate::sip::{DialogKey, JoinDialog, Respond};
 use crate::vocabulary::{Cause, EndReason};
 
@@ -194,6 +194,7 @@ impl Dialog {
         match request.method {
             Method::Bye => {
                 self.refuse(key, request, StatusCode::OK);
+                self.their_reason = reasons::theirs(request);
                 self.step(Event::ByeReceived, ctx);
             }
             Method::Invite | Method::Update => self.offered(key, request, ctx),

@@ -9,6 +9,7 @@ mod media;
 mod messages;
 mod outbound;
 mod prack;
+mod reasons;
 mod refresh;
 mod signalling;
 mod state;
@@ -21,7 +22,7 @@ use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
 };
 use sip::dialog::{AckWait, PrackWait};
-use sip::message::{HeaderName, Method, StatusCode, Uri};
+use sip::message::{HeaderName, Method, Reason, StatusCode, Uri};
 use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
 use sip::transport::Flow;
@@ -74,8 +75,10 @@ pub struct Dialog {
     /// Our reliable 180.
     prack_wait: Option<(ServerKey, PrackWait)>,
     session_timer: Option<SpawnHandle>,
-    /// What our BYE says about its cause (RFC 3326), where the far side could not guess it.
-    bye_reason: Option<&'static str>,
+    /// What our BYE or CANCEL says about its cause (RFC 3326), where the far side could not guess it.
+    our_reason: Option<Reason>,
+    /// What theirs said.
+    their_reason: Option<String>,
     /// Keeps the mailbox open for the answer to a BYE or CANCEL when the call has let go: actix shuts it with the last address.
     own_address: Option<Addr<Self>>,
     _alive: Alive,
@@ -131,13 +134,17 @@ impl Dialog {
             info: InfoDigits::default(),
             prack_wait: None,
             session_timer: None,
-            bye_reason: None,
+            our_reason: None,
+            their_reason: None,
             own_address: None,
         }
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         let (before, what) = (self.state, format!("{event:?}"));
+        if let Some(why) = event.ends_for() {
+            self.our_reason = self.our_reason.take().or_else(|| reasons::ours(why));
+        }
         for action in self.state.on(event, self.far) {
             self.perform(action, ctx);
         }
@@ -160,7 +167,8 @@ impl Dialog {
             Action::Cancel => {
                 let invite = self.waiting.iter().find(|(_, purpose)| *purpose == Purpose::Invite);
                 if let Some((id, _)) = invite {
-                    self.sip.endpoint.do_send(CancelRequest(*id));
+                    let (id, reason) = (*id, self.our_reason.clone());
+                    self.sip.endpoint.do_send(CancelRequest { id, reason });
                 }
             }
             Action::Respond180 => self.ring(ctx),
@@ -174,7 +182,7 @@ impl Dialog {
                 self.end_media(ctx);
                 if let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) {
                     let mut bye = dialog.request(Method::Bye);
-                    if let Some(reason) = self.bye_reason {
+                    if let Some(reason) = self.our_reason.clone() {
                         bye.headers.push(HeaderName::Reason, reason);
                     }
                     self.send_inside(Outbound::Request(Purpose::Bye, bye), ctx);
@@ -191,7 +199,13 @@ impl Dialog {
         }
     }
 
-    fn report(&self, event: LegEvent) {
+    fn report(&mut self, event: LegEvent) {
+        let event = match event {
+            LegEvent::Ended(why) if why.detail.is_none() => {
+                LegEvent::Ended(EndReason { detail: self.their_reason.take(), ..why })
+            }
+            event => event,
+        };
         if let Some(call) = self.call.upgrade() {
             call.do_send(LegReport { side: self.far, event });
         }
@@ -342,7 +356,10 @@ impl Handler<SipEvent> for Dialog {
             }
             SipEvent::Request { key, request } => self.request(key, &request, ctx),
             SipEvent::Ack(ack) => self.acknowledged(&ack, ctx),
-            SipEvent::Cancelled(_) => self.step(Event::Cancelled, ctx),
+            SipEvent::Cancelled { cancel, .. } => {
+                self.their_reason = cancel.and_then(|cancel| reasons::theirs(&cancel));
+                self.step(Event::Cancelled, ctx);
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use actix::{AsyncContext, Context};
 use sip::dialog::{SessionDue, SessionTimer};
-use sip::message::{HeaderName, Headers, Method, Request, Response, StatusCode};
+use sip::message::{HeaderName, Headers, Method, Reason, Request, Response, StatusCode};
 use tracing::info;
 
 use super::outbound::{Outbound, Purpose};
@@ -166,7 +166,7 @@ impl Dialog {
             SessionDue::Refresh => self.step(Event::RefreshDue, ctx),
             SessionDue::Expired => {
                 info!(call_id = %self.call_id, "the session was not refreshed");
-                self.bye_reason = Some("SIP;cause=408;text=\"Session timer expired\"");
+                self.our_reason = Some(Reason::sip(408, "Session timer expired"));
                 self.step(Event::SessionExpired, ctx);
             }
             SessionDue::Nothing => {}

@@ -170,6 +170,20 @@ pub enum Event {
     LimitOver,
 }
 
+impl Event {
+    /// Why we end the dialog, if this event makes us.
+    pub fn ends_for(&self) -> Option<&EndReason> {
+        match self {
+            Self::HangUp(why)
+            | Self::AcceptedBadly(why)
+            | Self::Rejected(why)
+            | Self::RouteLost(why)
+            | Self::AnswerFailed(why) => Some(why),
+            _ => None,
+        }
+    }
+}
+
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {

@@ -31,10 +31,10 @@ impl SipEndpoint {
             }
             Output::Request { key, request, flow } => self.take(key, request, flow),
             Output::Ack { request, .. } => self.take_ack(request),
-            Output::Cancelled { invite, .. } => {
+            Output::Cancelled { invite, cancel } => {
                 self.count_request(&Method::Cancel, "in");
                 if let Some(owner) = self.routes.cancelled(&invite) {
-                    tell(&owner, SipEvent::Cancelled(invite));
+                    tell(&owner, SipEvent::Cancelled { invite, cancel: Some(Box::new(cancel)) });
                 }
             }
             Output::Response { key, response, .. } => {

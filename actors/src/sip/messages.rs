@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Message, MessageResponse, Recipient};
-use sip::message::{HostPort, Request, Response, Uri};
+use sip::message::{HostPort, Reason, Request, Response, Uri};
 use sip::transaction::ServerKey;
 use sip::transport::{Flow, Transport};
 
@@ -72,7 +72,12 @@ pub struct SendRequest {
 /// response or a failure.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct CancelRequest(pub RequestId);
+pub struct CancelRequest {
+    /// Which.
+    pub id: RequestId,
+    /// What the far side is told of the cause (RFC 3326), if it could not guess it.
+    pub reason: Option<Reason>,
+}
 
 /// Sends the ACK for a 2xx: outside any transaction (RFC 3261 §13.2.2.4).
 #[derive(Debug, Message)]
@@ -167,8 +172,13 @@ pub enum SipEvent {
     },
     /// The ACK for our 2xx.
     Ack(Request),
-    /// The INVITE with this key was cancelled; CANCEL itself has been answered. Answer the INVITE with 487.
-    Cancelled(ServerKey),
+    /// The INVITE was cancelled; CANCEL itself has been answered. Answer the INVITE with 487.
+    Cancelled {
+        /// The INVITE.
+        invite: ServerKey,
+        /// The CANCEL, unless it came before the owner did.
+        cancel: Option<Box<Request>>,
+    },
 }
 
 /// Names the consumer of requests outside dialogs. Until then they hear 503.

@@ -276,8 +276,8 @@ impl Handler<SendRequest> for SipEndpoint {
 
 impl Handler<CancelRequest> for SipEndpoint {
     type Result = ();
-    fn handle(&mut self, CancelRequest(id): CancelRequest, ctx: &mut Self::Context) {
-        self.cancel(id);
+    fn handle(&mut self, ask: CancelRequest, ctx: &mut Self::Context) {
+        self.cancel(&ask);
         self.settle(ctx);
     }
 }
@@ -304,7 +304,7 @@ impl Handler<JoinDialog> for SipEndpoint {
         if let Some(invite) = invite
             && self.routes.adopt(&invite, owner.clone())
         {
-            incoming::tell(&owner, SipEvent::Cancelled(invite));
+            incoming::tell(&owner, SipEvent::Cancelled { invite, cancel: None });
         }
         if !self.routes.join(dialog, owner) {
             tracing::error!("sip: too many dialogs; one hears no requests from its far side");

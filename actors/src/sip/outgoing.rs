@@ -9,7 +9,7 @@ use sip::transport::{Flow, Transport, fits_udp};
 
 use super::connections::Peer;
 use super::tcp::{self, Accepted, Connected, Dial, NoConnection, Stream};
-use super::{Hop, RequestId, SendAck, SendRequest, SipEndpoint, SipEvent, incoming, now, udp};
+use super::{CancelRequest, Hop, SendAck, SendRequest, SipEndpoint, SipEvent, incoming, now, udp};
 
 /// Waits for a connection.
 pub(super) enum Waiting {
@@ -58,11 +58,11 @@ impl SipEndpoint {
     }
 
     /// Cancels, or takes back what has not been sent yet.
-    pub(super) fn cancel(&mut self, id: RequestId) {
-        if let Some(key) = self.routes.key_of(&id) {
-            return self.layer.cancel(now(), key);
+    pub(super) fn cancel(&mut self, cancel: &CancelRequest) {
+        if let Some(key) = self.routes.key_of(&cancel.id) {
+            return self.layer.cancel(now(), key, cancel.reason.as_ref());
         }
-        let is_it = |waiting: &mut Waiting| matches!(waiting, Waiting::Request(ask) if ask.id == id);
+        let is_it = |waiting: &mut Waiting| matches!(waiting, Waiting::Request(ask) if ask.id == cancel.id);
         for waiting in self.waiting.values_mut() {
             for taken in waiting.extract_if(.., is_it) {
                 taken.fail(&std::io::Error::from(std::io::ErrorKind::Interrupted).into());

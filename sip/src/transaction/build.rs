@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::message::{CSeq, HeaderName, Headers, Method, Request, Response};
+use crate::message::{CSeq, HeaderName, Headers, Method, Reason, Request, Response};
 
 /// The ACK for a 3xx–6xx: as the INVITE, with the To of the response.
 pub(crate) fn ack(invite: &Request, response: &Response) -> Request {
@@ -11,10 +11,13 @@ pub(crate) fn ack(invite: &Request, response: &Response) -> Request {
     ack
 }
 
-/// The CANCEL for an INVITE.
-pub(crate) fn cancel(invite: &Request) -> Request {
+/// The CANCEL for an INVITE, with the reason for it if there is one to tell (RFC 3326).
+pub(crate) fn cancel(invite: &Request, reason: Option<&Reason>) -> Request {
     let mut cancel = hop_by_hop(invite, Method::Cancel);
     cancel.headers.copy_from(&invite.headers, &HeaderName::To);
+    if let Some(reason) = reason {
+        cancel.headers.push(HeaderName::Reason, reason.clone());
+    }
     cancel
 }
 

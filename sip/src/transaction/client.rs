@@ -73,8 +73,8 @@ pub(crate) struct Client {
     pub(crate) invite: Option<Box<Request>>,
     pub(crate) bytes: Bytes,
     pub(crate) flow: Flow,
-    /// The TU wants the INVITE cancelled, which must wait for a provisional answer (RFC 3261 9.1).
-    pub(crate) cancel_wanted: bool,
+    /// The CANCEL of an INVITE that the TU takes back: it must wait for a provisional answer (RFC 3261 9.1).
+    pub(crate) cancel_wanted: Option<Request>,
     /// The layer's own, a CANCEL: the TU hears nothing of it.
     pub(crate) is_hidden: bool,
     pub(crate) scheduled: Option<Instant>,

@@ -11,7 +11,7 @@ use super::non_invite_client::NonInviteClient;
 use super::output::{ClientKey, Output};
 use super::schedule::Schedule;
 use super::timers::Timers;
-use crate::message::{Method, Request, Response};
+use crate::message::{Method, Reason, Request, Response};
 use crate::transport::Flow;
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Clients {
             invite,
             bytes,
             flow,
-            cancel_wanted: false,
+            cancel_wanted: None,
             is_hidden,
             scheduled: None,
         };
@@ -89,9 +89,15 @@ impl Clients {
         true
     }
 
-    pub(crate) fn cancel(&mut self, now: Instant, key: ClientKey, out: &mut VecDeque<Output>) {
+    pub(crate) fn cancel(
+        &mut self,
+        now: Instant,
+        key: ClientKey,
+        reason: Option<&Reason>,
+        out: &mut VecDeque<Output>,
+    ) {
         if let Some(client) = self.by_id.get_mut(&key.0) {
-            client.cancel_wanted = true;
+            client.cancel_wanted = client.invite.as_ref().map(|invite| build::cancel(invite, reason));
             self.cancel_if_possible(now, key.0, out);
         }
     }
@@ -121,17 +127,10 @@ impl Clients {
 
     /// CANCEL goes out once a provisional answer has come and no final one (RFC 3261 9.1).
     fn cancel_if_possible(&mut self, now: Instant, id: u64, out: &mut VecDeque<Output>) {
-        let Some(client) = self.by_id.get_mut(&id).filter(|client| client.cancel_wanted) else {
-            return;
-        };
-        let (ClientMachine::Invite(machine), Some(invite)) = (&client.machine, &client.invite) else {
-            return;
-        };
-        if !machine.is_proceeding() {
-            return;
-        }
-        client.cancel_wanted = false;
-        let (cancel, flow, branch) = (build::cancel(invite), client.flow, client.matched_by.branch.clone());
+        let Some(client) = self.by_id.get_mut(&id) else { return };
+        let proceeding = matches!(&client.machine, ClientMachine::Invite(machine) if machine.is_proceeding());
+        let Some(cancel) = client.cancel_wanted.take_if(|_| proceeding) else { return };
+        let (flow, branch) = (client.flow, client.matched_by.branch.clone());
         self.drive(id, ClientEvent::Cancelled, None, now, out);
         self.start(now, (cancel, &branch), flow, true, out);
     }

@@ -9,8 +9,8 @@ use super::output::{ClientKey, Output, ServerKey};
 use super::servers::{Found, Servers, answer_flow};
 use super::timers::Timers;
 use crate::message::{
-    HeaderError, HeaderName, HostPort, Malformed, Message, Method, Request, Response, StatusCode, Via, parse,
-    random_branch,
+    HeaderError, HeaderName, HostPort, Malformed, Message, Method, Reason, Request, Response, StatusCode,
+    Via, parse, random_branch,
 };
 use crate::transport::{Flow, stamp_top_via};
 
@@ -149,8 +149,8 @@ impl Layer {
     ///
     /// The INVITE still ends by [`Output::Response`] (487, or a 2xx that was under way: then the TU sends ACK and BYE) or by
     /// [`Output::TimedOut`]. No effect on anything but a pending INVITE.
-    pub fn cancel(&mut self, now: Instant, key: ClientKey) {
-        self.clients.cancel(now, key, &mut self.out);
+    pub fn cancel(&mut self, now: Instant, key: ClientKey, reason: Option<&Reason>) {
+        self.clients.cancel(now, key, reason, &mut self.out);
     }
 
     /// Answers a request. A To tag is added if there is none. `false` if the transaction is gone, so that nobody hears the answer.

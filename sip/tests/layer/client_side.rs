@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip::message::{Message, Method, NameAddr, Request, Uri, parse};
+use sip::message::{HeaderName, Message, Method, NameAddr, Reason, Request, Uri, parse};
 use sip::transaction::{ClientKey, Limits, Output, SendError};
 use sip::transport::{Flow, Transport};
 
@@ -126,7 +126,7 @@ fn every_success_of_every_fork_is_told_and_acknowledged_by_the_user() {
 fn cancel_waits_for_a_provisional_answer_and_wears_the_branch_of_its_invite() {
     let mut bench = Bench::new(Transport::Udp);
     let sent = send(&mut bench, Method::Invite);
-    bench.layer.cancel(bench.now, sent.key);
+    bench.layer.cancel(bench.now, sent.key, Some(&Reason::sip(480, "no answer")));
     assert!(bench.said().is_empty(), "no answer yet");
     bench.layer.receive(bench.now, answer(&sent.request, 180, "b").as_bytes(), bench.flow);
     assert!(matches!(bench.layer.poll(), Some(Output::Response { .. })));
@@ -135,9 +135,10 @@ fn cancel_waits_for_a_provisional_answer_and_wears_the_branch_of_its_invite() {
     assert_eq!(cancel.headers.vias().unwrap(), sent.request.headers.vias().unwrap());
     assert_eq!(cancel.headers.to().unwrap().tag(), None);
     assert_eq!(cancel.headers.cseq().unwrap().number, 7);
+    assert_eq!(cancel.headers.get(&HeaderName::Reason), Some("SIP;cause=480;text=\"no answer\""));
     assert!(bench.receive(&answer(&cancel, 200, "b")).is_empty(), "the user cares for the INVITE only");
     assert_eq!(bench.receive(&answer(&sent.request, 487, "b")), ["> ACK", "487 INVITE"]);
-    bench.layer.cancel(bench.now, sent.key);
+    bench.layer.cancel(bench.now, sent.key, None);
     assert!(bench.said().is_empty(), "nothing is left to cancel");
     assert_eq!(bench.pass(MS * 32_000), ["ended"]);
     assert_eq!(bench.layer.running(), (0, 0));
@@ -147,7 +148,7 @@ fn cancel_waits_for_a_provisional_answer_and_wears_the_branch_of_its_invite() {
 fn a_final_answer_overtakes_cancel() {
     let mut bench = Bench::new(Transport::Udp);
     let sent = send(&mut bench, Method::Invite);
-    bench.layer.cancel(bench.now, sent.key);
+    bench.layer.cancel(bench.now, sent.key, None);
     assert_eq!(bench.receive(&answer(&sent.request, 200, "b")), ["200 INVITE"]);
 }
 
@@ -157,7 +158,7 @@ fn a_cancelled_invite_that_hears_nothing_more_ends_after_32_seconds() {
     let sent = send(&mut bench, Method::Invite);
     bench.receive(&answer(&sent.request, 180, "b"));
     assert!(bench.pass(MS * 200_000).is_empty(), "it may ring for ever");
-    bench.layer.cancel(bench.now, sent.key);
+    bench.layer.cancel(bench.now, sent.key, None);
     assert_eq!(bench.said(), ["> CANCEL"]);
     assert_eq!(bench.pass(MS * 32_000), ["timed out", "ended"]);
     assert_eq!(bench.layer.running(), (0, 0), "the CANCEL is gone too");

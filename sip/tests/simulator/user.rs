@@ -83,7 +83,7 @@ impl User {
             let (_, plan) = self.plans.pop_first().unwrap();
             match plan {
                 Plan::Send(method) => self.send(now, dice, method),
-                Plan::Cancel(key) => self.layer.cancel(now, key),
+                Plan::Cancel(key) => self.layer.cancel(now, key, None),
                 Plan::Answer(key, code) => self.answer(now, key, code),
                 Plan::RepeatSuccess(key, interval) => self.repeat_success(now, key, interval),
             }
