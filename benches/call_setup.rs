@@ -8,8 +8,8 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use actors::handle::{
-    Account, Additions, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, MediaSettings, PlaceCall,
-    Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
+    Account, Additions, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, HeaderRules, MediaSettings,
+    PlaceCall, Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
 };
 
 const CALLS: usize = 500;
@@ -27,6 +27,7 @@ fn settings() -> SwitchSettings {
             register_expires: Duration::from_secs(600),
             tls: TlsSettings::default(),
             srtp: SrtpPolicy::Off,
+            page_headers: HeaderRules::default(),
         },
         media: MediaSettings {
             lanes: 1,

@@ -15,8 +15,9 @@ use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
-    Account, Additions, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint,
-    MediaSettings, Meters, Secret, SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
+    Account, Additions, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint, HeaderRule,
+    HeaderRules, MediaSettings, Meters, PageHeader, Secret, SessionId, Side, SipSettings, SwitchSettings,
+    TlsSettings,
 };
 pub use ::codecs::CodecId;
 pub use ::sip::resolve::{AddressClass, AddressPolicy};

@@ -75,8 +75,8 @@ pub enum ToPage {
         /// Answer (outgoing call) or offer (incoming call).
         sdp: String,
     },
-    /// `notifyIncomingCall`.
-    IncomingCall(CallView),
+    /// `notifyIncomingCall`, with the header fields of the INVITE that pages may care for.
+    IncomingCall(CallView, InviteHeaders),
     /// A call's state: `notifyTryingResponse`, `ring`, `talk`, `hold`, `finish`.
     CallStatus(CallView, CallStatus),
 }
@@ -99,6 +99,9 @@ pub struct CallView {
     /// Whether the call has a picture.
     pub has_video: bool,
 }
+
+/// Header fields of an INVITE, as name and value.
+pub type InviteHeaders = Vec<(String, String)>;
 
 /// Where a call stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use actors::vocabulary::{
     Account, Additions, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Secret, Side,
     SipSettings, SwitchSettings,
 };
-use sip::message::{HeaderName, Message, Method, Request, Response, SipUri, StatusCode, parse};
+use sip::message::{HeaderName, Headers, Message, Method, Request, Response, SipUri, StatusCode, parse};
 use support::owner::Kept;
 use support::peer::{UdpPeer, request};
 use support::settings;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix::Actor;
 use actors::browser::PageWord;
 use actors::handle::{
-    Account, Additions, AnswerTiming, CallId, CallStatus, CodecId, FromPage, MediaSettings, Meters,
-    PlaceCall, Secret, Switch, SwitchSettings, ToPage,
+    Account, Additions, AnswerTiming, CallId, CallStatus, CodecId, FromPage, HeaderRules, MediaSettings,
+    Meters, PlaceCall, Secret, Switch, SwitchSettings, ToPage,
 };
 use actors::session::{CallJoined, Session, SessionEvent, SessionOrder};
 use actors::vocabulary::SessionId;
@@ -50,6 +50,7 @@ fn alone() -> Alone {
         id: SessionId(1),
         account: None,
         page: tell,
+        page_headers: HeaderRules::default(),
         owner: switchboard.address.downgrade().recipient(),
         meters: meters.clone(),
     };

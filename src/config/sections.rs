@@ -3,8 +3,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::handle::{
-    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, MediaSettings, Secret, SipSettings, SrtpPolicy,
-    SwitchSettings, TlsSettings,
+    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, HeaderRule, HeaderRules, MediaSettings, Secret,
+    SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -42,6 +42,7 @@ fn sip(reader: &mut Reader) -> SipSettings {
                 ("required", SrtpPolicy::Required),
             ],
         ),
+        page_headers: HeaderRules::new(reader.list("sip.page_headers", |item| item.parse::<HeaderRule>())),
     }
 }
 

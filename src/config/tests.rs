@@ -113,6 +113,18 @@ fn sip_over_tls_takes_pins_as_openssl_prints_them() {
 }
 
 #[test]
+fn pages_may_be_let_add_headers_but_not_those_that_tandem_writes() {
+    assert!(load("sip.page_headers = [\"X-*\", \"Subject\", \"P-Asserted-Identity\"]", &[]).is_ok());
+    assert!(load("", &[("TANDEM_SIP__PAGE_HEADERS", "")]).is_ok());
+    refuse(
+        "sip.page_headers = [\"X-*\", \"Contact\"]",
+        &[],
+        &["sip.page_headers", "Contact", "Tandem alone"],
+    );
+    refuse("sip.page_headers = \"*\"", &[], &["sip.page_headers", "header name"]);
+}
+
+#[test]
 fn all_errors_are_told_at_once() {
     let text = load("media.lanes = 65\nlog.format = \"xml\"\n", &[]).unwrap_err();
     assert_eq!(text.lines().count(), 2, "{text}");

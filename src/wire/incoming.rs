@@ -1,9 +1,10 @@
 //! What a page says.
-use actors::handle::{Additions, CallId, DigitMethod, Digits, ExtraLine, FieldError, FromPage, PlaceCall};
+use actors::handle::{CallId, DigitMethod, Digits, FieldError, FromPage, PlaceCall};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Connection;
+use super::additions::additions;
 use super::fields::{Fields, too_deep};
 
 /// Longest callee, display name or transfer target, in bytes.
@@ -12,8 +13,6 @@ const MAX_NAME: usize = 256;
 const MAX_SDP: usize = 64 * 1024;
 /// Most digits of one `sendDtmf`; the WebSDK sends one.
 const MAX_DIGITS: usize = 64;
-/// Most lines of `sipSDP`, and the longest.
-const MAX_SIP_SDP: (usize, usize) = (16, 256);
 
 /// A message from a page, understood.
 #[derive(Debug, Clone)]
@@ -147,35 +146,6 @@ fn sdp(fields: &Fields<'_>) -> Result<String, FieldError> {
 
 fn stream_id(fields: &Fields<'_>) -> Result<String, FieldError> {
     Ok(fields.line("mediaSessionId", MAX_NAME)?.unwrap_or_default())
-}
-
-fn additions(fields: &Fields<'_>) -> Result<Additions, FieldError> {
-    Ok(Additions { lines: sip_sdp(fields)? })
-}
-
-/// Lines for the SIP side's SDP. Only kinds of line that describe the session further; none that would open
-/// another medium or replace a line of ours.
-fn sip_sdp(fields: &Fields<'_>) -> Result<Vec<ExtraLine>, FieldError> {
-    let bad = |problem: &str| Err(FieldError::new("sipSDP", problem));
-    let lines = match fields.raw("sipSDP") {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(lines)) if lines.len() <= MAX_SIP_SDP.0 => lines,
-        Some(Value::Array(_)) => return bad("has too many lines"),
-        Some(_) => return bad("must be a list of lines"),
-    };
-    let mut all = Vec::with_capacity(lines.len());
-    for line in lines {
-        let Some(line) = line.as_str() else {
-            return bad("must be a list of texts");
-        };
-        match line.as_bytes() {
-            [b'a' | b'b' | b'e' | b'i' | b'k' | b'p' | b'u', b'=', _, ..] if line.len() <= MAX_SIP_SDP.1 => {
-                all.push(ExtraLine::new(line).map_err(|error| FieldError::new("sipSDP", error.to_string()))?);
-            }
-            _ => return bad("has a line that is no a=, b=, e=, i=, k=, p= or u= line"),
-        }
-    }
-    Ok(all)
 }
 
 /// One digit or several, as text or number.

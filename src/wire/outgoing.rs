@@ -105,9 +105,25 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
         ToPage::RemoteDescription { call_id, sdp } => {
             vec![frame("setRemoteSDP", json!([call_id.as_str(), sdp]))]
         }
-        ToPage::IncomingCall(view) => vec![frame("notifyIncomingCall", json!([object(view, "RING")]))],
+        ToPage::IncomingCall(view, headers) => incoming_call(view, headers),
         ToPage::CallStatus(view, status) => call_status(view, status),
     }
+}
+
+/// The frames for a call that comes in. What the INVITE said besides stands in `inviteParameters`, as in WCS's call object. The WebSDK 2.0 keeps
+/// that from its app; so a page that listens for `APP_DATA` is told it too, before the call.
+fn incoming_call(view: &CallView, headers: &[(String, String)]) -> Vec<String> {
+    let mut call = object(view, "RING");
+    let mut frames = Vec::new();
+    if !headers.is_empty() {
+        let fields = headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        let (id, parameters) = (view.call_id.as_str(), Value::Object(fields.collect()));
+        let payload = json!({"callId": id, "inviteParameters": parameters});
+        frames.push(frame("OnDataEvent", json!([{"operationId": id, "payload": payload}])));
+        call["inviteParameters"] = parameters;
+    }
+    frames.push(frame("notifyIncomingCall", json!([call])));
+    frames
 }
 
 /// The frames for a call's status: one, or `busy` and `finish`.
@@ -226,9 +242,15 @@ mod tests {
     #[test]
     fn an_incoming_call_always_has_a_visible_name() {
         let incoming = CallView { incoming: true, ..view() };
-        let frames = check(&ToPage::IncomingCall(incoming), &["notifyIncomingCall RING"]);
+        let frames = check(&ToPage::IncomingCall(incoming.clone(), vec![]), &["notifyIncomingCall RING"]);
         assert_eq!(frames[0]["data"][0]["visibleName"], "1001");
         assert_eq!(frames[0]["data"][0]["incoming"], true);
+        assert_eq!(frames[0]["data"][0].get("inviteParameters"), None);
+        let told = ToPage::IncomingCall(incoming, vec![("X-Queue".into(), "sales".into())]);
+        let frames = check(&told, &["OnDataEvent -", "notifyIncomingCall RING"]);
+        let payload = json!({"callId": "c1", "inviteParameters": {"X-Queue": "sales"}});
+        assert_eq!(frames[0]["data"][0]["payload"], payload);
+        assert_eq!(frames[1]["data"][0]["inviteParameters"], json!({"X-Queue": "sales"}));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::page::{CallStatus, CallView, ToPage};
+use crate::page::{CallStatus, CallView, InviteHeaders, ToPage};
 use crate::rtp::sequencer::{Incoming, Sequencer};
 use crate::vocabulary::{
     Additions, Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink,
@@ -36,6 +36,8 @@ pub struct BrowserOrder {
     pub side: Side,
     /// The call as the page sees it.
     pub view: CallView,
+    /// Of the INVITE that the page is called by.
+    pub invite_headers: InviteHeaders,
     /// The page's offer, if it calls.
     pub offer: Option<String>,
     /// The call.
@@ -116,7 +118,10 @@ impl BrowserLeg {
             Action::Offer => self.offer(ctx),
             Action::TakeAnswer => self.take_answer(ctx),
             Action::AwaitPath => self.described = Some(now()),
-            Action::ShowIncoming => self.tell(ToPage::IncomingCall(self.order.view.clone())),
+            Action::ShowIncoming => {
+                let headers = std::mem::take(&mut self.order.invite_headers);
+                self.tell(ToPage::IncomingCall(self.order.view.clone(), headers));
+            }
             Action::ShowRing => self.show(CallStatus::Ring),
             Action::ShowRingMedia => self.show(CallStatus::RingMedia),
             Action::ShowTalk => self.show(CallStatus::Established),

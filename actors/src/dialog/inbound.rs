@@ -95,7 +95,7 @@ impl Dialog {
             return;
         };
         let Some(invite) = signalling.incoming_invite().cloned() else { return };
-        let mut response = signalling.respond_with(&invite, sdp);
+        let mut response = signalling.accept(&invite, sdp);
         if let Some(dialog) = signalling.dialog() {
             dialog.answered(StatusCode::OK);
         }

@@ -224,7 +224,10 @@ impl Signalling {
                 };
                 let sdp = Some(offer.to_string().into());
                 let ids = Ids::random();
-                profile.invite(&InviteParams { callee: &order.target, display_name: None, sdp, ids: &ids })?
+                let params = InviteParams { callee: &order.target, display_name: None, sdp, ids: &ids };
+                let mut request = profile.invite(&params)?;
+                self.additions.write(&mut request.headers);
+                request
             }
         };
         request.headers.set(HeaderName::Contact, contact);
@@ -471,6 +474,13 @@ impl Signalling {
         if code == StatusCode::SESSION_INTERVAL_TOO_SMALL {
             say_min_se(&mut response);
         }
+        response
+    }
+
+    /// The 200 to the INVITE that came in, with what the page adds.
+    pub fn accept(&self, invite: &Request, sdp: String) -> Response {
+        let mut response = self.respond_with(invite, sdp);
+        self.additions.write(&mut response.headers);
         response
     }
 

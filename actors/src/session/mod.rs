@@ -12,7 +12,7 @@ use tracing::info;
 use crate::browser::PageWord;
 use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
 use crate::registration::{Registration, RegistrationEvent, Unregister};
-use crate::vocabulary::{Account, Alive, CallId, Cause, EndReason, Meters, SessionId};
+use crate::vocabulary::{Account, Alive, CallId, Cause, EndReason, HeaderRules, Meters, SessionId};
 
 /// What a session tells its switchboard.
 #[derive(Debug, Message)]
@@ -52,6 +52,8 @@ pub struct SessionOrder {
     pub account: Option<Account>,
     /// To the page's socket.
     pub page: mpsc::Sender<ToPage>,
+    /// Header fields that the page may add.
+    pub page_headers: HeaderRules,
     /// The switchboard.
     pub owner: WeakRecipient<SessionEvent>,
     /// Where it counts.
@@ -108,6 +110,12 @@ impl Session {
         }
         if self.calls.len() >= MAX_CALLS {
             let why = EndReason::new(None, Cause::Overload).with_detail("too many calls in one session");
+            return self.tell(ToPage::CallStatus(view, CallStatus::Failed(why)), ctx);
+        }
+        if let Err(error) = self.order.page_headers.check(&call.additions) {
+            let (call_id, info) = (call.call_id, error.to_string());
+            let why = EndReason::new(None, Cause::BadRequest).with_detail(&*info);
+            self.tell(ToPage::Refused { call_id, info }, ctx);
             return self.tell(ToPage::CallStatus(view, CallStatus::Failed(why)), ctx);
         }
         // At once, before any SIP: a page that hangs up without having seen TRYING tells nobody.
@@ -178,9 +186,10 @@ impl Handler<FromPage> for Session {
     fn handle(&mut self, ask: FromPage, ctx: &mut Self::Context) {
         match ask {
             FromPage::Call(call) => self.place_call(call, ctx),
-            FromPage::Answer { call_id, sdp, additions } => {
-                self.pass(call_id, PageWord::Answer(sdp, additions), ctx);
-            }
+            FromPage::Answer { call_id, sdp, additions } => match self.order.page_headers.check(&additions) {
+                Ok(()) => self.pass(call_id, PageWord::Answer(sdp, additions), ctx),
+                Err(error) => self.tell(ToPage::Refused { call_id, info: error.to_string() }, ctx),
+            },
             FromPage::HangUp(call_id) => self.pass(call_id, PageWord::HangUp, ctx),
             FromPage::Hold(call_id) => self.pass(call_id, PageWord::Hold, ctx),
             FromPage::Unhold(call_id) => self.pass(call_id, PageWord::Unhold, ctx),

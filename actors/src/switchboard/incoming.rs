@@ -1,7 +1,7 @@
 //! What an INVITE from outside becomes: what a page is shown, or a refusal. Pure.
-use sip::message::{NameAddr, Request};
+use sip::message::{HeaderName, NameAddr, Request};
 
-use crate::page::CallView;
+use crate::page::{CallView, InviteHeaders};
 use crate::vocabulary::CallId;
 
 /// What a page is shown of an INVITE.
@@ -20,6 +20,48 @@ pub fn view_of(invite: &Request, call_id: CallId, callee: &str) -> CallView {
     }
 }
 
+/// Most header fields of an INVITE that a page is shown, and the longest value: what a person's software can use, and no more than
+/// some 16 KiB for a stranger to fill.
+const MAX_SHOWN: (usize, usize) = (32, 512);
+
+/// The header fields that a page may care for: `X-…`, and who called whom by way of whom. Values of one name stand in one text, by commas
+/// (RFC 3261 §7.3.1); an identity that its owner wants hidden is (RFC 3325 §9.3).
+pub fn shown_headers(invite: &Request) -> InviteHeaders {
+    let privacy = invite.headers.get(&HeaderName::Privacy).unwrap_or_default();
+    let hidden = privacy.split(';').any(|word| word.trim().eq_ignore_ascii_case("id"));
+    let mut shown = InviteHeaders::new();
+    for field in invite.headers.iter() {
+        let (name, value) = (field.name(), field.value());
+        let fits = value.len() <= MAX_SHOWN.1 && !value.chars().any(char::is_control);
+        if !fits || !is_shown(name, hidden) {
+            continue;
+        }
+        match shown.iter().position(|(known, _)| known.eq_ignore_ascii_case(name.as_str())) {
+            Some(at) if shown[at].1.len() + value.len() <= MAX_SHOWN.1 => {
+                shown[at].1.push_str(", ");
+                shown[at].1.push_str(value);
+            }
+            Some(_) => {}
+            None if shown.len() < MAX_SHOWN.0 => shown.push((name.as_str().to_owned(), value.to_owned())),
+            None => break,
+        }
+    }
+    shown
+}
+
+fn is_shown(name: &HeaderName, identity_hidden: bool) -> bool {
+    const TELLING: [&str; 4] = ["History-Info", "Alert-Info", "Call-Info", "User-to-User"];
+    match name {
+        HeaderName::Reason | HeaderName::Diversion | HeaderName::Subject => true,
+        HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => !identity_hidden,
+        HeaderName::Other(name) => {
+            name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("X-"))
+                || TELLING.iter().any(|known| name.eq_ignore_ascii_case(known))
+        }
+        _ => false,
+    }
+}
+
 /// User or number behind a From, else the whole URI.
 fn who(from: &NameAddr) -> String {
     from.uri.user().map_or_else(|| from.uri.to_string(), |user| user.into_owned())
@@ -31,14 +73,53 @@ mod tests {
 
     use super::*;
 
-    fn check(from: &str, caller: &str, name: &str) {
+    fn invite(from: &str, lines: &str) -> Request {
         let text = format!(
             "INVITE sip:c1@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
-             From: {from};tag=1\r\nTo: <sip:1001@pbx>\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n\r\n"
+             From: {from};tag=1\r\nTo: <sip:1001@pbx>\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
         );
         let Ok(Message::Request(invite)) = parse(text.as_bytes()) else { panic!("{text}") };
+        invite
+    }
+
+    fn check(from: &str, caller: &str, name: &str) {
+        let invite = invite(from, "");
         let view = view_of(&invite, CallId::random(), "1001");
         assert_eq!((view.caller.as_str(), view.visible_name.as_str()), (caller, name));
+    }
+
+    #[track_caller]
+    fn check_headers(lines: &str, want: &str) {
+        let shown = shown_headers(&invite("<sip:a@b>", lines));
+        assert_eq!(shown.iter().map(|(name, value)| format!("{name}={value}|")).collect::<String>(), want);
+    }
+
+    #[test]
+    fn a_page_is_shown_the_headers_that_it_may_care_for() {
+        check_headers("", "");
+        check_headers(
+            "X-Queue: sales\r\nx-QUEUE: vip\r\nSubject: hi\r\nServer: s\r\n",
+            "X-Queue=sales, vip|Subject=hi|",
+        );
+        let who = "P-Asserted-Identity: \"A\" <sip:a@b>\r\nP-Asserted-Identity: <tel:+1>\r\n";
+        check_headers(who, "P-Asserted-Identity=\"A\" <sip:a@b>, <tel:+1>|");
+        check_headers(&format!("{who}Privacy: header; id\r\nX-A: 1\r\n"), "X-A=1|");
+        check_headers(
+            "Diversion: <sip:1@b>;reason=busy\r\nHistory-Info: <sip:2@b>;index=1\r\nReason: SIP;cause=302\r\n",
+            "Diversion=<sip:1@b>;reason=busy|History-Info=<sip:2@b>;index=1|Reason=SIP;cause=302|",
+        );
+        check_headers("Authorization: Digest x=y\r\nContact: <sip:a@b>\r\n", "");
+    }
+
+    #[test]
+    fn a_stranger_cannot_fill_a_page_with_headers() {
+        let long = "v".repeat(513);
+        check_headers(&format!("X-Long: {long}\r\nX-A: 1\r\n"), "X-A=1|");
+        let many: String = (0..200).map(|n| format!("X-{n}: {}\r\n", "v".repeat(200))).collect();
+        assert_eq!(shown_headers(&invite("<sip:a@b>", &many)).len(), 32);
+        let same: String = (0..200).map(|_| format!("X-A: {}\r\n", "v".repeat(200))).collect();
+        let shown = shown_headers(&invite("<sip:a@b>", &same));
+        assert!(shown.len() == 1 && shown[0].1.len() <= 520, "{}", shown[0].1.len());
     }
 
     #[test]

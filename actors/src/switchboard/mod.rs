@@ -16,7 +16,7 @@ use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use crate::lanes::Lanes;
 use crate::leg::Leg;
-use crate::page::{CallStatus, CallView, PlaceCall, ToPage};
+use crate::page::{CallStatus, CallView, InviteHeaders, PlaceCall, ToPage};
 use crate::registration::{Registration, RegistrationOrder};
 use crate::session::{
     CallJoined, Close, MAX_CALLS, RegistrationStarted, Session, SessionEvent, SessionOrder,
@@ -90,6 +90,8 @@ struct Parties {
     direction: &'static str,
     view: CallView,
     page_side: Side,
+    /// Of the INVITE, if the page is called.
+    invite_headers: InviteHeaders,
     /// The page's offer, if it calls.
     offer: Option<String>,
     dialog: DialogOrder,
@@ -121,6 +123,7 @@ impl Switchboard {
             id,
             account: account.clone(),
             page: order.page,
+            page_headers: self.settings.sip.page_headers.clone(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         })
@@ -160,7 +163,15 @@ impl Switchboard {
         match invite {
             Ok(invite) => {
                 let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
-                let parties = Parties { direction: "outgoing", view, page_side: Side::Caller, offer, dialog };
+                let invite_headers = InviteHeaders::new();
+                let parties = Parties {
+                    direction: "outgoing",
+                    view,
+                    page_side: Side::Caller,
+                    invite_headers,
+                    offer,
+                    dialog,
+                };
                 self.connect(id, &session, parties, ctx);
             }
             Err(why) => session.do_send(ToPage::CallStatus(view, CallStatus::Failed(why))),
@@ -215,6 +226,7 @@ impl Switchboard {
         let Some(entry) = self.book.session(id) else { return self.refuse(incoming, StatusCode::NOT_FOUND) };
         let (session, contact) = (entry.session.clone(), entry.contact.clone());
         let view = incoming::view_of(&incoming.request, CallId::random(), entry.login());
+        let invite_headers = incoming::shown_headers(&incoming.request);
         let dialog = DialogOrder::Incoming(Box::new(IncomingInvite {
             key: incoming.key,
             request: incoming.request,
@@ -223,7 +235,8 @@ impl Switchboard {
             codecs: self.settings.media.audio_codecs.clone(),
             telephone_events: self.settings.media.telephone_events,
         }));
-        let parties = Parties { direction: "incoming", view, page_side: Side::Callee, offer: None, dialog };
+        let (page_side, offer) = (Side::Callee, None);
+        let parties = Parties { direction: "incoming", view, page_side, invite_headers, offer, dialog };
         self.connect(id, &session, parties, ctx);
     }
 
@@ -234,7 +247,7 @@ impl Switchboard {
 
     /// Wires one call: the call, then its legs, then the start. All on one lane.
     fn connect(&mut self, id: SessionId, session: &Addr<Session>, parties: Parties, ctx: &mut Context<Self>) {
-        let Parties { direction, view, page_side, offer, dialog } = parties;
+        let Parties { direction, view, page_side, invite_headers, offer, dialog } = parties;
         let lane = self.lanes.pick();
         let meters = self.sip.meters.clone();
         let order = CallOrder {
@@ -250,6 +263,7 @@ impl Switchboard {
         let order = BrowserOrder {
             side: page_side,
             view: view.clone(),
+            invite_headers,
             offer,
             call: reports.clone(),
             page: session.downgrade().recipient(),

@@ -8,7 +8,7 @@ mod meters;
 mod settings;
 
 pub use account::{Account, FieldError};
-pub use additions::Additions;
+pub use additions::{Additions, HeaderRule, HeaderRules, PageHeader};
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};
 pub(crate) use ids::random_hex;

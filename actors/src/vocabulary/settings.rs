@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::HeaderRules;
 use codecs::CodecId;
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
@@ -41,6 +42,8 @@ pub struct SipSettings {
     pub tls: TlsSettings,
     /// Whether media on the SIP side is encrypted.
     pub srtp: SrtpPolicy,
+    /// Header fields that pages may add.
+    pub page_headers: HeaderRules,
 }
 
 /// SIP over TLS. The default: no listener, the system's CAs, no pins.

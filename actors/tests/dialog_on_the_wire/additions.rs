@@ -1,12 +1,14 @@
 //! What a page adds to our SIP, and how much room there is for it.
-use actors::vocabulary::Additions;
+use actors::vocabulary::{Additions, PageHeader};
 use sip::sdp::{ExtraLine, SrtpPolicy};
 
 use super::*;
 
 fn lines() -> Additions {
     let lines = ["b=AS:3000", "b=TIAS:2500000", "a=x-note:1"].map(|line| ExtraLine::new(line).unwrap());
-    Additions { lines: lines.to_vec() }
+    let headers = [("X-Tenant", "blue"), ("X-Trace", "1;a=\"b\"")];
+    let headers = headers.map(|(name, value)| PageHeader::new(name, value).unwrap());
+    Additions { lines: lines.to_vec(), headers: headers.to_vec() }
 }
 
 #[track_caller]
@@ -14,6 +16,36 @@ fn has_lines(body: &[u8]) {
     let sdp = String::from_utf8(body.to_vec()).unwrap();
     let wanted = "c=IN IP4 127.0.0.1\r\nb=AS:3000\r\nb=TIAS:2500000\r\na=x-note:1\r\nt=0 0\r\n";
     assert!(sdp.contains(wanted), "{sdp}");
+}
+
+#[track_caller]
+fn has_headers(headers: &Headers) {
+    let value = |name: &str| headers.get(&name.parse().unwrap()).map(str::to_owned);
+    assert_eq!(value("X-Tenant").as_deref(), Some("blue"));
+    assert_eq!(value("X-Trace").as_deref(), Some("1;a=\"b\""));
+}
+
+#[actix::test]
+async fn a_pages_headers_stand_in_the_invite_and_in_its_next_try() {
+    let scene = Scene::new().await;
+    let account = Account {
+        login: "1001".into(),
+        auth_name: "1001".into(),
+        password: Secret::new("pw"),
+        domain: "127.0.0.1".into(),
+        outbound_proxy: None,
+        port: None,
+        register: false,
+    };
+    let (_dialog, invite) = scene.calls_with(Some(account), lines(), vec![CodecId::Pcmu]).await;
+    has_headers(&invite.headers);
+    let mut refused = scene.response(&invite, StatusCode::UNAUTHORIZED, "pbx");
+    let challenge = "Digest realm=\"pbx\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+    refused.headers.push_text(HeaderName::WwwAuthenticate, challenge).unwrap();
+    scene.phone.send(&refused.to_bytes()).await;
+    let again = scene.hears(Method::Invite).await;
+    has_headers(&again.headers);
+    assert_eq!(again.headers.all(&"X-Tenant".parse().unwrap()).count(), 1);
 }
 
 #[actix::test]
@@ -41,6 +73,7 @@ async fn the_lines_of_a_page_that_answers_stand_in_the_200_and_after_it() {
     dialog.do_send(LegCommand::Answer);
     let accepted = scene.accepted(Method::Invite).await;
     has_lines(&accepted.body);
+    has_headers(&accepted.headers);
     scene.acknowledges(&invite, &accepted).await;
     dialog.do_send(LegCommand::Hold);
     has_lines(&scene.hears(Method::Invite).await.body);

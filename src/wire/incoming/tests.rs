@@ -1,6 +1,8 @@
 //! Frames as the WebSDK sent them, and frames as nobody should send them.
 use serde_json::{Value, json};
 
+use actors::handle::{ExtraLine, PageHeader};
+
 use super::*;
 
 /// The frames of single captures (`frame-*.json`) and those of whole sessions (`logs/`) that a page sent.
@@ -147,6 +149,90 @@ fn a_value_that_would_reach_sip_is_refused_by_field() {
     refused("call", with("sipSDP", json!(["m=audio 1 RTP/AVP 0"])), "sipSDP");
     refused("call", with("sipSDP", json!(vec!["b=AS:1"; 17])), "sipSDP");
     refused("hangup", json!({}), "callId");
+}
+
+#[test]
+fn headers_come_as_lines_or_pairs_and_through_custom() {
+    let check = |field: &str, value: Value, want: &str| {
+        let mut call = json!({"callId": "c", "callee": "1002", "sdp": "v=0"});
+        call[field] = value;
+        let FromPage::Call(call) = ask("call", call) else { panic!("a call") };
+        let shown: Vec<String> = call.additions.headers.iter().map(|header| format!("{header:?}")).collect();
+        let pairs: Vec<PageHeader> = want
+            .split('|')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| PageHeader::from_line(pair).unwrap())
+            .collect();
+        assert_eq!(call.additions.headers, pairs, "{shown:?}");
+    };
+    check("sipHeaders", json!(["X-A: 1", "X-B:2"]), "X-A: 1|X-B: 2");
+    check("sipHeaders", json!({"X-A": "1"}), "X-A: 1");
+    check("inviteParameters", json!({"X-A": 1, "X-B": true}), "X-A: 1|X-B: true");
+    check("custom", json!({"sipHeaders": {"X-A": "1"}, "else": []}), "X-A: 1");
+    check("custom", json!({"inviteParameters": {"X-A": "1"}}), "X-A: 1");
+    check("custom", json!("a text"), "");
+    check("custom", json!([1]), "");
+}
+
+/// Every field of every message that could reach a header, an SDP line or a body, with a control character in it.
+#[test]
+fn no_field_of_any_message_takes_a_control_character() {
+    let call = json!({"callId": "c", "callee": "1002", "visibleName": "n", "sdp": "v=0", "sipSDP": ["b=AS:1"],
+        "sipHeaders": {"X-A": "1"}, "inviteParameters": {"X-B": "1"}});
+    let account = json!({"sipLogin": "1001", "sipAuthenticationName": "1001", "sipPassword": "p", "sipDomain": "pbx",
+        "sipOutboundProxy": "pbx", "sipProxy": "pbx", "sipPort": "5060"});
+    let answer = json!({"callId": "c", "sdp": "v=0", "sipSDP": ["b=AS:1"], "sipHeaders": ["X-A: 1"], "inviteParameters": {"X-B": "1"}});
+    let digits = json!({"callId": "c", "dtmf": "1", "type": "INFO"});
+    let transfer = json!({"callId": "c", "target": "1003"});
+    let named = json!({"callId": "c"});
+    let messages = [
+        ("call", &call),
+        ("answer", &answer),
+        ("connection", &account),
+        ("sendDtmf", &digits),
+        ("transfer", &transfer),
+        ("hangup", &named),
+        ("hold", &named),
+        ("unhold", &named),
+    ];
+    let mut tried = 0;
+    for (message, good) in messages {
+        assert!(decode(&frame(message, good.clone())).is_ok(), "{message}");
+        for field in good.as_object().unwrap().keys().filter(|field| *field != "sdp") {
+            for evil in ["\r\nX-Evil: 1", "\n", "\r", "\0", "\u{1b}", "\u{7f}", "\u{85}"] {
+                let spoilt = spoil(&good[field], evil);
+                for value in spoilt {
+                    let mut bad = good.clone();
+                    bad[field] = value;
+                    refused(message, bad, field);
+                    tried += 1;
+                }
+            }
+        }
+        let mut custom = good.clone();
+        if message == "call" || message == "answer" {
+            custom["custom"] = json!({"sipHeaders": {"X-A": "a\r\nFrom: b"}});
+            refused(message, custom, "custom.sipHeaders");
+        }
+    }
+    assert!(tried > 150, "{tried}");
+}
+
+/// The value with `evil` in each of its texts, one at a time; in names too.
+fn spoil(value: &Value, evil: &str) -> Vec<Value> {
+    match value {
+        Value::Array(items) => {
+            items.iter().flat_map(|item| spoil(item, evil)).map(|item| json!([item])).collect()
+        }
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| {
+                let values = spoil(value, evil).into_iter().map(|value| json!({ name: value }));
+                values.chain([json!({ format!("{name}{evil}"): value })]).collect::<Vec<_>>()
+            })
+            .collect(),
+        text => vec![json!(format!("{}{evil}a", text.as_str().unwrap()))],
+    }
 }
 
 #[test]
