@@ -62,8 +62,10 @@ pub enum DigitMethod {
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub struct LegReport {
-    /// Which leg speaks.
+    /// Which end of the call speaks.
     pub side: Side,
+    /// Which leg of that end: several may ring at once (RFC 3261 calls them branches).
+    pub branch: usize,
     /// What happened.
     pub event: LegEvent,
 }

@@ -32,7 +32,7 @@ impl Handler<LegCommand> for Played {
         }
         let _ = self.told.send((self.side, command));
         if let (Some(event), Some(call)) = (answer, self.call.upgrade()) {
-            call.do_send(LegReport { side: self.side, event });
+            call.do_send(LegReport { side: self.side, branch: 0, event });
         }
     }
 }
@@ -100,7 +100,7 @@ impl Stage {
         let as_leg = |leg: Addr<Played>| Leg { commands: leg.clone().recipient(), packets: leg.recipient() };
         let (caller, played) = (leg(Side::Caller), leg(Side::Callee));
         let callee = played.downgrade();
-        let begin = Some(Begin { caller: as_leg(caller), callee: as_leg(played) });
+        let begin = Some(Begin { caller: as_leg(caller), callees: vec![as_leg(played)] });
         Self { call, told, ended, meters, begin, callee, _owner: owner }
     }
 
@@ -115,7 +115,7 @@ impl Stage {
     }
 
     fn says(&self, side: Side, event: LegEvent) {
-        self.call.do_send(LegReport { side, event });
+        self.call.do_send(LegReport { side, branch: 0, event });
     }
 
     async fn next(&mut self) -> (Side, LegCommand) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actors::demo::machine::Service;
 use actors::demo::registrar::{self, DemoCall, DemoTarget, Registrar};
-use actors::registration::{Registration, RegistrationEvent, RegistrationOrder, Unregister};
+use actors::registration::{
+    Registration, RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport,
+};
 use actors::sip::{Listening, SipEndpoint};
 use actors::vocabulary::{Account, Meters, Secret};
 use sip::auth::{Client, SentTo, Tries};
@@ -30,7 +32,7 @@ struct Demo {
 /// A registration at the demo.
 struct Registered {
     registration: Addr<Registration>,
-    told: Kept<RegistrationEvent>,
+    told: Kept<RegistrationReport>,
 }
 
 const WAIT: Duration = Duration::from_millis(500);
@@ -111,12 +113,12 @@ async fn ask(peer: &UdpPeer, request: &Request) -> Option<Response> {
 async fn an_account_registers_is_called_and_leaves() {
     let (demo, gateway) = (demo().await, gateway().await);
     let account = register(&gateway.endpoint, demo.at, "1001", "demo1001");
-    assert_eq!(account.told.next().await, RegistrationEvent::Registered);
+    assert_eq!(account.told.next().await.event, RegistrationEvent::Registered);
     assert!(call(&demo, "1002", "1002", "1001").await.is_none(), "the call waits for its taker");
     let DemoCall { caller, target, .. } = demo.calls.next().await;
     let contact = format!("sip:c1001@{}", gateway.at).parse().unwrap();
     assert_eq!((caller.as_str(), target), ("1002", DemoTarget::Account(contact)));
-    account.registration.send(Unregister).await.unwrap();
+    account.registration.send(RegistrationCommand::Unregister).await.unwrap();
     sleep(Duration::from_millis(200)).await;
     let gone = call(&demo, "1002", "1002", "1001").await.unwrap();
     assert_eq!(gone.code, StatusCode::TEMPORARILY_UNAVAILABLE);
@@ -126,7 +128,7 @@ async fn an_account_registers_is_called_and_leaves() {
 async fn a_wrong_password_and_a_strange_account_fail_for_good_and_alike() {
     let (demo, gateway) = (demo().await, gateway().await);
     for (login, password) in [("1001", "demo1002"), ("2001", "demo2001")] {
-        let told = register(&gateway.endpoint, demo.at, login, password).told.next().await;
+        let told = register(&gateway.endpoint, demo.at, login, password).told.next().await.event;
         assert!(
             matches!(told, RegistrationEvent::Failed { sip_status: Some(401), last: true, .. }),
             "{told:?}"
@@ -153,9 +155,9 @@ async fn an_account_is_registered_within_five_seconds_of_its_registrar_coming_up
     sleep(Duration::from_millis(100)).await;
     let account = register(&gateway.endpoint, at, "1001", "demo1001");
     sleep(Duration::from_secs(4)).await;
-    let away = account.told.next().await;
+    let away = account.told.next().await.event;
     assert!(matches!(away, RegistrationEvent::Failed { sip_status: None, last: false, .. }), "{away:?}");
     let _demo = demo_at(at.port()).await;
     sleep(Duration::from_secs(3)).await;
-    assert_eq!(account.told.next().await, RegistrationEvent::Registered);
+    assert_eq!(account.told.next().await.event, RegistrationEvent::Registered);
 }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, WeakRecipient};
-use actors::registration::{Registration, RegistrationEvent, RegistrationOrder, Unregister};
+use actors::registration::{
+    Registration, RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport,
+};
 use actors::sip::{Hop, Locate, LocateError, SendRequest, SipEvent, Transport};
 use actors::vocabulary::{Account, Meters, Secret};
 use sip::message::{HeaderName, Request, Response, StatusCode, Uri};
@@ -62,10 +64,11 @@ impl Handler<SendRequest> for Registrar {
     }
 }
 
-impl Handler<RegistrationEvent> for Owner {
+impl Handler<RegistrationReport> for Owner {
     type Result = ();
-    fn handle(&mut self, event: RegistrationEvent, _: &mut Self::Context) {
-        self.0.borrow_mut().push(event);
+    fn handle(&mut self, report: RegistrationReport, _: &mut Self::Context) {
+        assert_eq!(report.contact_user, "c0ffee");
+        self.0.borrow_mut().push(report.event);
     }
 }
 
@@ -252,7 +255,7 @@ async fn the_end_unregisters_with_credentials_and_leaves_nothing() {
     let mut stage = stage(Ok(vec![hop()]), challenges(ok));
     sleep(MOMENT).await;
     let registration = stage.registration.take().unwrap();
-    registration.do_send(Unregister);
+    registration.do_send(RegistrationCommand::Unregister);
     drop(registration);
     sleep(MOMENT).await;
     let seen = stage.seen.borrow();
@@ -269,7 +272,7 @@ async fn the_end_does_not_wait_for_a_silent_registrar() {
     sleep(MOMENT).await;
     stage.now_plays(|_| None);
     let registration = stage.registration.take().unwrap();
-    registration.do_send(Unregister);
+    registration.do_send(RegistrationCommand::Unregister);
     drop(registration);
     sleep(Duration::from_millis(1900)).await;
     assert!(stage.alive());

@@ -2,21 +2,18 @@
 #![allow(clippy::unwrap_used)]
 mod support;
 
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use actix::Actor;
 use actors::browser::PageWord;
-use actors::handle::{
-    Account, Additions, AnswerTiming, CallId, CallStatus, CodecId, FromPage, HeaderRules, MediaSettings,
-    Meters, PlaceCall, Secret, Switch, SwitchSettings, ToPage,
-};
+use actors::handle::{Additions, CallId, CallStatus, FromPage, HeaderRules, Meters, PlaceCall, ToPage};
 use actors::session::{CallJoined, Session, SessionEvent, SessionOrder};
 use actors::vocabulary::SessionId;
-use sip::message::{Message, Method};
+use sip::message::{Message, Method, Request, StatusCode};
+use support::metric;
 use support::owner::Kept;
-use support::peer::{UdpPeer, request};
-use support::{metric, settings};
+use support::peer::request;
+use support::switch::House;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::sleep;
 
@@ -99,68 +96,6 @@ async fn a_page_that_floods_its_call_is_refused_but_can_hang_up() {
 
 // --- sessions in the house ---
 
-static NEXT_PORT: AtomicU16 = AtomicU16::new(25_000);
-
-struct House {
-    switch: Switch,
-    phone: UdpPeer,
-}
-
-impl House {
-    async fn new() -> Self {
-        let first = NEXT_PORT.fetch_add(200, Ordering::Relaxed);
-        // The phone needs the house's address: a free port, found by binding it once.
-        let at = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut sip = settings();
-        sip.listen = vec![at];
-        let switch = Switch::start(SwitchSettings {
-            sip,
-            media: MediaSettings {
-                lanes: 1,
-                webrtc_port: 0,
-                webrtc_addresses: vec!["127.0.0.1".parse().unwrap()],
-                rtp_ports: (first, first + 199),
-                port_rest: Duration::ZERO,
-                advertised_address: None,
-                audio_codecs: vec![CodecId::Opus, CodecId::Pcmu],
-                page_codecs: vec![CodecId::Opus, CodecId::Pcmu],
-                telephone_events: true,
-                allow_outside_codecs: true,
-                answer_audio: AnswerTiming::AtOnce,
-                hold_music_file: None,
-            },
-            second_incoming_rings: true,
-            no_answer: Duration::from_secs(180),
-        })
-        .await
-        .unwrap();
-        Self { switch, phone: UdpPeer::any(at).await }
-    }
-
-    fn account(&self) -> Account {
-        Account {
-            login: "1001".into(),
-            auth_name: "1001".into(),
-            password: Secret::new("pw"),
-            domain: "127.0.0.1".into(),
-            outbound_proxy: None,
-            port: Some(self.phone.socket.local_addr().unwrap().port()),
-            register: false,
-        }
-    }
-
-    /// Waits until the metrics have this line: lanes work on threads of their own.
-    async fn shows(&self, line: &str) {
-        for _ in 0..100 {
-            if self.switch.metrics().lines().any(|has| has == line) {
-                return;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        panic!("no {line} in {}", self.switch.metrics());
-    }
-}
-
 #[actix::test]
 async fn a_page_that_leaves_while_its_call_is_being_wired_leaves_no_call() {
     let house = House::new().await;
@@ -168,14 +103,23 @@ async fn a_page_that_leaves_while_its_call_is_being_wired_leaves_no_call() {
     let session = house.switch.open_session(Some(house.account()), tell).await.unwrap();
     session.tell(place(&CallId::random(), "1002"));
     drop(session);
-    // A phone that rings for ever, if it is asked at all.
+    // A phone that rings until it is cancelled, if it is asked at all.
+    let mut invite = None;
     let ringing = tokio::time::timeout(Duration::from_millis(300), async {
         while let Some(message) = house.phone.message(WAIT).await {
-            if let Message::Request(request) = message
-                && request.method == Method::Invite
-            {
-                let ring = request.response(sip::message::StatusCode::RINGING).with_to_tag("t").unwrap();
-                house.phone.send(&ring.to_bytes()).await;
+            let Message::Request(request) = message else { continue };
+            let mut say = vec![];
+            if request.method == Method::Invite {
+                say.push(request.response(StatusCode::RINGING).with_to_tag("t").unwrap());
+                invite = Some(request);
+            } else if request.method == Method::Cancel {
+                say.push(request.response(StatusCode::OK).with_to_tag("t").unwrap());
+                let invite =
+                    invite.iter().map(|invite: &Request| invite.response(StatusCode::REQUEST_TERMINATED));
+                say.extend(invite.map(|response| response.with_to_tag("t").unwrap()));
+            }
+            for response in say {
+                house.phone.send(&response.to_bytes()).await;
             }
         }
     });

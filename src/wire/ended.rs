@@ -5,7 +5,7 @@
 //!
 //! | cause | `info` |
 //! |---|---|
-//! | hang-up, cancelled, busy, declined, session closed, shutdown | `Normal call clearing` |
+//! | hang-up, cancelled, answered elsewhere, busy, declined, session closed, shutdown | `Normal call clearing` |
 //! | nobody answered, no response to SIP | `Failed by request timeout` |
 //! | no common codec | `No common codecs` |
 //! | browser's path | `Failed by ICE error`, `Failed by DTLS error` |
@@ -20,6 +20,7 @@ pub(super) fn info(reason: &EndReason) -> &'static str {
     match reason.cause {
         Cause::HangUp
         | Cause::Cancelled
+        | Cause::AnsweredElsewhere
         | Cause::Busy
         | Cause::Declined
         | Cause::SessionClosed

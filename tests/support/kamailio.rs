@@ -27,6 +27,7 @@ pub struct Kamailio {
     pub tls_port: u16,
     /// RTP ports of the relay.
     pub relay_ports: (u16, u16),
+    control: u16,
     config: PathBuf,
     log: PathBuf,
     memory: PathBuf,
@@ -149,7 +150,7 @@ impl<'a> Plan<'a> {
             relay.wait_bound(relay_port, false, self.namespace, secs(5));
             relay
         });
-        let tls_port = bench.port();
+        let (tls_port, control) = (bench.port(), bench.port());
         let tls = self.tls.as_ref().map(|(chain, key)| {
             format!(
                 "enable_tls=yes\nlisten=tls:{address}:{tls_port}\nloadmodule \"tls.so\"\n\
@@ -173,6 +174,7 @@ impl<'a> Plan<'a> {
             .replace("@MAX_EXPIRES@", &self.max_expires.to_string())
             .replace("@ALGORITHM@", self.algorithm)
             .replace("@NONCE_EXPIRE@", &self.nonce_expire.to_string())
+            .replace("@CONTROL@", &control.to_string())
             .replace("@RING_MS@", &self.ring_ms.to_string())
             .replace("@ROUTES@", &self.routes.iter().map(route).collect::<String>());
         let config = bench.path("kamailio.cfg");
@@ -184,6 +186,7 @@ impl<'a> Plan<'a> {
             port,
             tls_port,
             relay_ports,
+            control,
             config,
             log: bench.path("kamailio.log"),
             memory: bench.subfolder("kamailio"),
@@ -238,6 +241,19 @@ impl Kamailio {
     /// How many requests begin with `start`.
     pub fn count(&self, start: &str) -> usize {
         self.requests().iter().filter(|request| request.starts_with(start)).count()
+    }
+
+    /// The Contacts that are bound to `user` now, as its location table has them.
+    #[track_caller]
+    pub fn contacts(&self, user: &str) -> Vec<String> {
+        assert!(self.namespace.is_none(), "only on loopback");
+        let at = format!("tcp:127.0.0.1:{}", self.control);
+        let args = ["-s", &at, "ul.lookup", "location", &format!("s:{user}")];
+        let output = std::process::Command::new("kamcmd").args(args).output().expect("kamcmd is installed");
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("AoR") || text.contains("AOR not found"), "kamcmd: {text}");
+        text.lines().filter_map(|line| Some(line.split_once("Address: ")?.1.trim().to_owned())).collect()
     }
 
     fn launch(&mut self, namespace: Option<&Namespace>) {

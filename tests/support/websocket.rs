@@ -1,5 +1,6 @@
 //! A WebSocket client of forty lines, for frames that the SDK would never send (RFC 6455).
 
+use super::kamailio::{DOMAIN, Kamailio};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -59,6 +60,19 @@ impl WebSocket {
         self.send_text(&json!({ "message": message, "data": [data] }).to_string());
     }
 
+    /// Opens one and sends `connection` with an account of the test PBX, as the SDK does.
+    #[track_caller]
+    pub fn account(port: u16, pbx: &Kamailio, login: &str, password: &str) -> Self {
+        let mut socket = Self::open(port);
+        socket.send("connection", json!({
+            "appKey": "defaultApp", "mediaProviders": ["WebRTC"], "clientVersion": "2.0", "clientOSVersion": "bench",
+            "clientBrowserVersion": "bench", "msePacketizationVersion": 2, "sipLogin": login,
+            "sipAuthenticationName": login, "sipPassword": password, "sipDomain": DOMAIN,
+            "sipOutboundProxy": pbx.address, "sipPort": pbx.port, "sipRegisterRequired": true,
+        }));
+        socket
+    }
+
     /// Sends any text. Errors are for [`WebSocket::next`] to show: the other side may have closed.
     pub fn send_text(&mut self, text: &str) {
         let _ = self.try_send(0x81, text.as_bytes());
@@ -81,6 +95,11 @@ impl WebSocket {
         frame.extend([0; 4]); // a mask that changes nothing
         frame.extend(body);
         self.stream.write_all(&frame)
+    }
+
+    /// Cuts it off, as a tab that is closed does.
+    pub fn close(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Both).unwrap();
     }
 
     /// The next frame within `limit`.

@@ -34,6 +34,8 @@ use state::{Action, Event, State};
 pub struct BrowserOrder {
     /// Which end of the call the page is.
     pub side: Side,
+    /// Which of several pages that ring at once.
+    pub branch: usize,
     /// The call as the page sees it.
     pub view: CallView,
     /// Of the INVITE that the page is called by.
@@ -143,7 +145,7 @@ impl BrowserLeg {
 
     fn report(&self, event: LegEvent) {
         if let Some(call) = self.order.call.upgrade() {
-            call.do_send(LegReport { side: self.order.side, event });
+            call.do_send(LegReport { side: self.order.side, branch: self.order.branch, event });
         }
     }
 

@@ -4,14 +4,14 @@ use actix::Message;
 use crate::leg::Leg;
 use crate::vocabulary::{CallId, EndReason};
 
-/// Plugs in the two legs and starts the call.
+/// Plugs in the legs and starts the call.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Begin {
     /// Who asked for it.
     pub caller: Leg,
-    /// Who is asked.
-    pub callee: Leg,
+    /// Who is asked: one, or several that ring at once, of whom the first that answers has the call.
+    pub callees: Vec<Leg>,
 }
 
 /// Ends the call from above: shutdown, a REST request, a closed session.

@@ -1,8 +1,9 @@
-//! A call: two legs and what lies between them.
+//! A call: two legs and what lies between them. While it rings, several legs may stand on the callee's side.
 //!
 //! This file is the shell: it turns messages into events, asks `state` what to do, and does it. It owns its
 //! legs and transcoders and is owned by the switchboard. Crash group: when a call falls, its legs notice
 //! that nobody listens and end by themselves.
+mod fork;
 mod messages;
 mod state;
 mod wiring;
@@ -17,6 +18,7 @@ use crate::generator::{Generator, Playing};
 use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
 use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
 use crate::vocabulary::{Alive, CallId, Cause, EndReason, Meters, Side, Sink};
+use fork::Fork;
 pub use messages::{Begin, CallEnded, HangUp};
 use state::{Action, Event, State};
 use wiring::{Plan, Wiring};
@@ -42,7 +44,7 @@ pub struct Call {
     wiring: Wiring,
     /// What is plugged in now, from caller and from callee.
     plugged: Option<(Plan, Plan)>,
-    legs: Option<Begin>,
+    legs: Option<Legs>,
     /// Reports that overtook [`Begin`]: legs start on their own.
     early: Vec<LegReport>,
     transcoders: Transcoders,
@@ -51,6 +53,13 @@ pub struct Call {
     begun: Instant,
     answered: Option<Instant>,
     _alive: Alive,
+}
+
+/// The legs of a call.
+struct Legs {
+    caller: Leg,
+    callees: Vec<Leg>,
+    fork: Fork,
 }
 
 /// The transcoders of a call, one per direction, and how often one has died.
@@ -100,7 +109,25 @@ impl Call {
         }
     }
 
-    fn hear(&mut self, LegReport { side, event }: LegReport, ctx: &mut Context<Self>) {
+    /// Several callees are one to the state machine.
+    fn hear(&mut self, LegReport { side, branch, event }: LegReport, ctx: &mut Context<Self>) {
+        let Some(legs) = &mut self.legs else { return };
+        if side == Side::Caller {
+            return self.take(side, event, ctx);
+        }
+        let heard = legs.fork.hear(branch, event);
+        for (branch, why) in heard.hang_up {
+            info!(call_id = %self.order.call_id, branch, end = %why, "a callee is out");
+            if let Some(leg) = legs.callees.get(branch) {
+                leg.commands.do_send(LegCommand::HangUp(why));
+            }
+        }
+        if let Some(event) = heard.pass {
+            self.take(side, event, ctx);
+        }
+    }
+
+    fn take(&mut self, side: Side, event: LegEvent, ctx: &mut Context<Self>) {
         let event = match event {
             LegEvent::Rang => Event::Rang,
             LegEvent::SentEarlyMedia => Event::SentEarlyMedia,
@@ -160,8 +187,8 @@ impl Call {
         self.transcoders.running.clear();
         self.music = None;
         for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
-            let Some(legs) = &self.legs else { return };
-            let target = Sink::new(&leg(legs, from.other()).packets);
+            let Some(leg) = self.legs.as_ref().and_then(|legs| legs.talking(from.other())) else { return };
+            let target = Sink::new(&leg.packets);
             let sink = match plan {
                 Plan::Forward(codec) => {
                     info!(call_id = %self.order.call_id, from = from.as_str(), path = %codec, "forwarding");
@@ -208,8 +235,9 @@ impl Call {
 
     /// A held far end that hears nothing at all may take the call for dead, and so may its PBX.
     fn play_music(&mut self, side: Side) {
-        let (Some(format), Some(legs)) = (self.wiring.format(side), &self.legs) else { return };
-        let sink = Sink::new(&leg(legs, side).packets);
+        let leg = self.legs.as_ref().and_then(|legs| legs.talking(side));
+        let (Some(format), Some(leg)) = (self.wiring.format(side), leg) else { return };
+        let sink = Sink::new(&leg.packets);
         match Generator::hold_music(format.codec, sink, &self.order.meters) {
             Ok(playing) => self.music = Some(playing),
             Err(problem) => warn!(call_id = %self.order.call_id, %problem, "no music"),
@@ -218,8 +246,8 @@ impl Call {
 
     /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.
     fn tell(&self, side: Side, command: LegCommand) {
-        if let Some(legs) = &self.legs {
-            leg(legs, side).commands.do_send(command);
+        for (_, leg) in self.legs.iter().flat_map(|legs| legs.of(side)) {
+            leg.commands.do_send(command.clone());
         }
     }
 
@@ -243,10 +271,23 @@ impl Call {
     }
 }
 
-fn leg(legs: &Begin, side: Side) -> &Leg {
-    match side {
-        Side::Caller => &legs.caller,
-        Side::Callee => &legs.callee,
+impl Legs {
+    /// The legs of a side with their branches: one, or those that ring.
+    fn of(&self, side: Side) -> impl Iterator<Item = (usize, &Leg)> {
+        let (caller, live) = match side {
+            Side::Caller => (Some((0, &self.caller)), &[][..]),
+            Side::Callee => (None, self.fork.live()),
+        };
+        let callees = live.iter().filter_map(|branch| Some((*branch, self.callees.get(*branch)?)));
+        caller.into_iter().chain(callees)
+    }
+
+    /// The leg whose sound passes; none while several ring.
+    fn talking(&self, side: Side) -> Option<&Leg> {
+        match side {
+            Side::Caller => Some(&self.caller),
+            Side::Callee => self.callees.get(self.fork.only()?),
+        }
     }
 }
 
@@ -256,10 +297,14 @@ impl Actor for Call {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(LIFE_CHECK, |call, ctx| {
             let Some(legs) = &call.legs else { return };
-            let fell = |side: &Side| !leg(legs, *side).commands.connected();
-            if let Some(side) = [Side::Caller, Side::Callee].into_iter().find(fell) {
-                warn!(call_id = %call.order.call_id, leg = side.as_str(), "a leg fell");
-                call.step(Event::HangUpAsked(EndReason::new(None, Cause::Internal)), ctx);
+            let all = [Side::Caller, Side::Callee].into_iter();
+            let all = all.flat_map(|side| legs.of(side).map(move |(branch, leg)| (side, branch, leg)));
+            let fallen = all.filter(|(.., leg)| !leg.commands.connected());
+            let fallen: Vec<_> = fallen.map(|(side, branch, _)| (side, branch)).collect();
+            for (side, branch) in fallen {
+                warn!(call_id = %call.order.call_id, leg = side.as_str(), branch, "a leg fell");
+                let event = LegEvent::Ended(EndReason::new(None, Cause::Internal));
+                call.hear(LegReport { side, branch, event }, ctx);
             }
         });
     }
@@ -282,8 +327,9 @@ impl Drop for Call {
 
 impl Handler<Begin> for Call {
     type Result = ();
-    fn handle(&mut self, legs: Begin, ctx: &mut Self::Context) {
-        self.legs = Some(legs);
+    fn handle(&mut self, Begin { caller, callees }: Begin, ctx: &mut Self::Context) {
+        let fork = Fork::new(callees.len());
+        self.legs = Some(Legs { caller, callees, fork });
         self.step(Event::Begun, ctx);
         for report in std::mem::take(&mut self.early) {
             self.hear(report, ctx);

@@ -60,7 +60,10 @@ impl Exchange {
         let order = DialogOrder::Incoming(Box::new(invite));
         let caller = Dialog::new(order, Side::Caller, call_id.clone(), reports, self.sip.clone()).start();
         self.calls.insert(call_id, call.clone());
-        call.do_send(Begin { caller: leg(caller.clone().recipient(), caller.recipient()), callee });
+        call.do_send(Begin {
+            caller: leg(caller.clone().recipient(), caller.recipient()),
+            callees: vec![callee],
+        });
     }
 
     fn callee(&self, demo: &DemoCall, call_id: &CallId, reports: actix::WeakRecipient<LegReport>) -> Leg {

@@ -75,7 +75,7 @@ impl Machine {
 
     fn report(&self, event: LegEvent) {
         if let Some(call) = self.call.upgrade() {
-            call.do_send(LegReport { side: Side::Callee, event });
+            call.do_send(LegReport { side: Side::Callee, branch: 0, event });
         }
     }
 

@@ -207,7 +207,7 @@ impl Dialog {
             event => event,
         };
         if let Some(call) = self.call.upgrade() {
-            call.do_send(LegReport { side: self.far, event });
+            call.do_send(LegReport { side: self.far, branch: 0, event });
         }
     }
 

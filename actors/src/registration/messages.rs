@@ -10,7 +10,7 @@ use crate::vocabulary::{Account, Meters};
 pub struct RegistrationOrder {
     /// Whom to register.
     pub account: Account,
-    /// User part of the Contact: a random word of this account alone, by which an incoming INVITE finds it.
+    /// User part of the Contact: a word of this account alone, by which an incoming INVITE finds it.
     pub contact_user: String,
     /// Expires to ask for.
     pub expires: Duration,
@@ -19,12 +19,22 @@ pub struct RegistrationOrder {
     /// The endpoint, told what to send.
     pub send: Recipient<SendRequest>,
     /// Who hears of it.
-    pub owner: WeakRecipient<RegistrationEvent>,
+    pub owner: WeakRecipient<RegistrationReport>,
     /// Where it counts.
     pub meters: Meters,
 }
 
 /// What a registration tells its owner: changes only.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct RegistrationReport {
+    /// Which registration speaks.
+    pub contact_user: String,
+    /// What happened.
+    pub event: RegistrationEvent,
+}
+
+/// What happened to a registration.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub enum RegistrationEvent {
@@ -39,10 +49,21 @@ pub enum RegistrationEvent {
         /// Whether this is the end: the registrar refused the account. Else it is tried again, within seconds.
         last: bool,
     },
+    /// It is being un-registered: what was told before holds no longer.
+    Unregistering,
+    /// The last word.
+    Over,
 }
 
-/// Ends the registration: un-registers if there is something to un-register, and stops within 2 s. The actor keeps itself alive for
-/// that; its address may be dropped.
-#[derive(Debug, Message)]
+/// What may be said to a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
-pub struct Unregister;
+pub enum RegistrationCommand {
+    /// A page uses the account: keep it registered, or register it again.
+    Keep,
+    /// No page does any more: un-register in 3 s, unless [`Keep`](Self::Keep) comes. A page that is loaded anew finds its binding as it left it.
+    LetGo,
+    /// Un-register now, if there is something to un-register, and stop within 2 s. The actor keeps itself alive for that; its
+    /// address may be dropped.
+    Unregister,
+}

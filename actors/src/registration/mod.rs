@@ -1,7 +1,7 @@
 //! A registration: keeps one account bound to one Contact at its registrar.
 //!
 //! This file is the shell. It turns messages into events, asks `state` what to do, and does it. One Call-ID, one From tag, one Contact
-//! user for its whole life, a growing CSeq. Owned by the session.
+//! user for its whole life, a growing CSeq. Owned by the switchboard, shared by all pages of the account.
 //!
 //! The Contact is what [`Hop::contact`](crate::sip::Hop) says. A registrar behind a NAT of ours reports in `received` and `rport` what it sees
 //! instead; whoever builds that in takes it from the response in `Handler<SipEvent>`.
@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::sip::{Hop, Locate, RequestId, SendRequest, SipEvent, Transport};
 use crate::vocabulary::{Alive, FieldError};
-pub use messages::{RegistrationEvent, RegistrationOrder, Unregister};
+pub use messages::{RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport};
 use state::{Action, Event, Machine};
 
 /// The actor.
@@ -111,7 +111,12 @@ impl Registration {
                 self.count(false);
                 self.tell(RegistrationEvent::Failed { info, sip_status, last });
             }
+            Action::TellUnregistering => {
+                self.count(false);
+                self.tell(RegistrationEvent::Unregistering);
+            }
             Action::Finish => {
+                self.tell(RegistrationEvent::Over);
                 self.own_address = None;
                 ctx.stop();
             }
@@ -120,7 +125,8 @@ impl Registration {
 
     fn tell(&self, event: RegistrationEvent) {
         if let Some(owner) = self.order.owner.upgrade() {
-            owner.do_send(event); // bounded by the machine: changes only
+            let contact_user = self.order.contact_user.clone();
+            owner.do_send(RegistrationReport { contact_user, event }); // bounded by the machine: changes only
         }
     }
 
@@ -218,7 +224,7 @@ impl Registration {
     fn woke(&mut self, ctx: &mut Context<Self>) {
         let ending = self.own_address.is_some();
         if !ending && self.order.owner.upgrade().is_none() {
-            return self.end(ctx); // the session fell without a word
+            return self.end(ctx); // the switchboard fell without a word
         }
         self.step(Event::Timer, ctx);
     }
@@ -254,6 +260,11 @@ impl Actor for Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.count(false);
+        if !self.machine.is_gone() {
+            // It fell: its pages must not wait for what it can no longer say.
+            let info = "internal error".to_owned();
+            self.tell(RegistrationEvent::Failed { info, sip_status: None, last: true });
+        }
     }
 }
 
@@ -264,10 +275,14 @@ impl Handler<SipEvent> for Registration {
     }
 }
 
-impl Handler<Unregister> for Registration {
+impl Handler<RegistrationCommand> for Registration {
     type Result = ();
-    fn handle(&mut self, Unregister: Unregister, ctx: &mut Self::Context) {
-        self.end(ctx);
+    fn handle(&mut self, command: RegistrationCommand, ctx: &mut Self::Context) {
+        match command {
+            RegistrationCommand::Keep => self.step(Event::Keep, ctx),
+            RegistrationCommand::LetGo => self.step(Event::LetGo, ctx),
+            RegistrationCommand::Unregister => self.end(ctx),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! | Registering | Granted | Registered | tell, if it is news |
 //! | Registering | Challenged | Registering | the same REGISTER with credentials |
 //! | Registering | GivenUp for good (a second 401), 403, 404 | Failed | tell the last failure |
+//! | the same, lingering | the same | Gone | tell, finish |
 //! | Registering | GivenUp for now (every nonce is stale) | Retrying | tell trouble |
 //! | Registering | 423 with a longer Min-Expires | Registering | REGISTER with it |
 //! | Registering | 503, TimedOut, TransportFailed, TlsFailed, a hop is left | Registering | REGISTER to the next hop (RFC 3263 §4.3) |
@@ -22,8 +23,14 @@
 //! | Unregistering | Challenged | Unregistering | REGISTER with Expires 0 and credentials |
 //! | Unregistering | any other final, TimedOut, TransportFailed, TlsFailed, Timer: 2 s | Gone | finish |
 //! | Idle, Failed; Registering, Retrying without a binding | Stop | Gone | finish |
+//! | Idle, Failed | LetGo | Gone | finish |
+//! | Registering, Registered, Retrying | LetGo | same, lingering for 3 s | |
+//! | the same, lingering | Keep | same | |
+//! | the same, lingering | Timer: 3 s | as on Stop | |
+//! | Unregistering | Keep, LetGo | Unregistering | remembers whether to register again |
+//! | Unregistering, to register again | what else leads to Gone | Registering | locate |
 //!
-//! Every other pair is ignored. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
+//! Every other pair is ignored. Whoever comes to Unregistering tells so. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
 //! anew with each `Send` that is not a repetition: `Challenged` comes at most four times in a row. At most one REGISTER is out at any time (RFC 3261 §10.2), whatever the order of events.
 use std::time::{Duration, Instant};
 
@@ -42,6 +49,8 @@ pub(crate) struct Machine {
     bound_until: Option<Instant>,
     backoff: Backoff,
     told: Option<Told>,
+    /// Nobody uses the account; so long it stays registered all the same.
+    lingers_until: Option<Instant>,
 }
 
 /// Where the registration stands.
@@ -51,7 +60,7 @@ pub(crate) enum State {
     Registering(Round),
     Registered { refresh_at: Instant },
     Retrying { at: Instant },
-    Unregistering { own: bool, until: Instant },
+    Unregistering(Farewell),
     Failed,
     Gone,
 }
@@ -67,6 +76,17 @@ pub(crate) struct Round {
     too_brief: u8,
 }
 
+/// The end of a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    /// Whether the REGISTER that is out is the one with Expires 0.
+    own: bool,
+    until: Instant,
+    /// Somebody wants the account again. Were both bindings one Contact and the two REGISTERs under way at once, the older one might
+    /// take away what the newer one made: so the end comes first.
+    again: bool,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -80,6 +100,11 @@ pub(crate) enum Event {
     /// The next hop is not who it should be; what is wrong, for a person.
     TlsFailed(String),
     Timer,
+    /// Somebody uses the account.
+    Keep,
+    /// Nobody does any more.
+    LetGo,
+    /// Un-register now.
     Stop,
 }
 
@@ -126,6 +151,8 @@ pub(crate) enum Action {
         sip_status: Option<u16>,
         last: bool,
     },
+    /// What was told before holds no longer.
+    TellUnregistering,
     Finish,
 }
 
@@ -149,6 +176,8 @@ struct Trouble {
 const REPORT_AFTER: Duration = Duration::from_millis(4500);
 /// Longer than Timer F: only a lost event gets here.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(40);
+/// How long an account stays registered that nobody uses: as long as a page takes to be loaded anew.
+pub(crate) const LINGER: Duration = Duration::from_secs(3);
 /// How long the end waits for the un-REGISTER.
 const UNREGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// 423s obeyed in one round.
@@ -166,11 +195,56 @@ impl Machine {
             bound_until: None,
             backoff: Backoff::default(),
             told: None,
+            lingers_until: None,
         }
     }
 
     /// Takes one event; returns what to do, in order.
     pub(crate) fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        match event {
+            Event::Keep => self.keep(),
+            Event::LetGo => self.let_go(now),
+            Event::Timer if self.lingers_until.is_some_and(|at| now >= at) => self.stop(now),
+            Event::Stop => self.stop(now),
+            event => self.step(event, now),
+        }
+    }
+
+    fn keep(&mut self) -> Vec<Action> {
+        self.lingers_until = None;
+        if let State::Unregistering(farewell) = &mut self.state {
+            farewell.again = true;
+        }
+        vec![]
+    }
+
+    fn let_go(&mut self, now: Instant) -> Vec<Action> {
+        match &mut self.state {
+            State::Idle | State::Failed => return self.stop(now),
+            State::Unregistering(farewell) => farewell.again = false,
+            State::Registering(_) | State::Registered { .. } | State::Retrying { .. } => {
+                self.lingers_until = Some(now + LINGER);
+            }
+            State::Gone => {}
+        }
+        vec![]
+    }
+
+    fn stop(&mut self, now: Instant) -> Vec<Action> {
+        self.lingers_until = None;
+        if let State::Unregistering(farewell) = &mut self.state {
+            farewell.again = false;
+            return vec![];
+        }
+        let mut actions = self.step(Event::Stop, now);
+        if matches!(self.state, State::Unregistering(_)) {
+            self.told = None;
+            actions.insert(0, Action::TellUnregistering);
+        }
+        actions
+    }
+
+    fn step(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match (self.state.clone(), event) {
             (State::Idle, Event::Start) => self.locate(now),
             (State::Idle | State::Failed, Event::Stop) => self.finish(),
@@ -178,20 +252,29 @@ impl Machine {
             (State::Registered { refresh_at }, Event::Timer) if now >= refresh_at => self.refresh(now),
             (State::Retrying { at }, Event::Timer) if now >= at => self.locate(now),
             (State::Registered { .. } | State::Retrying { .. }, Event::Stop) => self.unregister(now),
-            (State::Unregistering { own, until }, event) => self.unregistering(own, until, event, now),
+            (State::Unregistering(farewell), event) => self.unregistering(farewell, event, now),
             _ => vec![],
         }
     }
 
     /// When to come back with [`Event::Timer`].
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.lingers_until, self.own_deadline()].into_iter().flatten().min()
+    }
+
+    fn own_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Registering(round) => Some(round.report_at.unwrap_or(round.give_up_at)),
             State::Registered { refresh_at } => Some(*refresh_at),
             State::Retrying { at } => Some(*at),
-            State::Unregistering { until, .. } => Some(*until),
+            State::Unregistering(farewell) => Some(farewell.until),
             State::Idle | State::Failed | State::Gone => None,
         }
+    }
+
+    /// Whether it has finished.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == State::Gone
     }
 
     /// For logs.
@@ -201,7 +284,7 @@ impl Machine {
             State::Registering(_) => "registering",
             State::Registered { .. } => "registered",
             State::Retrying { .. } => "retrying",
-            State::Unregistering { .. } => "unregistering",
+            State::Unregistering(_) => "unregistering",
             State::Failed => "failed",
             State::Gone => "gone",
         }
@@ -228,7 +311,8 @@ impl Machine {
             }
             Event::Timer if now >= round.give_up_at => self.trouble(round, Trouble::silence(), now),
             Event::Stop if round.sent => {
-                self.state = State::Unregistering { own: false, until: now + UNREGISTER_WITHIN };
+                let until = now + UNREGISTER_WITHIN;
+                self.state = State::Unregistering(Farewell { own: false, until, again: false });
                 vec![]
             }
             Event::Stop => self.unregister(now),
@@ -262,25 +346,25 @@ impl Machine {
         }
     }
 
-    fn unregistering(&mut self, own: bool, until: Instant, event: Event, now: Instant) -> Vec<Action> {
+    fn unregistering(&mut self, farewell: Farewell, event: Event, now: Instant) -> Vec<Action> {
         match event {
-            Event::Timer if now >= until => self.finish(),
+            Event::Timer if now >= farewell.until => self.gone(farewell, now),
             Event::Answer(Answer::Provisional) => vec![],
             // The REGISTER that was out when the end came is done: now the last one may go.
-            Event::Answer(answer) if !own => {
+            Event::Answer(answer) if !farewell.own => {
                 if let Answer::Granted(time) = answer {
                     self.bound_until = Some(now + time);
                 }
-                self.unregister_until(until, now)
+                self.say_farewell(farewell, now)
             }
             Event::Answer(Answer::Challenged) => {
                 vec![Action::Send { hop: self.hop, expires: 0, again: true }]
             }
-            Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) if !own => {
-                self.unregister_until(until, now)
+            Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) if !farewell.own => {
+                self.say_farewell(farewell, now)
             }
             Event::Answer(_) | Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) => {
-                self.finish()
+                self.gone(farewell, now)
             }
             _ => vec![],
         }
@@ -346,20 +430,30 @@ impl Machine {
     }
 
     fn fail(&mut self, info: &str, code: u16) -> Vec<Action> {
+        let news = Action::TellFailed { info: info.to_owned(), sip_status: Some(code), last: true };
+        if self.lingers_until.take().is_some() {
+            self.state = State::Gone;
+            return vec![news, Action::Finish];
+        }
         self.state = State::Failed;
-        vec![Action::TellFailed { info: info.to_owned(), sip_status: Some(code), last: true }]
+        vec![news]
     }
 
     fn unregister(&mut self, now: Instant) -> Vec<Action> {
-        self.unregister_until(now + UNREGISTER_WITHIN, now)
+        self.say_farewell(Farewell { own: true, until: now + UNREGISTER_WITHIN, again: false }, now)
     }
 
-    fn unregister_until(&mut self, until: Instant, now: Instant) -> Vec<Action> {
+    fn say_farewell(&mut self, farewell: Farewell, now: Instant) -> Vec<Action> {
         if self.bound_until.is_none_or(|bound| bound <= now) {
-            return self.finish();
+            return self.gone(farewell, now);
         }
-        self.state = State::Unregistering { own: true, until };
+        self.state = State::Unregistering(Farewell { own: true, ..farewell });
         vec![Action::Send { hop: self.hop, expires: 0, again: false }]
+    }
+
+    fn gone(&mut self, farewell: Farewell, now: Instant) -> Vec<Action> {
+        self.bound_until = None;
+        if farewell.again { self.locate(now) } else { self.finish() }
     }
 
     fn finish(&mut self) -> Vec<Action> {

@@ -1,17 +1,17 @@
-//! A page's session: its account, its registration and its calls, as long as its socket lives.
+//! A page's session: its account and its calls, as long as its socket lives.
 //!
 //! The shell between the page and its browser legs. It decides little: which leg a word of the page is for,
 //! and that a page which does not read is gone.
 use std::collections::HashMap;
 
 use actix::dev::SendError;
-use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, WeakRecipient};
+use actix::{Actor, ActorContext, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::browser::PageWord;
 use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
-use crate::registration::{Registration, RegistrationEvent, Unregister};
+use crate::registration::RegistrationEvent;
 use crate::vocabulary::{Account, Alive, CallId, Cause, EndReason, HeaderRules, Meters, SessionId};
 
 /// What a session tells its switchboard.
@@ -33,11 +33,6 @@ pub struct CallJoined {
     /// Takes what the page says about it.
     pub leg: Recipient<PageWord>,
 }
-
-/// Gives a session the registration of its account.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct RegistrationStarted(pub Addr<Registration>);
 
 /// Ends a session from above: Tandem is stopping.
 #[derive(Debug, Message)]
@@ -64,7 +59,6 @@ pub struct SessionOrder {
 pub struct Session {
     order: SessionOrder,
     calls: HashMap<CallId, Line>,
-    registration: Option<Addr<Registration>>,
     told_registered: bool,
     _alive: Alive,
 }
@@ -86,11 +80,11 @@ pub const MAX_CALLS: usize = 32;
 const MAILBOX: usize = 64;
 
 impl Session {
-    /// A session without a registration yet.
+    /// A session without calls.
     pub fn new(order: SessionOrder) -> Self {
         order.meters.ws_sessions_active.inc();
         let alive = order.meters.alive("session");
-        Self { order, calls: HashMap::new(), registration: None, told_registered: false, _alive: alive }
+        Self { order, calls: HashMap::new(), told_registered: false, _alive: alive }
     }
 
     /// Tells the page. A page that lets its queue fill up is gone or asleep: the session ends.
@@ -157,9 +151,6 @@ impl Session {
                 leg.do_send(PageWord::Gone);
             }
         }
-        if let Some(registration) = self.registration.take() {
-            registration.do_send(Unregister);
-        }
         ctx.stop();
     }
 }
@@ -213,13 +204,6 @@ impl Handler<CallJoined> for Session {
     }
 }
 
-impl Handler<RegistrationStarted> for Session {
-    type Result = ();
-    fn handle(&mut self, RegistrationStarted(registration): RegistrationStarted, _: &mut Self::Context) {
-        self.registration = Some(registration);
-    }
-}
-
 impl Handler<ToPage> for Session {
     type Result = ();
     fn handle(&mut self, word: ToPage, ctx: &mut Self::Context) {
@@ -242,6 +226,7 @@ impl Handler<RegistrationEvent> for Session {
             RegistrationEvent::Failed { info, sip_status, last } => {
                 self.tell(ToPage::RegistrationFailed { info, sip_status, last }, ctx);
             }
+            RegistrationEvent::Unregistering | RegistrationEvent::Over => {}
         }
     }
 }

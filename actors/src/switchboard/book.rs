@@ -1,4 +1,4 @@
-//! Who is where: sessions by id and by the Contact that their PBX knows, calls by id. Pure.
+//! Who is where: sessions and calls by id. Pure.
 use std::collections::HashMap;
 
 use crate::vocabulary::{Account, CallId, SessionId};
@@ -7,8 +7,7 @@ use crate::vocabulary::{Account, CallId, SessionId};
 #[derive(Debug)]
 pub struct Book<S, C> {
     sessions: HashMap<SessionId, Entry<S>>,
-    by_contact: HashMap<String, SessionId>,
-    calls: HashMap<CallId, (C, SessionId)>,
+    calls: HashMap<CallId, C>,
     next_session: u64,
 }
 
@@ -17,10 +16,10 @@ pub struct Book<S, C> {
 pub struct Entry<S> {
     /// Reaches it.
     pub session: S,
-    /// User part of its Contact at the PBX: a random word, ours alone.
-    pub contact: String,
-    /// Its account. The login finds it too, for a PBX that sends calls without a registration.
+    /// Its account.
     pub account: Option<Account>,
+    /// User part of the account's Contact at the PBX; empty without an account.
+    pub contact: String,
 }
 
 /// Why the book takes no more.
@@ -41,7 +40,7 @@ pub const MAX_SESSIONS: usize = 10_000;
 impl<S, C> Book<S, C> {
     /// An empty book.
     pub fn new() -> Self {
-        Self { sessions: HashMap::new(), by_contact: HashMap::new(), calls: HashMap::new(), next_session: 1 }
+        Self { sessions: HashMap::new(), calls: HashMap::new(), next_session: 1 }
     }
 
     /// The id for the next session.
@@ -56,15 +55,12 @@ impl<S, C> Book<S, C> {
 
     /// Enters a session.
     pub fn add_session(&mut self, id: SessionId, entry: Entry<S>) {
-        self.by_contact.insert(entry.contact.clone(), id);
         self.sessions.insert(id, entry);
     }
 
     /// Strikes a session out. Its calls stay until they have ended.
-    pub fn remove_session(&mut self, id: SessionId) {
-        if let Some(entry) = self.sessions.remove(&id) {
-            self.by_contact.remove(&entry.contact);
-        }
+    pub fn remove_session(&mut self, id: SessionId) -> Option<Entry<S>> {
+        self.sessions.remove(&id)
     }
 
     /// A session by id.
@@ -77,22 +73,9 @@ impl<S, C> Book<S, C> {
         self.sessions.values()
     }
 
-    /// Whose Contact or login `user` is; the Contact wins. A login that several sessions share is nobody's:
-    /// a PBX that rings it must know which registration it means.
-    pub fn find_user(&self, user: &str) -> Option<SessionId> {
-        if let Some(id) = self.by_contact.get(user) {
-            return Some(*id);
-        }
-        let mut found = self.sessions.iter().filter(|(_, entry)| !user.is_empty() && entry.login() == user);
-        match (found.next(), found.next()) {
-            (Some((id, _)), None) => Some(*id),
-            _ => None,
-        }
-    }
-
-    /// Enters a call of a session.
-    pub fn add_call(&mut self, id: CallId, call: C, session: SessionId) {
-        self.calls.insert(id, (call, session));
+    /// Enters a call.
+    pub fn add_call(&mut self, id: CallId, call: C) {
+        self.calls.insert(id, call);
     }
 
     /// Whether no call has this id.
@@ -107,17 +90,7 @@ impl<S, C> Book<S, C> {
 
     /// All calls.
     pub fn calls(&self) -> impl Iterator<Item = &C> {
-        self.calls.values().map(|(call, _)| call)
-    }
-
-    /// The calls of a session.
-    pub fn calls_of_session(&self, session: SessionId) -> impl Iterator<Item = &C> {
-        self.calls.values().filter(move |(_, owner)| *owner == session).map(|(call, _)| call)
-    }
-
-    /// How many calls a session has.
-    pub fn calls_of(&self, session: SessionId) -> usize {
-        self.calls_of_session(session).count()
+        self.calls.values()
     }
 }
 
@@ -137,47 +110,28 @@ impl<S, C> Default for Book<S, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocabulary::Secret;
-
-    fn book(logins: &[&str]) -> Book<(), ()> {
-        let mut book = Book::new();
-        for login in logins {
-            let id = book.next_session_id().unwrap();
-            let account = Account {
-                login: (*login).to_owned(),
-                auth_name: (*login).to_owned(),
-                password: Secret::default(),
-                domain: "example.org".to_owned(),
-                outbound_proxy: None,
-                port: None,
-                register: true,
-            };
-            let contact = format!("c{}", id.0);
-            book.add_session(id, Entry { session: (), contact, account: Some(account) });
-        }
-        book
-    }
-
-    #[test]
-    fn a_call_finds_its_session_by_contact_and_by_a_login_that_is_unique() {
-        let mut book = book(&["1001", "1002", "1002"]);
-        assert_eq!(book.find_user("c2"), Some(SessionId(2)));
-        assert_eq!(book.find_user("1001"), Some(SessionId(1)));
-        assert_eq!(book.find_user("1002"), None, "two sessions: which one?");
-        book.remove_session(SessionId(3));
-        assert_eq!(book.find_user("1002"), Some(SessionId(2)));
-        assert_eq!(book.find_user("c3"), None);
-    }
 
     #[test]
     fn a_call_id_is_used_once() {
-        let mut book = book(&["1001"]);
+        let mut book = Book::<(), ()>::new();
         let id = CallId::parse("a").unwrap();
         assert_eq!(book.check_call_id(&id), Ok(()));
-        book.add_call(id.clone(), (), SessionId(1));
+        book.add_call(id.clone(), ());
         assert_eq!(book.check_call_id(&id), Err(Full::CallId));
-        assert_eq!(book.calls_of(SessionId(1)), 1);
+        assert_eq!(book.calls().count(), 1);
         book.remove_call(&id);
-        assert_eq!(book.calls_of(SessionId(1)), 0);
+        assert_eq!(book.check_call_id(&id), Ok(()));
+    }
+
+    #[test]
+    fn so_many_sessions_and_no_more() {
+        let mut book = Book::<(), ()>::new();
+        for _ in 0..MAX_SESSIONS {
+            let id = book.next_session_id().unwrap();
+            book.add_session(id, Entry { session: (), account: None, contact: String::new() });
+        }
+        assert_eq!(book.next_session_id(), Err(Full::Sessions));
+        book.remove_session(SessionId(7));
+        assert!(book.next_session_id().is_ok());
     }
 }

@@ -1,31 +1,32 @@
 //! The switchboard: who is here, who calls whom, and the one function that wires a call.
+mod accounts;
 mod book;
 mod incoming;
 mod outgoing;
+mod registering;
 
 use std::sync::Arc;
 
 use ::sip::dialog::callee_uri;
 use ::sip::message::{HostPort, StatusCode};
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
 
-use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PeerConfig};
+use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PageWord, PeerConfig};
 use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use crate::lanes::Lanes;
-use crate::leg::Leg;
+use crate::leg::{Leg, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, PlaceCall, ToPage};
-use crate::registration::{Registration, RegistrationOrder};
-use crate::session::{
-    CallJoined, Close, MAX_CALLS, RegistrationStarted, Session, SessionEvent, SessionOrder,
-};
+use crate::registration::Registration;
+use crate::session::{CallJoined, Close, MAX_CALLS, Session, SessionEvent, SessionOrder};
 use crate::sip::{IncomingRequest, Respond, Transport};
 use crate::vocabulary::{
     Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings,
     random_hex,
 };
+use accounts::Accounts;
 use book::{Book, Entry};
 
 /// Opens a session for a page.
@@ -72,6 +73,7 @@ pub struct Switchboard {
     sip: SipSide,
     certificate: Certificate,
     book: Book<Addr<Session>, Wired>,
+    accounts: Accounts<Addr<Registration>>,
     stopping: bool,
     _alive: Alive,
 }
@@ -79,10 +81,14 @@ pub struct Switchboard {
 /// Requests and events of all sessions and calls pass here; each takes some 10 µs.
 const MAILBOX: usize = 4096;
 
+/// Pages of one account that a call rings at once, those that connected last. More tabs than that are forgotten ones.
+const MAX_RINGING: usize = 16;
+
 /// A call in the book.
 struct Wired {
     call: Addr<Call>,
-    page_side: Side,
+    /// Its pages and what reaches their legs: those that ring, and the one that has the call.
+    pages: Vec<(SessionId, Recipient<PageWord>)>,
 }
 
 /// What differs between a call that a page makes and one that it takes.
@@ -92,16 +98,35 @@ struct Parties {
     page_side: Side,
     /// Of the INVITE, if the page is called.
     invite_headers: InviteHeaders,
+    /// The pages that it rings, or the one that calls.
+    pages: Vec<(SessionId, Addr<Session>)>,
     /// The page's offer, if it calls.
     offer: Option<String>,
     dialog: DialogOrder,
+}
+
+impl Wired {
+    /// The leg of a page, as long as it lives.
+    fn leg_of(&self, session: SessionId) -> Option<&Recipient<PageWord>> {
+        let mine = self.pages.iter().find(|(page, leg)| *page == session && leg.connected());
+        mine.map(|(_, leg)| leg)
+    }
 }
 
 impl Switchboard {
     /// A switchboard with an empty book.
     pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, certificate: Certificate) -> Self {
         let alive = sip.meters.alive("switchboard");
-        Self { settings, lanes, sip, certificate, book: Book::new(), stopping: false, _alive: alive }
+        Self {
+            settings,
+            lanes,
+            sip,
+            certificate,
+            book: Book::new(),
+            accounts: Accounts::default(),
+            stopping: false,
+            _alive: alive,
+        }
     }
 
     /// Where all SIP goes by TLS, a page that names the usual port means the usual port of TLS.
@@ -117,7 +142,6 @@ impl Switchboard {
             return Err(OpenError::Full);
         }
         let id = self.book.next_session_id().map_err(|_| OpenError::Full)?;
-        let contact = random_hex::<8>();
         let account = order.account.map(|account| self.as_reached(account));
         let session = Session::new(SessionOrder {
             id,
@@ -128,20 +152,12 @@ impl Switchboard {
             meters: self.sip.meters.clone(),
         })
         .start();
-        if let Some(account) = account.clone().filter(|account| account.register) {
-            let registration = Registration::new(RegistrationOrder {
-                account,
-                contact_user: contact.clone(),
-                expires: self.settings.sip.register_expires,
-                locate: self.sip.endpoint.clone().recipient(),
-                send: self.sip.endpoint.clone().recipient(),
-                owner: session.downgrade().recipient(),
-                meters: self.sip.meters.clone(),
-            })?;
-            session.do_send(RegistrationStarted(registration.start()));
-        }
+        let contact = match &account {
+            Some(account) => self.join_account(account, id, &session, ctx)?,
+            None => String::new(),
+        };
         info!(session = %id, account = account.as_ref().map(Account::address), "session opened");
-        self.book.add_session(id, Entry { session: session.clone(), contact, account });
+        self.book.add_session(id, Entry { session: session.clone(), account, contact });
         Ok(OpenedSession { id, token: random_hex::<16>(), session })
     }
 
@@ -163,16 +179,16 @@ impl Switchboard {
         match invite {
             Ok(invite) => {
                 let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
-                let invite_headers = InviteHeaders::new();
                 let parties = Parties {
                     direction: "outgoing",
                     view,
                     page_side: Side::Caller,
-                    invite_headers,
+                    invite_headers: InviteHeaders::new(),
+                    pages: vec![(id, session)],
                     offer,
                     dialog,
                 };
-                self.connect(id, &session, parties, ctx);
+                self.connect(parties, ctx);
             }
             Err(why) => session.do_send(ToPage::CallStatus(view, CallStatus::Failed(why))),
         }
@@ -212,32 +228,46 @@ impl Switchboard {
     /// A call for one of our accounts came in.
     fn incoming(&mut self, incoming: IncomingRequest, ctx: &mut Context<Self>) {
         let user = incoming.request.uri.user().map(|user| user.into_owned()).unwrap_or_default();
-        let Some(id) = self.book.find_user(&user) else {
+        let Some(shared) = self.accounts.find_user(&user) else {
             return self.refuse(incoming, StatusCode::NOT_FOUND);
         };
         let most = if self.settings.second_incoming_rings { MAX_CALLS } else { 1 };
-        let busy = self.book.calls_of(id) >= most;
-        if busy || self.stopping {
-            return self.refuse(
-                incoming,
-                if busy { StatusCode::BUSY_HERE } else { StatusCode::SERVICE_UNAVAILABLE },
-            );
+        let busy = |page: &SessionId| self.calls_of(*page).count() >= most;
+        let rings = match shared.pages.iter().any(busy) {
+            true if !self.settings.second_incoming_rings => vec![], // whoever talks is busy, on whichever page
+            _ => shared.pages.iter().rev().filter(|page| !busy(page)).take(MAX_RINGING).copied().collect(),
+        };
+        if self.stopping {
+            return self.refuse(incoming, StatusCode::SERVICE_UNAVAILABLE);
         }
-        let Some(entry) = self.book.session(id) else { return self.refuse(incoming, StatusCode::NOT_FOUND) };
-        let (session, contact) = (entry.session.clone(), entry.contact.clone());
-        let view = incoming::view_of(&incoming.request, CallId::random(), entry.login());
+        if rings.is_empty() {
+            let code = match shared.pages.is_empty() {
+                true => StatusCode::TEMPORARILY_UNAVAILABLE, // its page may be on its way back
+                false => StatusCode::BUSY_HERE,
+            };
+            return self.refuse(incoming, code);
+        }
+        let pages = rings.into_iter().filter_map(|id| Some((id, self.book.session(id)?.session.clone())));
+        let pages = pages.collect();
+        let view = incoming::view_of(&incoming.request, CallId::random(), &shared.account.login);
         let invite_headers = incoming::shown_headers(&incoming.request);
         let dialog = DialogOrder::Incoming(Box::new(IncomingInvite {
             key: incoming.key,
             request: incoming.request,
             hop: incoming.hop,
-            contact_user: contact,
+            contact_user: shared.contact.clone(),
             codecs: self.settings.media.audio_codecs.clone(),
             telephone_events: self.settings.media.telephone_events,
         }));
         let (page_side, offer) = (Side::Callee, None);
-        let parties = Parties { direction: "incoming", view, page_side, invite_headers, offer, dialog };
-        self.connect(id, &session, parties, ctx);
+        let parties =
+            Parties { direction: "incoming", view, page_side, invite_headers, pages, offer, dialog };
+        self.connect(parties, ctx);
+    }
+
+    /// The legs of a page's calls.
+    fn calls_of(&self, page: SessionId) -> impl Iterator<Item = &Recipient<PageWord>> {
+        self.book.calls().filter_map(move |wired| wired.leg_of(page))
     }
 
     fn refuse(&self, incoming: IncomingRequest, code: StatusCode) {
@@ -246,27 +276,27 @@ impl Switchboard {
     }
 
     /// Wires one call: the call, then its legs, then the start. All on one lane.
-    fn connect(&mut self, id: SessionId, session: &Addr<Session>, parties: Parties, ctx: &mut Context<Self>) {
-        let Parties { direction, view, page_side, invite_headers, offer, dialog } = parties;
+    fn connect(&mut self, parties: Parties, ctx: &mut Context<Self>) {
+        let Parties { direction, view, page_side, invite_headers, pages, offer, dialog } = parties;
         let lane = self.lanes.pick();
-        let meters = self.sip.meters.clone();
         let order = CallOrder {
             call_id: view.call_id.clone(),
             direction,
             no_answer: self.settings.no_answer,
             owner: ctx.address().downgrade().recipient(),
-            meters: meters.clone(),
+            meters: self.sip.meters.clone(),
         };
         let call = Call::start_in_arbiter(lane.arbiter(), move |_| Call::new(order));
-        let reports = call.downgrade().recipient();
+        let reports: WeakRecipient<LegReport> = call.downgrade().recipient();
 
-        let order = BrowserOrder {
+        let order = |branch, page: &Addr<Session>| BrowserOrder {
             side: page_side,
+            branch,
             view: view.clone(),
-            invite_headers,
-            offer,
+            invite_headers: invite_headers.clone(),
+            offer: offer.clone(),
             call: reports.clone(),
-            page: session.downgrade().recipient(),
+            page: page.downgrade().recipient(),
             lane: lane.socket().clone(),
             sender: lane.sender().clone(),
             peer: PeerConfig {
@@ -275,23 +305,31 @@ impl Switchboard {
                 audio: self.settings.media.browser_codecs(),
             },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
-            meters: meters.clone(),
+            meters: self.sip.meters.clone(),
         };
-        let browser = BrowserLeg::start_in_arbiter(lane.arbiter(), move |_| BrowserLeg::new(order));
+        let (mut browsers, mut at_page) = (vec![], vec![]);
+        for (branch, (id, session)) in pages.into_iter().enumerate() {
+            let order = order(branch, &session);
+            let browser = BrowserLeg::start_in_arbiter(lane.arbiter(), move |_| BrowserLeg::new(order));
+            let words = browser.clone().recipient();
+            session.do_send(CallJoined { call_id: view.call_id.clone(), leg: words.clone() });
+            at_page.push((id, words));
+            browsers.push(Leg { commands: browser.clone().recipient(), packets: browser.recipient() });
+        }
 
-        let (sip, call_id) = (self.sip.clone(), view.call_id.clone());
+        let (sip, call_id, far) = (self.sip.clone(), view.call_id.clone(), reports.clone());
         let dialog = Dialog::start_in_arbiter(lane.arbiter(), move |_| {
-            Dialog::new(dialog, page_side.other(), call_id, reports, sip)
+            Dialog::new(dialog, page_side.other(), call_id, far, sip)
         });
-
-        session.do_send(CallJoined { call_id: view.call_id.clone(), leg: browser.clone().recipient() });
-        let browser = Leg { commands: browser.clone().recipient(), packets: browser.recipient() };
         let dialog = Leg { commands: dialog.clone().recipient(), packets: dialog.recipient() };
-        call.do_send(match page_side {
-            Side::Caller => Begin { caller: browser, callee: dialog },
-            Side::Callee => Begin { caller: dialog, callee: browser },
-        });
-        self.book.add_call(view.call_id, Wired { call, page_side }, id);
+        let begin = match page_side {
+            Side::Caller => browsers.pop().map(|page| Begin { caller: page, callees: vec![dialog] }),
+            Side::Callee => Some(Begin { caller: dialog, callees: browsers }),
+        };
+        if let Some(begin) = begin {
+            call.do_send(begin);
+        }
+        self.book.add_call(view.call_id, Wired { call, pages: at_page });
     }
 
     fn shut_down(&mut self) {
@@ -302,6 +340,7 @@ impl Switchboard {
         for entry in self.book.sessions() {
             entry.session.do_send(Close);
         }
+        self.unregister_all();
     }
 }
 
@@ -332,10 +371,10 @@ impl Handler<SessionEvent> for Switchboard {
             SessionEvent::CallWanted(id, call) => self.place(id, call, ctx),
             SessionEvent::Closed(id) => {
                 info!(session = %id, "session closed");
-                self.book.remove_session(id);
                 // Its legs were told, but not those of a call that was being wired meanwhile.
-                for Wired { call, page_side } in self.book.calls_of_session(id) {
-                    call.do_send(HangUp(EndReason::new(Some(*page_side), Cause::SessionClosed)));
+                self.calls_of(id).for_each(|leg| leg.do_send(PageWord::Gone));
+                if let Some(entry) = self.book.remove_session(id) {
+                    self.leave_account(&entry.contact, id);
                 }
             }
         }

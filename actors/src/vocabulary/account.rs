@@ -85,6 +85,20 @@ impl Account {
         format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 
+    /// User part of our Contact for this account: the same word whenever a page comes back and whenever Tandem starts, so that its registrar
+    /// keeps one binding. Made of all that tells two accounts apart but the password: everyone on the way reads it.
+    pub fn contact_user(&self) -> String {
+        let Self { auth_name, outbound_proxy, port, register, .. } = self;
+        let all =
+            format!("tandem contact {} {auth_name} {outbound_proxy:?} {port:?} {register}", self.address());
+        Sha256::digest(all)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether both are one account with one password at one next hop. The case of host names does not matter.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address() == other.address() && Self { domain: self.domain.clone(), ..other.clone() } == *self
+    }
+
     /// `login@domain`, the address of record, for logs and comparisons.
     pub fn address(&self) -> String {
         format!("{}@{}", self.login, self.domain.to_ascii_lowercase())
@@ -190,6 +204,23 @@ mod tests {
             Account { password: Secret::new("other"), port: Some(5070), ..account() }.instance()
         );
         assert_ne!(instance, Account { login: "1002".into(), ..account() }.instance());
+    }
+
+    #[test]
+    fn a_contact_is_the_accounts_own_and_does_not_tell_its_password() {
+        let contact = account().contact_user();
+        assert_eq!(contact.len(), 16);
+        assert_eq!(contact, Account { password: Secret::new("other"), ..account() }.contact_user());
+        assert_eq!(contact, Account { domain: "PBX.example.org".into(), ..account() }.contact_user());
+        for other in [
+            Account { login: "1002".into(), ..account() },
+            Account { auth_name: "x".into(), ..account() },
+            Account { port: Some(5070), ..account() },
+            Account { outbound_proxy: Some("10.0.0.1".into()), ..account() },
+            Account { register: false, ..account() },
+        ] {
+            assert_ne!(contact, other.contact_user(), "{other:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Cause {
     HangUp,
     /// The caller gave up before the answer.
     Cancelled,
+    /// Another page of the callee has taken the call.
+    AnsweredElsewhere,
     /// The callee is busy (486, 600).
     Busy,
     /// The callee said no (603 and what a phone sends for "reject").
@@ -106,7 +108,7 @@ impl EndReason {
         self.sip_code.filter(|code| *code >= 400).unwrap_or(match self.cause {
             Cause::Busy | Cause::HangUp => 486,
             Cause::Declined => 603,
-            Cause::Cancelled => 487,
+            Cause::Cancelled | Cause::AnsweredElsewhere => 487,
             Cause::NoAnswer | Cause::SessionClosed => 480,
             Cause::NotFound => 404,
             Cause::BadRequest => 400,
@@ -140,6 +142,7 @@ impl Cause {
         match self {
             Self::HangUp => "hangup",
             Self::Cancelled => "cancelled",
+            Self::AnsweredElsewhere => "answered_elsewhere",
             Self::Busy => "busy",
             Self::Declined => "declined",
             Self::NoAnswer => "no_answer",
@@ -163,7 +166,7 @@ impl Cause {
     /// Whose doing this end is.
     pub fn class(self) -> Class {
         match self {
-            Self::HangUp | Self::Cancelled => Class::Normal,
+            Self::HangUp | Self::Cancelled | Self::AnsweredElsewhere => Class::Normal,
             Self::Busy
             | Self::Declined
             | Self::NoAnswer

@@ -3,6 +3,7 @@
 pub mod dns;
 pub mod owner;
 pub mod peer;
+pub mod switch;
 pub mod tls;
 
 use std::net::SocketAddr;

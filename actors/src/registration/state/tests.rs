@@ -41,6 +41,7 @@ fn brief(actions: &[Action]) -> String {
         Action::TellFailed { sip_status: Some(code), last: true, .. } => format!("last({code})"),
         Action::TellFailed { sip_status: Some(code), .. } => format!("failed({code})"),
         Action::TellFailed { .. } => "failed".to_owned(),
+        Action::TellUnregistering => "unregistering".to_owned(),
         Action::Finish => "finish".to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")
@@ -157,7 +158,7 @@ fn the_end_unregisters_a_live_binding_only() {
     check(&sent(1, &[(0.0, refused(500)), (0.0, Event::Stop)]), "gone", "finish");
     check(&sent(1, &[(0.0, refused(403)), (0.0, Event::Stop)]), "gone", "finish");
     let stop = (0.0, Event::Stop);
-    check(&registered(std::slice::from_ref(&stop)), "unregistering", "send(0,0)");
+    check(&registered(std::slice::from_ref(&stop)), "unregistering", "unregistering send(0,0)");
     check(&registered(&[stop.clone(), (0.0, challenged())]), "unregistering", "again(0,0)");
     check(&registered(&[stop.clone(), (0.0, granted(0))]), "gone", "finish");
     check(&registered(&[stop.clone(), (0.0, Event::TimedOut)]), "gone", "finish");
@@ -165,19 +166,49 @@ fn the_end_unregisters_a_live_binding_only() {
     check(&registered(&[stop.clone(), (2.0, Event::Timer)]), "gone", "finish");
     check(&registered(&[stop.clone(), (0.0, given_up(true))]), "gone", "finish");
     let trouble = [(2880.0, Event::Timer), (0.0, refused(500)), stop];
-    check(&registered(&trouble), "unregistering", "send(0,0)");
+    check(&registered(&trouble), "unregistering", "unregistering send(0,0)");
 }
 
 #[test]
 fn the_end_waits_for_a_register_that_is_out() {
     let stop = (0.0, Event::Stop);
-    check(&sent(1, std::slice::from_ref(&stop)), "unregistering", "");
+    check(&sent(1, std::slice::from_ref(&stop)), "unregistering", "unregistering");
     check(&sent(1, &[stop.clone(), (0.1, granted(60))]), "unregistering", "send(0,0)");
     check(&sent(1, &[stop.clone(), (0.1, granted(60)), (0.1, granted(0))]), "gone", "finish");
     check(&sent(1, &[stop.clone(), (0.1, challenged())]), "gone", "finish");
     check(&sent(1, &[stop.clone(), (2.0, Event::Timer)]), "gone", "finish");
     let refresh = [(2880.0, Event::Timer), stop, (0.0, Event::TransportFailed)];
     check(&registered(&refresh), "unregistering", "send(0,0)");
+}
+
+#[test]
+fn an_account_that_nobody_uses_stays_registered_as_long_as_a_page_takes_to_be_loaded_anew() {
+    let (gone, back) = ((0.0, Event::LetGo), (2.9, Event::Keep));
+    check(&registered(std::slice::from_ref(&gone)), "registered", "");
+    check(&registered(&[gone.clone(), (2.9, Event::Timer)]), "registered", "");
+    check(&registered(&[gone.clone(), (3.0, Event::Timer)]), "unregistering", "unregistering send(0,0)");
+    check(&registered(&[gone.clone(), back, (1.0, Event::Timer)]), "registered", "");
+    check(&sent(1, &[(0.0, refused(500)), gone.clone(), (3.0, Event::Timer)]), "gone", "finish");
+    check(&sent(1, &[gone.clone(), (3.0, Event::Timer)]), "unregistering", "unregistering");
+    check(&sent(1, &[gone.clone(), (0.0, refused(403))]), "gone", "last(403) finish");
+    check(&[(0.0, Event::Start), gone.clone(), (3.0, Event::Timer)], "gone", "finish");
+    check(&sent(1, &[(0.0, refused(403)), gone.clone()]), "gone", "finish");
+    check(&[gone], "gone", "finish");
+}
+
+#[test]
+fn whoever_comes_while_the_account_is_unregistered_is_registered_after_that() {
+    let stop = (0.0, Event::Stop);
+    let back = (0.1, Event::Keep);
+    check(&registered(&[stop.clone(), back.clone()]), "unregistering", "");
+    let again = registered(&[stop.clone(), back.clone(), (0.0, granted(0))]);
+    check(&again, "registering", "locate");
+    let up = [&again[..], &[(0.0, Event::Located(1)), (0.0, granted(60))]].concat();
+    check(&up, "registered", "registered(60)");
+    check(&registered(&[stop.clone(), back.clone(), (2.0, Event::Timer)]), "registering", "locate");
+    let left = (0.0, Event::LetGo);
+    check(&registered(&[stop.clone(), back.clone(), left, (0.0, granted(0))]), "gone", "finish");
+    check(&registered(&[stop.clone(), back, stop, (0.0, granted(0))]), "gone", "finish");
 }
 
 #[test]
@@ -204,8 +235,14 @@ fn any_event() -> impl Strategy<Value = (f64, Event)> {
         Just(Event::TransportFailed),
         Just(Event::TlsFailed("expired".into())),
         Just(Event::Timer),
+        Just(Event::Keep),
     ];
     (0.0..60.0f64, event)
+}
+
+/// The same, with pages that come and go.
+fn any_event_and_pages() -> impl Strategy<Value = (f64, Event)> {
+    prop_oneof![5 => any_event(), 1 => (0.0..5.0f64, Just(Event::LetGo)), 1 => (0.0..5.0f64, Just(Event::Keep))]
 }
 
 /// Whether `event` can end a REGISTER that is out.
@@ -219,7 +256,7 @@ fn is_final(event: &Event) -> bool {
 
 proptest! {
     #[test]
-    fn random_events_never_make_two_registers_and_never_get_stuck(script in vec(any_event(), 0..80)) {
+    fn random_events_never_make_two_registers_and_never_get_stuck(script in vec(any_event_and_pages(), 0..80)) {
         let mut drive = Drive::new();
         drive.machine.on(Event::Start, drive.now);
         let mut out: Option<Instant> = None;
