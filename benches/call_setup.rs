@@ -45,6 +45,7 @@ fn settings() -> SwitchSettings {
         },
         second_incoming_rings: true,
         no_answer: Duration::from_secs(180),
+        max_duration: None,
     }
 }
 

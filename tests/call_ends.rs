@@ -161,6 +161,27 @@ fn nobody_answers() {
 }
 
 #[test]
+fn a_call_lasts_no_longer_than_it_may() {
+    let plan = house::Plan::new().set("calls.max_duration_s", "3");
+    let (mut scene, mut phone) = scene_with(sipp::Plan::new("uas_answer"), plan);
+    let page = scene.page();
+    let call = page.call("2001");
+    page.wait_call(&call, "ESTABLISHED", secs(5));
+    let answered = std::time::Instant::now();
+    let finish = finish_frame(&page, &call);
+    let lasted = answered.elapsed();
+    assert!((secs(2)..secs(4)).contains(&lasted), "{lasted:?}");
+    assert_eq!(
+        (&finish["status"], &finish["reason"]),
+        (&"FINISH".into(), &"max_duration".into()),
+        "{finish}"
+    );
+    phone.assert_passed(secs(8));
+    drop(page);
+    scene.assert_no_call_left();
+}
+
+#[test]
 fn the_phone_hangs_up() {
     let (mut scene, mut phone) = scene_with(sipp::Plan::new("uas_hang_up"), house::Plan::new());
     let page = scene.page();

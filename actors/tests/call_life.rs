@@ -88,6 +88,7 @@ impl Stage {
             call_id: CallId::random(),
             direction: "outgoing",
             no_answer: Duration::from_secs(180),
+            max_duration: Some(Duration::from_secs(3600)),
             owner: owner.downgrade().recipient(),
             meters: meters.clone(),
         })
@@ -189,6 +190,19 @@ async fn a_call_that_nobody_answers_ends_by_itself_and_both_legs_hear_of_it() {
     for side in [Side::Caller, Side::Callee] {
         stage.until(|told, command| told == side && matches!(command, LegCommand::HangUp(_))).await;
     }
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn an_answered_call_lasts_no_longer_than_it_may() {
+    let mut stage = Stage::begun();
+    stage.says(Side::Callee, LegEvent::Rang);
+    tokio::time::sleep(Duration::from_secs(170)).await;
+    stage.says(Side::Callee, LegEvent::Answered);
+    stage.until(|_, command| matches!(command, LegCommand::Answer)).await;
+    let start = tokio::time::Instant::now();
+    assert_eq!(stage.end().await.to_string(), "max_duration by house");
+    assert_eq!(start.elapsed().as_secs(), 3600);
     stage.assert_nothing_left().await;
 }
 

@@ -261,6 +261,7 @@ fn switch_settings(sip: SipSettings) -> SwitchSettings {
         },
         second_incoming_rings: true,
         no_answer: Duration::from_secs(180),
+        max_duration: None,
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) fn switch(reader: &mut Reader) -> SwitchSettings {
         media: media(reader),
         second_incoming_rings: reader.word("calls.second_incoming", &[("ring", true), ("486", false)]),
         no_answer: reader.duration_s("sip.no_answer_s", 1..=3600),
+        max_duration: Some(reader.duration_s("calls.max_duration_s", 0..=7 * 86_400))
+            .filter(|limit| !limit.is_zero()),
     }
 }
 

@@ -39,6 +39,14 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.web.ping_probes, 10);
     assert_eq!(settings.switch.media.rtp_ports, (20_000, 29_999));
     assert_eq!(settings.switch.no_answer, Duration::from_secs(180));
+    assert_eq!(settings.switch.max_duration, None);
+}
+
+#[test]
+fn a_longest_duration_of_zero_is_none() {
+    let longest = |text| load(text, &[]).unwrap().switch.max_duration;
+    assert_eq!(longest("calls.max_duration_s = 7200"), Some(Duration::from_secs(7200)));
+    assert_eq!(longest("calls.max_duration_s = 0"), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!
 //! | cause | `info` |
 //! |---|---|
-//! | hang-up, cancelled, answered elsewhere, busy, declined, session closed, shutdown | `Normal call clearing` |
+//! | hang-up, cancelled, answered elsewhere, busy, declined, longest duration, session closed, shutdown | `Normal call clearing` |
 //! | nobody answered, no response to SIP | `Failed by request timeout` |
 //! | no common codec | `No common codecs` |
 //! | browser's path | `Failed by ICE error`, `Failed by DTLS error` |
@@ -23,6 +23,7 @@ pub(super) fn info(reason: &EndReason) -> &'static str {
         | Cause::AnsweredElsewhere
         | Cause::Busy
         | Cause::Declined
+        | Cause::MaxDuration
         | Cause::SessionClosed
         | Cause::Shutdown => "Normal call clearing",
         Cause::NoAnswer | Cause::SignallingTimeout => "Failed by request timeout",

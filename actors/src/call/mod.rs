@@ -31,6 +31,8 @@ pub struct CallOrder {
     pub direction: &'static str,
     /// How long the callee may ring.
     pub no_answer: Duration,
+    /// How long an answered call may last; `None`: as long as it likes.
+    pub max_duration: Option<Duration>,
     /// Who is told of the end.
     pub owner: WeakRecipient<CallEnded>,
     /// Where it counts.
@@ -160,19 +162,23 @@ impl Call {
                 self.tell(side, command);
             }
             Action::StartNoAnswerLimit => {
-                let limit = ctx.run_later(self.order.no_answer, |call, ctx| call.step(Event::NoAnswer, ctx));
-                self.limit = Some(limit);
+                self.set_limit(Some(self.order.no_answer), Event::NoAnswer, ctx);
             }
-            Action::StopNoAnswerLimit => {
-                if let Some(limit) = self.limit.take() {
-                    ctx.cancel_future(limit);
-                }
-            }
+            Action::StartDurationLimit => self.set_limit(self.order.max_duration, Event::TooLong, ctx),
+            Action::StopLimit => self.set_limit(None, Event::TooLong, ctx),
             Action::Connect => self.connect(ctx),
             Action::Pause => self.pause(),
             Action::PlayMusic(side) => self.play_music(side),
             Action::Finish(why) => self.finish(why, ctx),
         }
+    }
+
+    /// There is one limit at a time: on ringing, then on talking.
+    fn set_limit(&mut self, after: Option<Duration>, event: Event, ctx: &mut Context<Self>) {
+        if let Some(limit) = self.limit.take() {
+            ctx.cancel_future(limit);
+        }
+        self.limit = after.map(|after| ctx.run_later(after, |call, ctx| call.step(event, ctx)));
     }
 
     /// Wires both directions, sinks first; leaves alone what is wired like that already.

@@ -6,7 +6,7 @@
 //! | Dialing                | Rang (callee)            | Ringing        | ring caller                            |
 //! | Dialing, Ringing       | SentEarlyMedia (callee)  | Ringing        | tell caller                            |
 //! | Dialing, Ringing       | AdditionsGiven (callee)  | same           | pass them to the caller                |
-//! | Dialing, Ringing       | Answered (callee)        | Talking        | stop the limit, answer both, connect   |
+//! | Dialing, Ringing       | Answered (callee)        | Talking        | start the duration limit, answer both, connect |
 //! | Talking                | HoldAsked (side)         | Holding        | hold the other side, pause             |
 //! | Holding                | Held                     | OnHold         | show hold to the asker, music to the other |
 //! | Holding                | Refused                  | Talking        | show talk to the asker, connect        |
@@ -18,6 +18,7 @@
 //! | any but New, Ended     | MediaAgreed (side)       | same           | tell the other side; connect unless held |
 //! | Talking, any hold      | DigitsAsked (side)       | same           | send digits to the other side          |
 //! | Dialing, Ringing       | NoAnswer                 | Ended          | hang up both, finish                   |
+//! | Talking, any hold      | TooLong                  | Ended          | hang up both, finish                   |
 //! | any but Ended          | LegEnded, HangUpAsked    | Ended          | hang up both, finish                   |
 //!
 //! Every other pair is ignored: it came from the network, too early or too late, and is not our bug.
@@ -76,6 +77,8 @@ pub enum Event {
     DigitsAsked(Side, Digits),
     /// The no-answer limit is over.
     NoAnswer,
+    /// The duration limit is over.
+    TooLong,
     /// A leg is over.
     LegEnded(EndReason),
     /// Somebody above wants the call over.
@@ -89,8 +92,10 @@ pub enum Action {
     Tell(Side, LegCommand),
     /// Start the limit after which an unanswered call ends.
     StartNoAnswerLimit,
-    /// Answered, or over.
-    StopNoAnswerLimit,
+    /// Start the limit on answered calls, in its place.
+    StartDurationLimit,
+    /// Over.
+    StopLimit,
     /// Plug each leg into the other, through transcoders if need be, as far as both formats are known.
     Connect,
     /// Unplug: on hold, nothing passes.
@@ -113,6 +118,10 @@ impl State {
                 let why = EndReason::new(None, Cause::NoAnswer);
                 (Ended(why.clone()), goodbye(why))
             }
+            (now, Event::TooLong) if now.is_answered() => {
+                let why = EndReason::new(None, Cause::MaxDuration);
+                (Ended(why.clone()), goodbye(why))
+            }
 
             (New, Event::Begun) => (Dialing, vec![Tell(Side::Callee, LegCommand::Dial), StartNoAnswerLimit]),
             (Dialing, Event::Rang) => (Ringing, vec![Tell(Side::Caller, LegCommand::Ring)]),
@@ -125,7 +134,7 @@ impl State {
             (Dialing | Ringing, Event::Answered) => (
                 Talking,
                 vec![
-                    StopNoAnswerLimit,
+                    StartDurationLimit,
                     Tell(Side::Caller, LegCommand::Answer),
                     Tell(Side::Callee, LegCommand::Answer),
                     Connect,
@@ -179,7 +188,7 @@ impl State {
 
 fn goodbye(why: EndReason) -> Vec<Action> {
     vec![
-        Action::StopNoAnswerLimit,
+        Action::StopLimit,
         Action::Pause,
         Action::Tell(Side::Caller, LegCommand::HangUp(why.clone())),
         Action::Tell(Side::Callee, LegCommand::HangUp(why.clone())),
@@ -238,7 +247,7 @@ mod tests {
         check(Dialing, Event::Rang, Ringing, "caller:Ring");
         check(Dialing, Event::SentEarlyMedia, Ringing, "caller:RingMedia");
         check(Ringing, Event::SentEarlyMedia, Ringing, "caller:RingMedia");
-        let answer = "StopNoAnswerLimit caller:Answer callee:Answer Connect";
+        let answer = "StartDurationLimit caller:Answer callee:Answer Connect";
         check(Ringing, Event::Answered, Talking, answer);
         check(Dialing, Event::Answered, Talking, answer);
         let given = |side| Event::AdditionsGiven(side, Additions::default());
@@ -283,7 +292,7 @@ mod tests {
     fn every_state_ends_when_a_leg_ends() {
         let all = [New, Dialing, Ringing, Talking, Holding(Caller), OnHold(Callee), Resuming(Caller)];
         for state in all {
-            let does = "StopNoAnswerLimit Pause caller:HangUp callee:HangUp Finish[hangup by callee]";
+            let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[hangup by callee]";
             check(state.clone(), Event::LegEnded(why()), Ended(why()), does);
             check(state, Event::HangUpAsked(why()), Ended(why()), does);
         }
@@ -293,9 +302,18 @@ mod tests {
     #[test]
     fn nobody_answers_for_ever() {
         let end = Ended(EndReason::new(None, Cause::NoAnswer));
-        let does = "StopNoAnswerLimit Pause caller:HangUp callee:HangUp Finish[no_answer by house]";
+        let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[no_answer by house]";
         check(Ringing, Event::NoAnswer, end, does);
         check(Talking, Event::NoAnswer, Talking, "");
+    }
+
+    #[test]
+    fn nobody_talks_for_ever() {
+        let end = Ended(EndReason::new(None, Cause::MaxDuration));
+        let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[max_duration by house]";
+        check(Talking, Event::TooLong, end.clone(), does);
+        check(OnHold(Caller), Event::TooLong, end, does);
+        check(Ringing, Event::TooLong, Ringing, "");
     }
 
     fn any_event() -> impl Strategy<Value = Event> {
@@ -309,6 +327,7 @@ mod tests {
             Just(Event::Resumed),
             Just(Event::Refused),
             Just(Event::NoAnswer),
+            Just(Event::TooLong),
             side.clone().prop_map(Event::HoldAsked),
             side.clone().prop_map(Event::ResumeAsked),
             side.clone().prop_map(|side| Event::MediaAgreed(side, format())),

@@ -39,6 +39,7 @@ impl Exchange {
             call_id: call_id.clone(),
             direction: "demo",
             no_answer: self.sip.settings.no_answer,
+            max_duration: self.sip.settings.max_duration,
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         })

@@ -6,9 +6,10 @@ use crate::vocabulary::{Cause, EndReason};
 /// Longest words of theirs that are passed on.
 const MAX_TEXT: usize = 128;
 
-/// What our BYE or CANCEL says: nothing where people did what people do, the cause where something failed or nobody answered.
+/// What our BYE or CANCEL says: nothing where people did what people do, the cause where something failed or a limit of
+/// ours is over.
 pub(super) fn ours(why: &EndReason) -> Option<Reason> {
-    let told = why.is_failure() || why.cause == Cause::NoAnswer;
+    let told = why.is_failure() || matches!(why.cause, Cause::NoAnswer | Cause::MaxDuration);
     told.then(|| Reason::sip(why.as_sip_code(), &why.cause.as_str().replace('_', " ")))
 }
 
@@ -72,6 +73,7 @@ mod tests {
         check(Some(Side::Caller), Cause::Cancelled, None);
         check(Some(Side::Caller), Cause::SessionClosed, None);
         check(None, Cause::NoAnswer, Some("SIP;cause=480;text=\"no answer\""));
+        check(None, Cause::MaxDuration, Some("SIP;cause=480;text=\"max duration\""));
         check(Some(Side::Caller), Cause::IceFailed, Some("SIP;cause=500;text=\"ice failed\""));
         check(None, Cause::NoCommonCodec, Some("SIP;cause=488;text=\"no common codec\""));
         check(None, Cause::Shutdown, Some("SIP;cause=503;text=\"shutdown\""));

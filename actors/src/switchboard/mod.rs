@@ -283,6 +283,7 @@ impl Switchboard {
             call_id: view.call_id.clone(),
             direction,
             no_answer: self.settings.no_answer,
+            max_duration: self.settings.max_duration,
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         };

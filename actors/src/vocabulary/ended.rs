@@ -31,6 +31,8 @@ pub enum Cause {
     Declined,
     /// Nobody answered in time (408, 480, our own limit).
     NoAnswer,
+    /// An answered call lasted as long as a call may.
+    MaxDuration,
     /// Nobody of that name (404, 410, 484, 604).
     NotFound,
     /// The PBX refused us (401, 403, 407).
@@ -109,7 +111,7 @@ impl EndReason {
             Cause::Busy | Cause::HangUp => 486,
             Cause::Declined => 603,
             Cause::Cancelled | Cause::AnsweredElsewhere => 487,
-            Cause::NoAnswer | Cause::SessionClosed => 480,
+            Cause::NoAnswer | Cause::MaxDuration | Cause::SessionClosed => 480,
             Cause::NotFound => 404,
             Cause::BadRequest => 400,
             Cause::Forbidden | Cause::Refused => 403,
@@ -146,6 +148,7 @@ impl Cause {
             Self::Busy => "busy",
             Self::Declined => "declined",
             Self::NoAnswer => "no_answer",
+            Self::MaxDuration => "max_duration",
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
             Self::NoCommonCodec => "no_common_codec",
@@ -166,7 +169,7 @@ impl Cause {
     /// Whose doing this end is.
     pub fn class(self) -> Class {
         match self {
-            Self::HangUp | Self::Cancelled | Self::AnsweredElsewhere => Class::Normal,
+            Self::HangUp | Self::Cancelled | Self::AnsweredElsewhere | Self::MaxDuration => Class::Normal,
             Self::Busy
             | Self::Declined
             | Self::NoAnswer

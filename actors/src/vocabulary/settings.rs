@@ -21,6 +21,8 @@ pub struct SwitchSettings {
     pub second_incoming_rings: bool,
     /// How long the callee may ring, either way.
     pub no_answer: Duration,
+    /// How long an answered call may last; `None`: as long as it likes.
+    pub max_duration: Option<Duration>,
 }
 
 /// SIP signalling.

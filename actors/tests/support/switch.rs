@@ -47,6 +47,7 @@ impl House {
             },
             second_incoming_rings,
             no_answer: Duration::from_secs(180),
+            max_duration: None,
         })
         .await
         .unwrap();
