@@ -93,7 +93,7 @@ impl Scene {
             DialogOrder::Outgoing(Box::new(OutgoingInvite {
                 next_hop: target.as_sip().unwrap().clone(),
                 target,
-                outbound_proxy: None,
+                route: vec![],
                 from: SipUri::new("127.0.0.1".parse().unwrap()).with_user("1001").unwrap(),
                 display_name: None,
                 account,

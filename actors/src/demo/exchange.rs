@@ -78,7 +78,7 @@ impl Exchange {
                 let invite = OutgoingInvite {
                     target: contact.clone(),
                     next_hop: as_sip(contact),
-                    outbound_proxy: None,
+                    route: vec![],
                     from: from.as_ref().map_or_else(|| as_sip(contact), |from| as_sip(&from.uri)),
                     display_name: from.and_then(|from| from.display_name().map(str::to_owned)),
                     account: None,

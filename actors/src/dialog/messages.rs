@@ -36,8 +36,8 @@ pub struct OutgoingInvite {
     pub target: Uri,
     /// Where the INVITE goes first.
     pub next_hop: SipUri,
-    /// Named in a Route header, if the next hop is not the domain's own.
-    pub outbound_proxy: Option<SipUri>,
+    /// The loose routers that it passes first, for its Route headers.
+    pub route: Vec<SipUri>,
     /// Who calls.
     pub from: SipUri,
     /// Under which name.

@@ -217,7 +217,7 @@ impl Signalling {
                     address: order.from.clone(),
                     display_name: order.display_name.clone(),
                     contact: contact.clone(),
-                    outbound_proxy: order.outbound_proxy.clone(),
+                    route: order.route.clone(),
                     user_agent: self.user_agent.clone(),
                     methods: METHODS.to_vec(),
                     extensions: EXTENSIONS.iter().map(|tag| (*tag).to_owned()).collect(),

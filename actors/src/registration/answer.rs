@@ -2,7 +2,8 @@
 use std::time::Duration;
 
 use sip::auth::{Client, GiveUp, SentTo, Tries};
-use sip::message::{Request, Response};
+use sip::message::{Request, Response, SipUri};
+use sip::transport::Transport;
 
 use super::state::Answer;
 
@@ -41,6 +42,24 @@ fn granted(response: &Response, request: &Request, contact_user: &str) -> Durati
     seconds(ours.and_then(|contact| contact.expires()).or(header).or(asked).unwrap_or_default())
 }
 
+/// The way that the registrar wants for further requests (RFC 3608 §6.1). It is taken whole or not at all: at most [`MAX_ROUTERS`] loose
+/// routers, and where the account's own requests are encrypted, the first is to be reached so too.
+pub(super) fn service_route(response: &Response, transport: Transport) -> Vec<SipUri> {
+    let Ok(named) = response.headers.service_routes() else { return vec![] };
+    let routers: Vec<SipUri> = named.iter().filter_map(|router| router.uri.as_sip().cloned()).collect();
+    let are_loose = routers.iter().all(SipUri::is_loose_router);
+    let is_encrypted = |first: &SipUri| first.secure || first.transport() == Some(Transport::Tls);
+    let is_safe = transport != Transport::Tls || routers.first().is_none_or(is_encrypted);
+    if routers.len() == named.len() && routers.len() <= MAX_ROUTERS && are_loose && is_safe {
+        return routers;
+    }
+    tracing::warn!(routers = named.len(), are_loose, is_safe, "a Service-Route that cannot be followed");
+    vec![]
+}
+
+/// More would not leave room in a datagram; networks name one or two.
+const MAX_ROUTERS: usize = 8;
+
 fn phrase(response: &Response) -> String {
     let phrase = if response.reason().is_empty() { response.code.reason() } else { response.reason() };
     phrase.to_owned()
@@ -56,10 +75,8 @@ mod tests {
 
     use super::*;
 
-    /// What a response with these lines means after a REGISTER for an hour.
-    fn answer(lines: &str) -> Answer {
+    fn parsed(status: &str, lines: &str) -> (Response, Request) {
         let common = "Via: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\n";
-        let (status, lines) = lines.split_once('|').unwrap_or((lines, ""));
         let lines = lines.replace('|', "\r\n");
         let parsed = |text: String| parse(text.as_bytes()).unwrap();
         let Message::Response(response) = parsed(format!("SIP/2.0 {status}\r\n{common}{lines}\r\n\r\n"))
@@ -71,6 +88,13 @@ mod tests {
         else {
             panic!("a request")
         };
+        (response, request)
+    }
+
+    /// What a response with these lines means after a REGISTER for an hour.
+    fn answer(lines: &str) -> Answer {
+        let (status, lines) = lines.split_once('|').unwrap_or((lines, ""));
+        let (response, request) = parsed(status, lines);
         let mut client = Client::new("a", "secret".into()).unwrap();
         read(&response, &request, "me", &mut client, &mut Tries::default())
     }
@@ -97,6 +121,25 @@ mod tests {
         assert_eq!(answer("407 No|Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\""), Answer::Challenged);
         let basic = answer("401 No|WWW-Authenticate: Basic realm=\"r\"");
         assert!(matches!(basic, Answer::GivenUp { code: 401, for_good: true, .. }), "{basic:?}");
+    }
+
+    #[test]
+    fn a_service_route_is_followed_whole_or_not_at_all() {
+        let check = |transport, lines: &str, routers: &[&str]| {
+            let found = service_route(&parsed("200 OK", lines).0, transport);
+            assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), routers, "{lines}");
+        };
+        let (udp, tls) = (Transport::Udp, Transport::Tls);
+        check(udp, "", &[]);
+        check(udp, "Service-Route: <sip:orig@a;lr>, <sip:b:5080;lr>", &["sip:orig@a;lr", "sip:b:5080;lr"]);
+        check(udp, "Service-Route: <sip:a;lr>|Service-Route: <sip:b;lr>", &["sip:a;lr", "sip:b;lr"]);
+        check(udp, "Service-Route: <sip:a;lr>, <sip:b>", &[]);
+        check(udp, "Service-Route: <sip:a;lr>, <tel:1>", &[]);
+        check(udp, "Service-Route: nonsense <", &[]);
+        check(udp, &format!("Service-Route: {}<sip:a;lr>", "<sip:a;lr>, ".repeat(8)), &[]);
+        check(tls, "Service-Route: <sip:a;lr>", &[]);
+        check(tls, "Service-Route: <sips:a;lr>, <sip:b;lr>", &["sips:a;lr", "sip:b;lr"]);
+        check(tls, "Service-Route: <sip:a;transport=tls;lr>", &["sip:a;transport=tls;lr"]);
     }
 
     #[test]

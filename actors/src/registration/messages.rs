@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use actix::{Message, Recipient, WeakRecipient};
+use sip::message::SipUri;
 
 use crate::sip::{Locate, SendRequest};
 use crate::vocabulary::{Account, Meters};
@@ -49,6 +50,8 @@ pub enum RegistrationEvent {
         /// Whether this is the end: the registrar refused the account. Else it is tried again, within seconds.
         last: bool,
     },
+    /// Further requests of the account are to pass these routers, next hop first (RFC 3608). News only; empty: none.
+    ServiceRoute(Vec<SipUri>),
     /// It is being un-registered: what was told before holds no longer.
     Unregistering,
     /// The last word.

@@ -38,7 +38,9 @@ pub struct Registration {
     from_tag: String,
     cseq: u32,
     /// The REGISTER that is out, or was last.
-    last: Option<(RequestId, Request)>,
+    last: Option<(RequestId, Request, Transport)>,
+    /// What the registrar said last about the way of further requests.
+    service_route: Vec<SipUri>,
     timer: Option<SpawnHandle>,
     /// Keeps the actor alive while it un-registers and nobody holds it any more.
     own_address: Option<Addr<Self>>,
@@ -78,6 +80,7 @@ impl Registration {
             from_tag: random_tag(),
             cseq: 0,
             last: None,
+            service_route: vec![],
             timer: None,
             own_address: None,
             is_counted: false,
@@ -113,6 +116,7 @@ impl Registration {
             }
             Action::TellUnregistering => {
                 self.count(false);
+                self.service_route.clear();
                 self.tell(RegistrationEvent::Unregistering);
             }
             Action::Finish => {
@@ -157,7 +161,7 @@ impl Registration {
         let mut request = self.request(&hop, expires);
         self.client.authorize(&mut request);
         let id = RequestId::fresh();
-        self.last = Some((id, request.clone()));
+        self.last = Some((id, request.clone(), hop.transport));
         let owner = ctx.address().downgrade().recipient();
         self.order.send.do_send(SendRequest { id, request, hop, owner }); // one at a time
     }
@@ -183,16 +187,25 @@ impl Registration {
             .set_quoted("+sip.instance", &format!("<{}>", self.order.account.instance()))
             .expect("a UUID can be quoted");
         request.headers.push(HeaderName::Contact, contact);
+        // Proxies on the way may ask to be on the way back (RFC 3327); all that is theirs and the registrar's to do.
+        request.headers.push(HeaderName::Supported, "path");
         request.headers.push(HeaderName::Expires, u32::try_from(expires).unwrap_or(u32::MAX));
         request
     }
 
     fn heard(&mut self, event: SipEvent, ctx: &mut Context<Self>) {
-        let Some((current, request)) = &self.last else { return };
+        let Some((current, request, transport)) = &self.last else { return };
         let event = match event {
             SipEvent::Response { id, response } if id == *current => {
                 let user = &self.order.contact_user;
-                Event::Answer(answer::read(&response, request, user, &mut self.client, &mut self.tries))
+                let answer = answer::read(&response, request, user, &mut self.client, &mut self.tries);
+                if let state::Answer::Granted(time) = answer
+                    && !time.is_zero()
+                {
+                    let route = answer::service_route(&response, *transport);
+                    self.route_by(route);
+                }
+                Event::Answer(answer)
             }
             SipEvent::TimedOut(id) if id == *current => Event::TimedOut,
             SipEvent::TransportFailed(id) if id == *current => Event::TransportFailed,
@@ -209,6 +222,13 @@ impl Registration {
             _ => {}
         }
         self.step(event, ctx);
+    }
+
+    fn route_by(&mut self, route: Vec<SipUri>) {
+        if self.service_route != route {
+            self.service_route.clone_from(&route);
+            self.tell(RegistrationEvent::ServiceRoute(route));
+        }
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {

@@ -226,7 +226,9 @@ impl Handler<RegistrationEvent> for Session {
             RegistrationEvent::Failed { info, sip_status, last } => {
                 self.tell(ToPage::RegistrationFailed { info, sip_status, last }, ctx);
             }
-            RegistrationEvent::Unregistering | RegistrationEvent::Over => {}
+            RegistrationEvent::ServiceRoute(_)
+            | RegistrationEvent::Unregistering
+            | RegistrationEvent::Over => {}
         }
     }
 }

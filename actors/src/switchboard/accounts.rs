@@ -4,6 +4,8 @@
 //! another password is none of them: it gets a Contact and a registration of its own, so that it must prove itself.
 use std::collections::HashMap;
 
+use ::sip::message::SipUri;
+
 use crate::registration::RegistrationEvent;
 use crate::vocabulary::{Account, SessionId};
 
@@ -27,6 +29,8 @@ pub struct Shared<R> {
     pub registration: Option<R>,
     /// What its registration said last; a new page is told the same.
     pub told: Option<RegistrationEvent>,
+    /// The routers that its registrar named for further requests.
+    pub service_route: Vec<SipUri>,
 }
 
 /// Stands between an account's word and a number; no word has it.
@@ -45,6 +49,7 @@ impl<R> Accounts<R> {
                 pages: vec![],
                 registration: None,
                 told: None,
+                service_route: vec![],
             });
             all.len() - 1
         });
@@ -70,6 +75,11 @@ impl<R> Accounts<R> {
     }
 
     /// An account by its Contact.
+    pub fn get(&self, contact: &str) -> Option<&Shared<R>> {
+        self.by_word.get(word_of(contact))?.iter().find(|shared| shared.contact == contact)
+    }
+
+    /// The same, to be changed.
     pub fn get_mut(&mut self, contact: &str) -> Option<&mut Shared<R>> {
         self.by_word.get_mut(word_of(contact))?.iter_mut().find(|shared| shared.contact == contact)
     }
@@ -77,8 +87,7 @@ impl<R> Accounts<R> {
     /// Whose Contact or login `user` is; the Contact wins. A login that several accounts share is nobody's: a PBX that rings it must know
     /// which registration it means.
     pub fn find_user(&self, user: &str) -> Option<&Shared<R>> {
-        let by_contact = self.by_word.get(word_of(user));
-        if let Some(shared) = by_contact.into_iter().flatten().find(|shared| shared.contact == user) {
+        if let Some(shared) = self.get(user) {
             return Some(shared);
         }
         let mut found = self.all().filter(|shared| !user.is_empty() && shared.account.login == user);

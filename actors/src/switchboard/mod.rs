@@ -210,11 +210,13 @@ impl Switchboard {
             return Err(why.with_detail("the page offers no codec that SIP may be offered"));
         }
         let address = account.address_of_record().map_err(bad_request)?;
+        let service_route = self.accounts.get(&contact_user).map(|shared| &shared.service_route[..]);
+        let (next_hop, route) = account.path(service_route.unwrap_or_default()).map_err(bad_request)?;
         let domain = HostPort { host: address.host().clone(), port: None };
         Ok(OutgoingInvite {
             target: callee_uri(&call.callee, &domain).map_err(bad_request)?,
-            next_hop: account.next_hop().map_err(bad_request)?,
-            outbound_proxy: account.route().map_err(bad_request)?,
+            next_hop,
+            route,
             from: address,
             display_name: call.visible_name.clone(),
             account: Some(account),

@@ -85,6 +85,7 @@ impl Switchboard {
     fn registration_over(&mut self, contact: &str, ctx: &mut Context<Self>) {
         let Some(shared) = self.accounts.get_mut(contact) else { return };
         (shared.registration, shared.told) = (None, None);
+        shared.service_route.clear();
         if shared.pages.is_empty() || self.stopping {
             return self.accounts.remove(contact);
         }
@@ -108,6 +109,12 @@ impl Handler<RegistrationReport> for Switchboard {
             RegistrationEvent::Unregistering => {
                 if let Some(shared) = self.accounts.get_mut(&contact) {
                     shared.told = None;
+                    shared.service_route.clear();
+                }
+            }
+            RegistrationEvent::ServiceRoute(route) => {
+                if let Some(shared) = self.accounts.get_mut(&contact) {
+                    shared.service_route = route;
                 }
             }
             RegistrationEvent::Over => self.registration_over(&contact, ctx),

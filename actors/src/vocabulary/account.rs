@@ -66,11 +66,20 @@ impl Account {
         Ok(SipUri::new(named.host).with_port(named.port.or(self.port)))
     }
 
-    /// The Route of requests that must pass an outbound proxy other than the domain itself.
-    pub fn route(&self) -> Result<Option<SipUri>, FieldError> {
+    /// How requests outside dialogs travel: where they go first, and the Route that they carry. An outbound proxy other than the domain itself
+    /// comes first (RFC 3261 §8.1.2), then what the registrar said (RFC 3608 §6.1).
+    pub fn path(&self, service_route: &[SipUri]) -> Result<(SipUri, Vec<SipUri>), FieldError> {
         let next_hop = self.next_hop()?;
-        let at_home = next_hop.host() == self.address_of_record()?.host();
-        Ok((!at_home).then_some(next_hop))
+        if next_hop.host() == self.address_of_record()?.host() {
+            return Ok((service_route.first().cloned().unwrap_or(next_hop), service_route.to_vec()));
+        }
+        let is_proxy = |router: &&SipUri| router.host_port == next_hop.host_port;
+        let behind = if service_route.first().filter(is_proxy).is_some() {
+            &service_route[1..]
+        } else {
+            service_route
+        };
+        Ok((next_hop.clone(), [&[next_hop], behind].concat()))
     }
 
     /// Names this account's user agent to its registrar (RFC 5626 §4.1): a UUID (version 8, RFC 9562 §5.8) out of the address of record, the
@@ -193,6 +202,30 @@ mod tests {
         assert_eq!(account.next_hop().unwrap().to_string(), "sip:10.0.0.1:5080");
         account.outbound_proxy = Some("2001:db8::1".into());
         assert_eq!(account.next_hop().unwrap().to_string(), "sip:[2001:db8::1]:5070");
+    }
+
+    #[test]
+    fn requests_pass_the_outbound_proxy_and_then_what_the_registrar_names() {
+        let uri = |text: &str| text.parse::<sip::message::Uri>().unwrap().as_sip().unwrap().clone();
+        let check = |account: &Account, named: &[&str], first: &str, route: &[&str]| {
+            let named: Vec<SipUri> = named.iter().map(|text| uri(text)).collect();
+            let (next_hop, routers) = account.path(&named).unwrap();
+            let routers: Vec<String> = routers.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                (next_hop.to_string().as_str(), routers),
+                (first, route.iter().map(|r| (*r).to_owned()).collect())
+            );
+        };
+        let core = "sip:orig@core.example.org;lr";
+        check(&account(), &[], "sip:pbx.example.org", &[]);
+        check(&account(), &[core], core, &[core]);
+        let edge = Account { outbound_proxy: Some("edge.example.org".into()), port: Some(5080), ..account() };
+        let proxy = "sip:edge.example.org:5080";
+        check(&edge, &[], proxy, &[proxy]);
+        check(&edge, &[core], proxy, &[proxy, core]);
+        check(&edge, &["sip:edge.example.org:5080;lr", core], proxy, &[proxy, core]);
+        let home = Account { outbound_proxy: Some("pbx.example.org".into()), ..account() };
+        check(&home, &[], "sip:pbx.example.org", &[]);
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub struct Profile {
     pub display_name: Option<String>,
     /// Where we listen, with parameters such as `+sip.instance`.
     pub contact: NameAddr,
-    /// First hop of every request, if not the target itself.
-    pub outbound_proxy: Option<SipUri>,
+    /// The loose routers that every request passes first, next hop first: an outbound proxy, a Service-Route (RFC 3608).
+    pub route: Vec<SipUri>,
     /// User-Agent.
     pub user_agent: String,
     /// Allow: the methods that we answer.
@@ -130,7 +130,7 @@ impl Profile {
 
     /// The URI to resolve and send such a request to.
     pub fn next_hop(&self, request: &Request) -> Uri {
-        self.outbound_proxy.clone().map_or_else(|| request.uri.clone(), Uri::from)
+        self.route.first().map_or_else(|| request.uri.clone(), |first| Uri::from(first.clone()))
     }
 
     fn request(
@@ -150,11 +150,13 @@ impl Profile {
             other => other,
         };
         let mut request = Request::new(method, uri, from, to, &ids.call_id, ids.cseq)?;
-        if let Some(proxy) = &self.outbound_proxy {
-            let mut proxy = proxy.clone().without_headers();
-            proxy.params.set_flag("lr")?;
-            set_routes(&mut request, vec![NameAddr::new(proxy)]);
+        let mut routes = vec![];
+        for router in &self.route {
+            let mut router = router.clone().without_headers();
+            router.params.set_flag("lr")?;
+            routes.push(NameAddr::new(router));
         }
+        set_routes(&mut request, routes);
         let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         if !methods.is_empty() {
             request.headers.push_text(HeaderName::Allow, &methods.join(", "))?;

@@ -59,6 +59,11 @@ impl Headers {
         self.values(HeaderName::Route)
     }
 
+    /// Where a registrar wants the account's further requests to go, next hop first (RFC 3608).
+    pub fn service_routes(&self) -> Result<Vec<NameAddr>, HeaderError> {
+        self.values(HeaderName::ServiceRoute)
+    }
+
     /// The proxies that want to stay in the dialog, in the order of the message.
     pub fn record_routes(&self) -> Result<Vec<NameAddr>, HeaderError> {
         self.values(HeaderName::RecordRoute)

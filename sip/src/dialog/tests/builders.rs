@@ -12,7 +12,7 @@ fn profile() -> Profile {
         address: sip("sip:1001@pbx.example"),
         display_name: Some("Alice".into()),
         contact: NameAddr::new(sip("sip:1001@192.0.2.1:5060")),
-        outbound_proxy: None,
+        route: vec![],
         user_agent: "Tandem".into(),
         methods: vec![Method::Invite, Method::Ack, Method::Bye],
         extensions: vec!["timer".into()],
@@ -74,14 +74,15 @@ fn a_register_goes_to_the_domain_and_says_for_how_long() {
 }
 
 #[test]
-fn an_outbound_proxy_stands_in_route_as_a_loose_router() {
+fn preloaded_routers_stand_in_route_as_loose_ones() {
     let mut profile = profile();
-    profile.outbound_proxy = Some(sip("sip:edge.example:5080;transport=tcp"));
+    profile.route = vec![sip("sip:edge.example:5080;transport=tcp"), sip("sip:orig@core.example;lr")];
     let options = profile.options(&"sip:pbx.example".parse().unwrap(), &ids()).unwrap();
-    assert_eq!(options.headers.get(&HeaderName::Route), Some("<sip:edge.example:5080;transport=tcp;lr>"));
+    let routes: Vec<&str> = options.headers.all(&HeaderName::Route).collect();
+    assert_eq!(routes, ["<sip:edge.example:5080;transport=tcp;lr>", "<sip:orig@core.example;lr>"]);
     assert_eq!(options.uri.to_string(), "sip:pbx.example");
     assert_eq!(profile.next_hop(&options).to_string(), "sip:edge.example:5080;transport=tcp");
-    profile.outbound_proxy = None;
+    profile.route.clear();
     assert_eq!(profile.next_hop(&options).to_string(), "sip:pbx.example");
 }
 

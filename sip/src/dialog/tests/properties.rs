@@ -41,7 +41,7 @@ proptest! {
                 address: "sip:a@b.example".parse::<Uri>().unwrap().as_sip().unwrap().clone(),
                 display_name: Some(name),
                 contact: bobs_contact(),
-                outbound_proxy: None,
+                route: vec![],
                 user_agent: String::new(),
                 methods: vec![],
                 extensions: vec![],
