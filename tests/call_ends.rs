@@ -3,9 +3,10 @@
 mod support;
 
 use serde_json::Value;
+use support::browser::Account;
 use support::kamailio::DOMAIN;
-use support::scene::Scene;
-use support::{Bench, Page, Sipp, house, kamailio, secs, sipp};
+use support::scene::{PAGE_TONE, PHONE_TONE, Scene};
+use support::{Bench, Page, Sipp, baresip, house, kamailio, secs, sipp};
 
 /// A scene in which calls to 2001 reach the scripted phone.
 fn scene_with(plan: sipp::Plan, house: house::Plan) -> (Scene, Sipp) {
@@ -276,4 +277,18 @@ fn a_hangup_for_an_unknown_call_is_answered_by_finish() {
         (&"00000000-0000-0000-0000-00000000beef".into(), &"FINISH".into())
     );
     socket.assert_alive();
+}
+
+#[test]
+fn tandem_stops_and_both_sides_hear_of_it() {
+    let Scene { bench, pbx, mut house, web } = Scene::new();
+    let phone = baresip::Plan::new("1002", PHONE_TONE).auto_answer().start(&bench, &pbx);
+    let page = web.page("1001", PAGE_TONE);
+    page.connect_and_wait(&house, &Account::at(&pbx, "1001"));
+    let call = page.call("1002");
+    page.wait_call(&call, "ESTABLISHED", secs(5));
+    let ended = house.process().stop(secs(5));
+    assert!(ended.success(), "{ended:?}");
+    assert_eq!(finish_frame(&page, &call)["status"], "FAILED");
+    phone.wait("CALL_CLOSED", secs(2));
 }

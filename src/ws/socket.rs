@@ -110,7 +110,7 @@ impl Task {
                 told = next(&mut self.session) => told.map_or(Happened::Abandoned, Happened::Told),
                 () = &mut introduction, if self.state.is_waiting() => Happened::WaitedLongEnough,
                 () = tick(&mut pings) => Happened::PingDue,
-                _ = stopping.wait_for(|stopping| *stopping) => Happened::Stopping,
+                _ = stopping.wait_for(|stopping| *stopping), if !self.state.is_stopping() => Happened::Stopping,
             };
             let actions = match happened {
                 Happened::Gone => return None,
@@ -132,7 +132,7 @@ impl Task {
                 Happened::Abandoned => self.state.abandoned(),
                 Happened::WaitedLongEnough => self.state.waited_long_enough(),
                 Happened::PingDue => self.state.ping_due(),
-                Happened::Stopping => self.state.end(Farewell::GoingAway),
+                Happened::Stopping => self.state.stopping(),
             };
             if let Some(farewell) = self.perform(actions).await {
                 return Some(farewell);

@@ -17,7 +17,9 @@
 //! | any | not a message, too large, a bad field | `fail`; a call that cannot begin: `finish` too | |
 //! | any | ping is due, probes left | `ping` | |
 //! | any | ping is due, no probe left | close 1008 | over |
-//! | any | Tandem stops | close 1001 | over |
+//! | opening, open | Tandem stops | | its end is what the switch says last |
+//! | opening, open, Tandem stops | the switch let go of the session | close 1001 | over |
+//! | waiting | Tandem stops | close 1001 | over |
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -38,6 +40,8 @@ const MAX_NOTE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Socket {
     phase: Phase,
+    /// Tandem stops: the switch ends the calls, tells how, and lets go of the session.
+    stopping: bool,
     probes: u32,
     unanswered: u32,
     logs: Limit,
@@ -92,7 +96,14 @@ pub(super) enum Farewell {
 impl Socket {
     /// A fresh socket whose page may leave `probes` pings unanswered.
     pub(super) fn new(probes: u32) -> Self {
-        Self { phase: Phase::Waiting, probes, unanswered: 0, logs: Limit::new(), calls: HashMap::new() }
+        Self {
+            phase: Phase::Waiting,
+            stopping: false,
+            probes,
+            unanswered: 0,
+            logs: Limit::new(),
+            calls: HashMap::new(),
+        }
     }
 
     /// Whether the page has still to introduce itself.
@@ -150,7 +161,18 @@ impl Socket {
 
     /// The switch let go of the session.
     pub(super) fn abandoned(&mut self) -> Vec<Action> {
-        self.end(Farewell::TryAgainLater)
+        self.end(if self.stopping { Farewell::GoingAway } else { Farewell::TryAgainLater })
+    }
+
+    /// Tandem stops. A page with a session still hears how its calls end.
+    pub(super) fn stopping(&mut self) -> Vec<Action> {
+        self.stopping = true;
+        if self.is_waiting() { self.end(Farewell::GoingAway) } else { Vec::new() }
+    }
+
+    /// Whether it has heard that Tandem stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping
     }
 
     /// Ten seconds since the socket opened.

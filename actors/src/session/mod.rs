@@ -3,9 +3,10 @@
 //! The shell between the page and its browser legs. It decides little: which leg a word of the page is for,
 //! and that a page which does not read is gone.
 use std::collections::HashMap;
+use std::time::Duration;
 
 use actix::dev::SendError;
-use actix::{Actor, ActorContext, Context, Handler, Message, Recipient, WeakRecipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -34,7 +35,7 @@ pub struct CallJoined {
     pub leg: Recipient<PageWord>,
 }
 
-/// Ends a session from above: Tandem is stopping.
+/// Ends a session from above, after the calls that are being ended: Tandem is stopping.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Close;
@@ -60,6 +61,8 @@ pub struct Session {
     order: SessionOrder,
     calls: HashMap<CallId, Line>,
     told_registered: bool,
+    /// Told to close; waits for the last words about its calls.
+    closing: bool,
     _alive: Alive,
 }
 
@@ -76,6 +79,9 @@ enum Line {
 /// Calls of one page at a time; a person has a handful, a script that asks for more is broken.
 pub const MAX_CALLS: usize = 32;
 
+/// How long the page may wait for the ends of its calls when Tandem stops; they take a few messages between actors.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A page's words wait here while the session works: more than a page can say in one breath.
 const MAILBOX: usize = 64;
 
@@ -84,7 +90,7 @@ impl Session {
     pub fn new(order: SessionOrder) -> Self {
         order.meters.ws_sessions_active.inc();
         let alive = order.meters.alive("session");
-        Self { order, calls: HashMap::new(), told_registered: false, _alive: alive }
+        Self { order, calls: HashMap::new(), told_registered: false, closing: false, _alive: alive }
     }
 
     /// Tells the page. A page that lets its queue fill up is gone or asleep: the session ends.
@@ -211,6 +217,9 @@ impl Handler<ToPage> for Session {
             self.calls.remove(&view.call_id);
         }
         self.tell(word, ctx);
+        if self.closing && self.calls.is_empty() {
+            self.close(ctx);
+        }
     }
 }
 
@@ -236,6 +245,10 @@ impl Handler<RegistrationEvent> for Session {
 impl Handler<Close> for Session {
     type Result = ();
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) {
-        self.close(ctx);
+        if self.calls.is_empty() {
+            return self.close(ctx);
+        }
+        self.closing = true;
+        ctx.run_later(LAST_WORDS, Self::close);
     }
 }

@@ -106,7 +106,7 @@ fn before_connection_only_pings_are_served() {
     check(&mut socket, "call", call("c1"), &["fail FAILED"]);
     check(&mut socket, "hangup", json!({"callId": "c1"}), &["fail FAILED"]);
     assert_eq!(short(&socket.waited_long_enough()), ["close 1008"]);
-    assert!(socket.end(Farewell::GoingAway).is_empty());
+    assert!(socket.stopping().is_empty());
 }
 
 #[test]
@@ -230,5 +230,13 @@ fn a_page_without_a_sign_of_life_is_closed() {
 #[test]
 fn a_session_that_the_switch_lets_go_closes_its_socket() {
     assert_eq!(short(&open().abandoned()), ["close 1013"]);
-    assert_eq!(short(&open().end(Farewell::GoingAway)), ["close 1001"]);
+}
+
+#[test]
+fn a_page_hears_the_end_of_its_calls_before_tandem_stops() {
+    let mut socket = open();
+    assert!(socket.stopping().is_empty() && socket.is_stopping());
+    check(&mut socket, "ping", json!(null), &["pong"]);
+    assert_eq!(short(&socket.abandoned()), ["close 1001"]);
+    assert_eq!(short(&Socket::new(3).stopping()), ["close 1001"]);
 }
