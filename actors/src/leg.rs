@@ -4,6 +4,7 @@
 //! Commands go down and are imperative; reports come up and are in the past tense. A leg never waits for
 //! its call.
 use actix::{Message, Recipient};
+use sip::message::Uri;
 
 use crate::vocabulary::{Additions, AudioFormat, EndReason, Packet, Side, Sink};
 
@@ -31,6 +32,16 @@ pub enum LegCommand {
     Resume,
     /// The hold that your far end asked for stands now, or stands no more.
     ShowHold(bool),
+    /// Ask your far end to call this address instead, and see what comes of it: report [`LegEvent::Ended`] when it does, or
+    /// [`LegEvent::TransferRefused`].
+    Transfer(Uri),
+    /// The transfer that your far end asked for came to nothing; the call is as it was.
+    ShowTransferRefused {
+        /// Whether the other side is held.
+        held: bool,
+        /// Why.
+        why: EndReason,
+    },
     /// Send digits (`0-9*#A-D`, in order) to your far end.
     SendDigits(Digits),
     /// End, whatever you are doing, and say so to your far end. Idempotent.
@@ -93,6 +104,10 @@ pub enum LegEvent {
     Resumed,
     /// [`LegCommand::Hold`] or [`LegCommand::Resume`] was refused; things are as before.
     Refused,
+    /// The far end wants the other side to call this address instead.
+    TransferAsked(Uri),
+    /// [`LegCommand::Transfer`] came to nothing; things are as before.
+    TransferRefused(EndReason),
     /// The far end wants these digits sent to the other side.
     DigitsAsked(Digits),
     /// The leg is over.

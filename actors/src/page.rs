@@ -25,6 +25,13 @@ pub enum FromPage {
     Hold(CallId),
     /// `unhold`.
     Unhold(CallId),
+    /// `transfer`: the other side is to call somebody else.
+    Transfer {
+        /// Which call.
+        call_id: CallId,
+        /// Whom: user part, or a SIP URI.
+        target: String,
+    },
     /// `sendDtmf`.
     SendDigits(CallId, Digits),
     /// The page's socket is gone; the session ends with all its calls.
@@ -67,6 +74,22 @@ pub enum ToPage {
         call_id: CallId,
         /// For a person: the field and what is wrong with it.
         info: String,
+    },
+    /// Nobody can be called by the target of a `transfer`; nothing was sent: `fail`, and where the call stands.
+    BadTransfer {
+        /// The call that was meant.
+        call_id: CallId,
+        /// For a person: the field and what is wrong with it.
+        info: String,
+    },
+    /// The other side would not be transferred, or could not: `hold` or `talk` with the reason.
+    TransferRefused {
+        /// The call, as before.
+        call: CallView,
+        /// Whether the other side is held.
+        held: bool,
+        /// Why.
+        why: EndReason,
     },
     /// Our SDP for a call: `setRemoteSDP`.
     RemoteDescription {

@@ -11,6 +11,8 @@ mod reliable_ringing;
 #[path = "dialog_on_the_wire/session_timer.rs"]
 mod session_timer;
 mod support;
+#[path = "dialog_on_the_wire/transferor.rs"]
+mod transferor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -242,6 +244,20 @@ impl Scene {
 const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
 
+const CHALLENGE: &str = "Digest realm=\"pbx\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+
+fn account() -> Account {
+    Account {
+        login: "1001".into(),
+        auth_name: "1001".into(),
+        password: Secret::new("pw"),
+        domain: "127.0.0.1".into(),
+        outbound_proxy: None,
+        port: None,
+        register: false,
+    }
+}
+
 fn switch_settings(sip: SipSettings) -> SwitchSettings {
     SwitchSettings {
         sip,
@@ -371,19 +387,9 @@ async fn credentials_go_to_the_pbx_and_not_to_the_phone_behind_it() {
     let mut scene = Scene::new().await;
     let phone = UdpPeer::any(scene.phone.to).await;
     scene.contact = format!("<sip:phone@{}>", phone.socket.local_addr().unwrap());
-    let account = Account {
-        login: "1001".into(),
-        auth_name: "1001".into(),
-        password: Secret::new("pw"),
-        domain: "127.0.0.1".into(),
-        outbound_proxy: None,
-        port: None,
-        register: false,
-    };
-    let (_dialog, invite) = scene.calls_as(Some(account)).await;
-    let challenge = "Digest realm=\"pbx\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+    let (_dialog, invite) = scene.calls_as(Some(account())).await;
     let mut refused = scene.response(&invite, StatusCode::UNAUTHORIZED, "pbx");
-    refused.headers.push_text(HeaderName::WwwAuthenticate, challenge).unwrap();
+    refused.headers.push_text(HeaderName::WwwAuthenticate, CHALLENGE).unwrap();
     scene.phone.send(&refused.to_bytes()).await;
     let invite = scene.hears(Method::Invite).await;
     assert!(invite.headers.has(&HeaderName::Authorization));

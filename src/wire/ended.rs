@@ -5,7 +5,7 @@
 //!
 //! | cause | `info` |
 //! |---|---|
-//! | hang-up, cancelled, answered elsewhere, busy, declined, longest duration, session closed, shutdown | `Normal call clearing` |
+//! | hang-up, transferred, cancelled, answered elsewhere, busy, declined, longest duration, session closed, shutdown | `Normal call clearing` |
 //! | nobody answered, no response to SIP | `Failed by request timeout` |
 //! | no common codec | `No common codecs` |
 //! | browser's path | `Failed by ICE error`, `Failed by DTLS error` |
@@ -19,6 +19,7 @@ use actors::handle::{Cause, EndReason};
 pub(super) fn info(reason: &EndReason) -> &'static str {
     match reason.cause {
         Cause::HangUp
+        | Cause::Transferred
         | Cause::Cancelled
         | Cause::AnsweredElsewhere
         | Cause::Busy

@@ -23,10 +23,8 @@ pub enum Incoming {
     Ping,
     /// `pong`: a sign of life.
     Pong,
-    /// `call`, `answer`, `hangup`, `hold`, `unhold`, `sendDtmf`.
+    /// `call`, `answer`, `hangup`, `hold`, `unhold`, `transfer`, `sendDtmf`.
     Ask(FromPage),
-    /// `transfer`.
-    Transfer(CallId),
     /// `sendData`: wants a status for its `operationId`.
     SendData(Value),
     /// `sessionDebug`: `true` starts it.
@@ -126,8 +124,8 @@ fn read(message: &str, fields: &Fields<'_>, payload: Option<&Value>) -> Result<I
         "unhold" => Incoming::Ask(FromPage::Unhold(fields.call_id()?)),
         "sendDtmf" => Incoming::Ask(FromPage::SendDigits(fields.call_id()?, digits(fields)?)),
         "transfer" => {
-            fields.needed_line("target", MAX_NAME)?;
-            Incoming::Transfer(fields.call_id()?)
+            let (call_id, target) = (fields.call_id()?, fields.needed_line("target", MAX_NAME)?);
+            Incoming::Ask(FromPage::Transfer { call_id, target })
         }
         "sendData" => Incoming::SendData(fields.raw("operationId").cloned().unwrap_or(Value::Null)),
         "sessionDebug" => Incoming::SessionDebug(fields.line("command", 16)?.as_deref() == Some("start")),

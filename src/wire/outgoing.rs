@@ -102,6 +102,10 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
             vec![frame("fail", json!([data]))]
         }
         ToPage::Refused { call_id, info } => vec![fail("CallStatusEvent", Some(call_id.as_str()), info)],
+        ToPage::BadTransfer { call_id, info } => {
+            vec![fail("TransferStatusEvent", Some(call_id.as_str()), info)]
+        }
+        ToPage::TransferRefused { call, held, why } => vec![transfer_refused(call, *held, why)],
         ToPage::RemoteDescription { call_id, sdp } => {
             vec![frame("setRemoteSDP", json!([call_id.as_str(), sdp]))]
         }
@@ -141,6 +145,16 @@ pub fn call_status(view: &CallView, status: &CallStatus) -> Vec<String> {
     }
     frames.push(frame(message, json!([data])));
     frames
+}
+
+/// `hold` or `talk`: where the call stands after a transfer that failed, and why it did.
+fn transfer_refused(view: &CallView, held: bool, why: &EndReason) -> String {
+    let CallFrame { message, status } =
+        CallFrame::of(if held { &CallStatus::Hold } else { &CallStatus::Established });
+    let mut data = object(view, status);
+    explain(&mut data, why);
+    data["info"] = "Transfer failed".into();
+    frame(message, json!([data]))
 }
 
 /// WCS's call object, less what would only repeat. No key may be one of the WebSDK's own call options

@@ -14,7 +14,7 @@
 //! | open | the switch tells | its frames; credentials refused: close 1000 | (over) |
 //! | open | the switch let go of the session | close 1013 | over |
 //! | any | `ping` | `pong` | |
-//! | any | not a message, too large, a bad field | `fail`; a call that cannot begin: `finish` too | |
+//! | any | not a message, too large, a bad field | `fail`; a call that cannot begin: `finish` too; a transfer: where the call stands | |
 //! | any | ping is due, probes left | `ping` | |
 //! | any | ping is due, no probe left | close 1008 | over |
 //! | opening, open | Tandem stops | | its end is what the switch says last |
@@ -153,8 +153,10 @@ impl Socket {
             _ => {}
         }
         let mut actions: Vec<_> = wire::to_page(told).into_iter().map(Action::Send).collect();
-        if matches!(told, ToPage::RegistrationFailed { last: true, .. }) {
-            actions.extend(self.end(Farewell::Normal));
+        match told {
+            ToPage::RegistrationFailed { last: true, .. } => actions.extend(self.end(Farewell::Normal)),
+            ToPage::BadTransfer { call_id, .. } => actions.extend(self.as_it_stands(call_id)),
+            _ => {}
         }
         actions
     }
@@ -203,7 +205,6 @@ impl Socket {
             Incoming::Pong | Incoming::Unknown(_) => Vec::new(),
             Incoming::Connection(connection) => self.connection(*connection),
             Incoming::Ask(ask) => self.ask(ask),
-            Incoming::Transfer(call_id) => self.transfer(&call_id),
             Incoming::SendData(operation_id) => vec![Action::Send(wire::data_status(&operation_id))],
             Incoming::SessionDebug(start) => vec![Action::Send(wire::debug_status(start))],
             Incoming::Logs(text) | Incoming::BugReport(text) => match self.logs.take(now) {
@@ -234,18 +235,15 @@ impl Socket {
         vec![Action::Tell(ask)]
     }
 
-    /// Transfer comes with a later part. The page disabled its button and waits for the call's status, so it is
-    /// told what it knows already.
-    fn transfer(&self, call_id: &CallId) -> Vec<Action> {
-        let info = match self.calls.get(call_id) {
-            Some(_) => "transfer is not available yet",
-            None => "callId: there is no such call",
-        };
-        let mut actions = vec![Action::Send(wire::fail("TransferStatusEvent", Some(call_id.as_str()), info))];
-        if let Some((view, status @ (CallStatus::Established | CallStatus::Hold))) = self.calls.get(call_id) {
-            actions.extend(wire::call_status(view, status).into_iter().map(Action::Send));
+    /// Where an answered call stands. A page that asked for a transfer has disabled its button and waits for the call's status, so it
+    /// is told what it knows already.
+    fn as_it_stands(&self, call_id: &CallId) -> Vec<Action> {
+        match self.calls.get(call_id) {
+            Some((view, status @ (CallStatus::Established | CallStatus::Hold))) => {
+                wire::call_status(view, status).into_iter().map(Action::Send).collect()
+            }
+            _ => Vec::new(),
         }
-        actions
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Vec<Action> {
@@ -254,6 +252,7 @@ impl Socket {
             ("call", Some(call_id)) if !self.calls.contains_key(call_id) => {
                 actions.push(Action::Send(wire::failed_call(call_id, &refusal.info)));
             }
+            ("transfer", Some(call_id)) => actions.extend(self.as_it_stands(call_id)),
             ("connection", _) if self.is_waiting() => actions.extend(self.end(Farewell::Normal)),
             _ => {}
         }

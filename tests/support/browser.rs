@@ -238,6 +238,12 @@ impl Page<'_> {
         self.run("unhold", json!([call]));
     }
 
+    /// Asks that the far side call `target` instead.
+    #[track_caller]
+    pub fn transfer(&self, call: &str, target: &str) {
+        self.run("transfer", json!([call, target]));
+    }
+
     /// Sends `dtmf` — a JSON string or number — as `RFC2833`, `INFO` or `INFO_RELAY`.
     #[track_caller]
     pub fn press(&self, call: &str, dtmf: Value, kind: &str) {

@@ -55,6 +55,7 @@ const bench = {
   hangup(id) { find(id).call.hangup(); },
   hold(id) { find(id).call.hold(); },
   unhold(id) { find(id).call.unhold(); },
+  transfer(id, target) { find(id).call.transfer(target); },
   dtmf(id, digit, type) { find(id).call.sendDTMF(digit, type); },
   disconnect() { session.disconnect(); },
   sendData(data) { return session.sendData(data); },

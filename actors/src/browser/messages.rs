@@ -1,5 +1,6 @@
 //! What a page says about one call, as its session passes it on.
 use actix::Message;
+use sip::message::Uri;
 
 use crate::leg::Digits;
 use crate::vocabulary::Additions;
@@ -16,6 +17,8 @@ pub enum PageWord {
     Hold,
     /// It goes on.
     Unhold,
+    /// It wants the other side to call somebody else.
+    Transfer(Uri),
     /// It sends digits.
     Dial(Digits),
     /// Its socket is gone.

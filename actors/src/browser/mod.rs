@@ -128,6 +128,9 @@ impl BrowserLeg {
             Action::ShowRingMedia => self.show(CallStatus::RingMedia),
             Action::ShowTalk => self.show(CallStatus::Established),
             Action::ShowHold => self.show(CallStatus::Hold),
+            Action::ShowTransferRefused { held, why } => {
+                self.tell(ToPage::TransferRefused { call: self.order.view.clone(), held, why });
+            }
             Action::ShowEnd(why) => self.end(why, ctx),
             Action::Report(event) => self.report(event),
         }
@@ -421,6 +424,7 @@ impl Handler<PageWord> for BrowserLeg {
             PageWord::HangUp => self.step(Event::PageHangsUp, ctx),
             PageWord::Hold => self.step(Event::PageHolds, ctx),
             PageWord::Unhold => self.step(Event::PageResumes, ctx),
+            PageWord::Transfer(to) => self.step(Event::PageTransfers(to), ctx),
             PageWord::Dial(digits) => self.step(Event::PageDials(digits), ctx),
             PageWord::Gone => self.step(Event::PageGone, ctx),
         }

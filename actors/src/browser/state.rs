@@ -14,13 +14,18 @@
 //! | Accepting                  | AnswerTaken         | Progressing      | report the answer                        |
 //! | Talking                    | PageHolds, PageResumes | Talking       | report the wish                          |
 //! | Talking                    | ShowHold            | Talking          | show hold or talk                        |
+//! | Talking                    | PageTransfers       | Talking          | report the wish                          |
+//! | Talking                    | ShowTransferRefused | Talking          | show it                                  |
 //! | any but Ended              | Hold, Resume        | same             | report Held, Resumed: the page need not know |
+//! | any but Ended              | Transfer            | same             | report that a page cannot be moved       |
 //! | any but Ended              | PageDials           | same             | report the digits, if Talking            |
 //! | any but Ended              | PageHangsUp, PageGone | same           | report the end; the call answers HangUp  |
 //! | any but Ended              | PathFailed, DescriptionFailed | same   | report the end                           |
 //! | any but Ended              | HangUp              | Ended            | show the end, close                      |
 //!
 //! Every other pair is ignored. The page's first SDP starts the clock for its path: [`Action::AwaitPath`].
+use sip::message::Uri;
+
 use crate::leg::{Digits, LegCommand, LegEvent};
 use crate::vocabulary::{AudioFormat, Cause, EndReason, Side};
 
@@ -67,6 +72,8 @@ pub enum Event {
     PageHolds,
     /// The page wants to go on.
     PageResumes,
+    /// The page wants the other side to call somebody else.
+    PageTransfers(Uri),
     /// The page wants digits sent.
     PageDials(Digits),
     /// The page hangs up, cancels or rejects.
@@ -96,6 +103,13 @@ pub enum Action {
     ShowTalk,
     /// `hold`.
     ShowHold,
+    /// `hold` or `talk`, with the reason why the transfer failed.
+    ShowTransferRefused {
+        /// Whether the other side is held.
+        held: bool,
+        /// Why.
+        why: EndReason,
+    },
     /// `finish`; then close the peer connection and stop.
     ShowEnd(EndReason),
     /// Tell the call.
@@ -148,9 +162,17 @@ impl State {
 
             (Talking, Event::PageHolds) => (Talking, vec![Report(LegEvent::HoldAsked)]),
             (Talking, Event::PageResumes) => (Talking, vec![Report(LegEvent::ResumeAsked)]),
+            (Talking, Event::PageTransfers(to)) => (Talking, vec![Report(LegEvent::TransferAsked(to))]),
             (Talking, Event::PageDials(digits)) => (Talking, vec![Report(LegEvent::DigitsAsked(digits))]),
             (Talking, Event::Command(LegCommand::ShowHold(true))) => (Talking, vec![ShowHold]),
             (Talking, Event::Command(LegCommand::ShowHold(false))) => (Talking, vec![ShowTalk]),
+            (Talking, Event::Command(LegCommand::ShowTransferRefused { held, why })) => {
+                (Talking, vec![ShowTransferRefused { held, why }])
+            }
+            (now, Event::Command(LegCommand::Transfer(_))) => {
+                let why = EndReason::from_sip(side, 501, "");
+                (now.clone(), vec![Report(LegEvent::TransferRefused(why))])
+            }
             (now, Event::Command(LegCommand::Hold)) => (now.clone(), vec![Report(LegEvent::Held)]),
             (now, Event::Command(LegCommand::Resume)) => (now.clone(), vec![Report(LegEvent::Resumed)]),
             _ => return vec![],
@@ -263,6 +285,21 @@ mod tests {
         check(Talking, Caller, command(LegCommand::Hold), Talking, "[Report(Held)]");
         check(Talking, Caller, command(LegCommand::Resume), Talking, "[Report(Resumed)]");
         check(Progressing, Caller, Event::PageHolds, Progressing, "[]");
+    }
+
+    #[test]
+    fn a_page_may_transfer_an_answered_call_and_learns_when_it_fails() {
+        let to: Uri = "sip:1003@pbx".parse().unwrap();
+        let mut state = Talking;
+        let wish = [Action::Report(LegEvent::TransferAsked(to.clone()))];
+        assert_eq!(state.on(Event::PageTransfers(to.clone()), Caller), wish);
+        let why = EndReason::from_sip(Callee, 486, "Busy Here");
+        let refused = LegCommand::ShowTransferRefused { held: true, why: why.clone() };
+        assert_eq!(state.on(command(refused), Caller), [Action::ShowTransferRefused { held: true, why }]);
+        assert_eq!(state, Talking);
+        check(Progressing, Caller, Event::PageTransfers(to.clone()), Progressing, "[]");
+        let cannot = [Action::Report(LegEvent::TransferRefused(EndReason::from_sip(Caller, 501, "")))];
+        assert_eq!(state.on(command(LegCommand::Transfer(to)), Caller), cannot);
     }
 
     proptest! {

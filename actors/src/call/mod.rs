@@ -52,6 +52,8 @@ pub struct Call {
     transcoders: Transcoders,
     music: Option<Playing>,
     limit: Option<SpawnHandle>,
+    /// A transfer that waits until a hold is decided.
+    postponed: Option<Event>,
     begun: Instant,
     answered: Option<Instant>,
     _alive: Alive,
@@ -96,6 +98,7 @@ impl Call {
             transcoders: Transcoders::default(),
             music: None,
             limit: None,
+            postponed: None,
             begun: Instant::now(),
             answered: None,
         }
@@ -108,6 +111,9 @@ impl Call {
         }
         if std::mem::discriminant(&self.state) != before {
             info!(call_id = %self.order.call_id, state = ?self.state, "call");
+            if let Some(event) = self.postponed.take() {
+                self.step(event, ctx);
+            }
         }
     }
 
@@ -146,6 +152,8 @@ impl Call {
             LegEvent::Held => Event::Held,
             LegEvent::Resumed => Event::Resumed,
             LegEvent::Refused => Event::Refused,
+            LegEvent::TransferAsked(to) => Event::TransferAsked(side, to),
+            LegEvent::TransferRefused(why) => Event::TransferRefused(why),
             LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
             LegEvent::Ended(why) => Event::LegEnded(why),
         };
@@ -168,6 +176,7 @@ impl Call {
             Action::StopLimit => self.set_limit(None, Event::TooLong, ctx),
             Action::Connect => self.connect(ctx),
             Action::Pause => self.pause(),
+            Action::Postpone(event) => self.postponed = Some(event),
             Action::PlayMusic(side) => self.play_music(side),
             Action::Finish(why) => self.finish(why, ctx),
         }

@@ -15,6 +15,10 @@
 //! | Resuming               | Refused                  | OnHold         | show hold to the asker                 |
 //! | OnHold                 | HoldAsked (same side)    | OnHold         | show hold to the asker                 |
 //! | Talking                | ResumeAsked (side)       | Talking        | show talk to the asker                 |
+//! | Talking, OnHold        | TransferAsked (side)     | Transferring   | ask the other side to call somebody else |
+//! | Holding, Resuming      | TransferAsked (side)     | same           | postpone it until that is decided      |
+//! | Transferring           | TransferRefused          | Talking, OnHold | show it to the asker                  |
+//! | Transferring           | HoldAsked, ResumeAsked, TransferAsked (side) | same | show hold or talk to the asker |
 //! | any but New, Ended     | MediaAgreed (side)       | same           | tell the other side; connect unless held |
 //! | Talking, any hold      | DigitsAsked (side)       | same           | send digits to the other side          |
 //! | Dialing, Ringing       | NoAnswer                 | Ended          | hang up both, finish                   |
@@ -22,7 +26,9 @@
 //! | any but Ended          | LegEnded, HangUpAsked    | Ended          | hang up both, finish                   |
 //!
 //! Every other pair is ignored: it came from the network, too early or too late, and is not our bug.
-//! A page's `hold` and `unhold` always end in a "show" of what is true, so that its button never dies.
+//! A page's `hold`, `unhold` and `transfer` always end in a "show" of what is true, so that its button never dies.
+use sip::message::Uri;
+
 use crate::leg::{Digits, LegCommand};
 use crate::vocabulary::{Additions, AudioFormat, Cause, EndReason, Side};
 
@@ -44,6 +50,13 @@ pub enum State {
     OnHold(Side),
     /// This side asked to go on; the other has not agreed yet.
     Resuming(Side),
+    /// This side asked for the other to be transferred; nothing is known yet.
+    Transferring {
+        /// Who asked.
+        by: Side,
+        /// At whose wish the other is held meanwhile.
+        held: Option<Side>,
+    },
     /// Over.
     Ended(EndReason),
 }
@@ -73,6 +86,10 @@ pub enum Event {
     Resumed,
     /// The other side would not.
     Refused,
+    /// A side wants the other to call this address instead.
+    TransferAsked(Side, Uri),
+    /// The other side would not, or could not.
+    TransferRefused(EndReason),
     /// A side wants digits sent to the other.
     DigitsAsked(Side, Digits),
     /// The no-answer limit is over.
@@ -100,6 +117,8 @@ pub enum Action {
     Connect,
     /// Unplug: on hold, nothing passes.
     Pause,
+    /// Let it happen again once the state is another.
+    Postpone(Event),
     /// Music for a side that is held, until it is plugged in again.
     PlayMusic(Side),
     /// Say goodbye and stop.
@@ -158,6 +177,20 @@ impl State {
             }
             (Talking, Event::ResumeAsked(asker)) => (Talking, vec![Tell(asker, LegCommand::ShowHold(false))]),
 
+            (Talking, Event::TransferAsked(by, to)) => transfer(by, None, to),
+            (OnHold(holder), Event::TransferAsked(by, to)) => transfer(by, Some(*holder), to),
+            (Holding(_) | Resuming(_), asked @ Event::TransferAsked(..)) => {
+                (self.clone(), vec![Postpone(asked)])
+            }
+            (Transferring { by, held }, Event::TransferRefused(why)) => {
+                let show = LegCommand::ShowTransferRefused { held: held.is_some(), why };
+                (held.map_or(Talking, OnHold), vec![Tell(*by, show)])
+            }
+            (
+                Transferring { held, .. },
+                Event::HoldAsked(asker) | Event::ResumeAsked(asker) | Event::TransferAsked(asker, _),
+            ) => (self.clone(), vec![Tell(asker, LegCommand::ShowHold(held.is_some()))]),
+
             (New, _) => return vec![],
             (now, Event::MediaAgreed(side, format)) => {
                 let mut actions = vec![Tell(side.other(), LegCommand::Agree(format))];
@@ -177,13 +210,20 @@ impl State {
 
     /// Whether the callee has answered and the call is not over.
     pub fn is_answered(&self) -> bool {
-        matches!(self, Self::Talking) || self.is_held()
+        matches!(self, Self::Talking | Self::Transferring { .. }) || self.is_held()
     }
 
     /// Whether nothing passes because a side holds the other, or is about to.
     fn is_held(&self) -> bool {
-        matches!(self, Self::Holding(_) | Self::OnHold(_) | Self::Resuming(_))
+        matches!(
+            self,
+            Self::Holding(_) | Self::OnHold(_) | Self::Resuming(_) | Self::Transferring { held: Some(_), .. }
+        )
     }
+}
+
+fn transfer(by: Side, held: Option<Side>, to: Uri) -> (State, Vec<Action>) {
+    (State::Transferring { by, held }, vec![Action::Tell(by.other(), LegCommand::Transfer(to))])
 }
 
 fn goodbye(why: EndReason) -> Vec<Action> {
@@ -274,6 +314,44 @@ mod tests {
         check(OnHold(Caller), Event::ResumeAsked(Callee), OnHold(Caller), "");
     }
 
+    fn transferring(held: Option<Side>) -> State {
+        Transferring { by: Caller, held }
+    }
+
+    #[test]
+    fn a_transfer_goes_to_the_other_side_whether_it_is_held_or_not() {
+        let asked = || Event::TransferAsked(Caller, "sip:1003@pbx".parse().unwrap());
+        check(Talking, asked(), transferring(None), "callee:Transfer");
+        check(OnHold(Caller), asked(), transferring(Some(Caller)), "callee:Transfer");
+        check(Ringing, asked(), Ringing, "");
+        for undecided in [Holding(Caller), Resuming(Caller)] {
+            let mut state = undecided.clone();
+            assert_eq!(state.on(asked()), [Action::Postpone(asked())]);
+            assert_eq!(state, undecided);
+        }
+    }
+
+    #[test]
+    fn a_transfer_that_fails_leaves_the_call_as_it_was() {
+        let refused = || Event::TransferRefused(why());
+        check(transferring(None), refused(), Talking, "caller:ShowTransferRefused");
+        check(transferring(Some(Caller)), refused(), OnHold(Caller), "caller:ShowTransferRefused");
+        check(Talking, refused(), Talking, "");
+        let mut state = transferring(Some(Caller));
+        let show = LegCommand::ShowTransferRefused { held: true, why: why() };
+        assert_eq!(state.on(refused()), [Action::Tell(Caller, show)]);
+    }
+
+    #[test]
+    fn during_a_transfer_a_page_is_shown_what_is_true() {
+        let (talks, held) = (transferring(None), transferring(Some(Caller)));
+        check(talks.clone(), Event::HoldAsked(Caller), talks.clone(), "caller:ShowHold=false");
+        check(held.clone(), Event::ResumeAsked(Caller), held.clone(), "caller:ShowHold=true");
+        check(talks.clone(), Event::MediaAgreed(Callee, format()), talks.clone(), "caller:Agree Connect");
+        check(held.clone(), Event::MediaAgreed(Callee, format()), held, "caller:Agree");
+        check(talks.clone(), Event::DigitsAsked(Caller, digits()), talks, "callee:SendDigits");
+    }
+
     #[test]
     fn agreed_media_connects_unless_held() {
         check(Ringing, Event::MediaAgreed(Callee, format()), Ringing, "caller:Agree Connect");
@@ -290,7 +368,9 @@ mod tests {
 
     #[test]
     fn every_state_ends_when_a_leg_ends() {
-        let all = [New, Dialing, Ringing, Talking, Holding(Caller), OnHold(Callee), Resuming(Caller)];
+        let transfers = transferring(None);
+        let all =
+            [New, Dialing, Ringing, Talking, Holding(Caller), OnHold(Callee), Resuming(Caller), transfers];
         for state in all {
             let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[hangup by callee]";
             check(state.clone(), Event::LegEnded(why()), Ended(why()), does);
@@ -330,6 +410,8 @@ mod tests {
             Just(Event::TooLong),
             side.clone().prop_map(Event::HoldAsked),
             side.clone().prop_map(Event::ResumeAsked),
+            side.clone().prop_map(|side| Event::TransferAsked(side, "sip:1003@pbx".parse().unwrap())),
+            Just(Event::TransferRefused(why())),
             side.clone().prop_map(|side| Event::MediaAgreed(side, format())),
             side.prop_map(|side| Event::DigitsAsked(side, digits())),
             Just(Event::LegEnded(why())),

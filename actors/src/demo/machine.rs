@@ -168,6 +168,11 @@ impl Sound for Script {
     }
 }
 
+/// A machine calls nobody.
+fn cannot_move() -> EndReason {
+    EndReason::from_sip(Side::Callee, 501, "")
+}
+
 /// The clock that tests can stop.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -191,12 +196,14 @@ impl Handler<LegCommand> for Machine {
                     player.sound().digit();
                 }
             }
+            LegCommand::Transfer(_) => self.report(LegEvent::TransferRefused(cannot_move())),
             LegCommand::HangUp(_) => ctx.stop(),
             LegCommand::Ring
             | LegCommand::RingMedia
             | LegCommand::Add(_)
             | LegCommand::Answer
-            | LegCommand::ShowHold(_) => {}
+            | LegCommand::ShowHold(_)
+            | LegCommand::ShowTransferRefused { .. } => {}
         }
     }
 }

@@ -200,6 +200,7 @@ impl Dialog {
             Method::Invite | Method::Update => self.offered(key, request, ctx),
             Method::Prack => self.acknowledged_ringing(key, request),
             Method::Info => self.informed(key, request),
+            Method::Notify => self.notified(key, request, ctx),
             Method::Options => self.refuse(key, request, StatusCode::OK),
             _ => self.refuse(key, request, StatusCode::METHOD_NOT_ALLOWED),
         }

@@ -13,6 +13,7 @@ mod reasons;
 mod refresh;
 mod signalling;
 mod state;
+mod transferor;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -39,6 +40,7 @@ pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
 use outbound::{Outbound, Purpose};
 use signalling::Signalling;
 use state::{Action, Change, Event, State};
+use transferor::Transferor;
 
 /// The actor.
 pub struct Dialog {
@@ -72,6 +74,8 @@ pub struct Dialog {
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
     info: InfoDigits,
+    transferor: Transferor,
+    transfer_timer: Option<SpawnHandle>,
     /// Our reliable 180.
     prack_wait: Option<(ServerKey, PrackWait)>,
     session_timer: Option<SpawnHandle>,
@@ -132,6 +136,8 @@ impl Dialog {
             ack_timer: None,
             digit_timer: None,
             info: InfoDigits::default(),
+            transferor: Transferor::default(),
+            transfer_timer: None,
             prack_wait: None,
             session_timer: None,
             our_reason: None,
@@ -194,7 +200,7 @@ impl Dialog {
             Action::StartGlareWait => {
                 ctx.run_later(self.glare_wait(), |dialog, ctx| dialog.step(Event::GlareOver, ctx));
             }
-            Action::Report(event) => self.report(event),
+            Action::Report(event) => self.report(self.transferor.explained(event)),
             Action::Finish => self.finish(ctx),
         }
     }
@@ -302,7 +308,8 @@ impl Dialog {
             LegCommand::Plug(sink) => self.sink = sink,
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
-            LegCommand::ShowHold(_) => {}
+            LegCommand::Transfer(to) => self.transfer(to, ctx),
+            LegCommand::ShowHold(_) | LegCommand::ShowTransferRefused { .. } => {}
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::HangUp(why) => self.step(Event::HangUp(why), ctx),
         }

@@ -53,6 +53,8 @@ pub(super) enum Purpose {
     Bye,
     /// A digit.
     Info,
+    /// A transfer of the far end.
+    Refer,
     /// The BYE of a fork that lost.
     Aside,
 }
@@ -169,6 +171,7 @@ impl Dialog {
                     self.step(Event::Rejected(unreachable("route")), ctx);
                 }
                 Outbound::Request(Purpose::Info, _) => self.info_concluded(None, ctx),
+                Outbound::Request(Purpose::Refer, _) => self.refer_failed(unreachable("route"), ctx),
                 Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
                 Outbound::Request(..) => {}
             }
@@ -190,6 +193,7 @@ impl Dialog {
 
     pub(super) fn answered(&mut self, id: RequestId, response: &Response, ctx: &mut Context<Self>) {
         let Some(purpose) = self.purpose(id, Some(response.code)) else { return };
+        let sent_to = self.sent_to();
         let Some(signalling) = &mut self.signalling else { return };
         let provisional = signalling.provisional(purpose == Purpose::Invite, response);
         if provisional == Provisional::Again {
@@ -197,18 +201,14 @@ impl Dialog {
         }
         let heard = match purpose {
             Purpose::Invite => signalling.invite_answered(response),
-            Purpose::Reinvite if response.code.is_final() => {
-                // Only a hop that the account itself named may ask for credentials.
-                let home = self
-                    .route
-                    .as_ref()
-                    .is_some_and(|(_, hop)| self.hops.iter().any(|known| known.remote == hop.remote));
-                signalling.reinvite_answered(response, if home { SentTo::Home } else { SentTo::Elsewhere })
-            }
+            Purpose::Reinvite if response.code.is_final() => signalling.reinvite_answered(response, sent_to),
             Purpose::Update if response.code.is_final() => return self.update_answered(response, ctx),
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
             Purpose::Info if response.code.is_final() => {
                 return self.info_concluded(Some(response.code), ctx);
+            }
+            Purpose::Refer if response.code.is_final() => {
+                return self.refer_answered(response, sent_to, ctx);
             }
             _ => return,
         };
@@ -221,6 +221,12 @@ impl Dialog {
             self.session_granted(response, ctx);
         }
         self.hear(heard, ctx);
+    }
+
+    /// Whether requests inside the dialog go to a hop that the account itself named: only such a one may ask for credentials.
+    fn sent_to(&self) -> SentTo {
+        let home = |hop: &Hop| self.hops.iter().any(|known| known.remote == hop.remote);
+        if self.route.as_ref().is_some_and(|(_, hop)| home(hop)) { SentTo::Home } else { SentTo::Elsewhere }
     }
 
     fn hear(&mut self, heard: Heard, ctx: &mut Context<Self>) {
@@ -252,6 +258,7 @@ impl Dialog {
             Purpose::Update => self.step(Event::Rejected(why), ctx),
             Purpose::Bye => self.step(Event::ByeDone, ctx),
             Purpose::Info => self.info_concluded(None, ctx),
+            Purpose::Refer => self.refer_failed(why, ctx),
             // The far side repeats its response until a PRACK comes through, and gives up by itself.
             Purpose::Prack | Purpose::Aside => {}
         }

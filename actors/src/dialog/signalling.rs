@@ -1,6 +1,7 @@
 //! What a dialog remembers between its messages: identity, negotiation, credentials, hops. Builds the messages that
 //! `state` asks for and reads those that come into its events. No actor, no socket, no clock.
 mod offer_answer;
+mod refer;
 
 use std::net::IpAddr;
 
@@ -23,7 +24,7 @@ use crate::sip::{EXTENSIONS, Hop};
 use crate::vocabulary::{Additions, AudioFormat, CodecId, EndReason, Side, SipSettings};
 
 /// The methods that a dialog of ours answers.
-const METHODS: [Method; 8] = [
+const METHODS: [Method; 9] = [
     Method::Invite,
     Method::Ack,
     Method::Cancel,
@@ -32,6 +33,7 @@ const METHODS: [Method; 8] = [
     Method::Update,
     Method::Info,
     Method::Prack,
+    Method::Notify,
 ];
 
 const CAPABILITIES: Capabilities<'static> =
@@ -64,6 +66,8 @@ pub struct Signalling {
     held_before: bool,
     /// 491s in a row.
     glares: u8,
+    /// The REFER that is out.
+    refer: Option<refer::Out>,
     /// Reliable provisional responses to our INVITE.
     reliable: ReliableProvisionals,
     /// The session timer.
@@ -155,6 +159,7 @@ impl Signalling {
             again: false,
             held_before: false,
             glares: 0,
+            refer: None,
             reliable: ReliableProvisionals::default(),
             refreshing: Refreshing::default(),
         }

@@ -13,7 +13,9 @@ use tracing::info;
 use crate::browser::PageWord;
 use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
 use crate::registration::RegistrationEvent;
-use crate::vocabulary::{Account, Alive, CallId, Cause, EndReason, HeaderRules, Meters, SessionId};
+use crate::vocabulary::{
+    Account, Alive, CallId, Cause, EndReason, FieldError, HeaderRules, Meters, SessionId,
+};
 
 /// What a session tells its switchboard.
 #[derive(Debug, Message)]
@@ -150,6 +152,18 @@ impl Session {
         }
     }
 
+    /// Passes a transfer to the call's leg, if its target is somebody that can be called.
+    fn transfer(&mut self, call_id: CallId, target: &str, ctx: &mut Context<Self>) {
+        let account = self.order.account.as_ref();
+        let to = account
+            .ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
+            .and_then(|account| account.address_named("target", target));
+        match to {
+            Ok(to) => self.pass(call_id, PageWord::Transfer(to), ctx),
+            Err(error) => self.tell(ToPage::BadTransfer { call_id, info: error.to_string() }, ctx),
+        }
+    }
+
     fn close(&mut self, ctx: &mut Context<Self>) {
         for (_, line) in self.calls.drain() {
             // Calls that are still being wired are ended by the switchboard, when it hears that the session is over.
@@ -190,6 +204,7 @@ impl Handler<FromPage> for Session {
             FromPage::HangUp(call_id) => self.pass(call_id, PageWord::HangUp, ctx),
             FromPage::Hold(call_id) => self.pass(call_id, PageWord::Hold, ctx),
             FromPage::Unhold(call_id) => self.pass(call_id, PageWord::Unhold, ctx),
+            FromPage::Transfer { call_id, target } => self.transfer(call_id, &target, ctx),
             FromPage::SendDigits(call_id, digits) => self.pass(call_id, PageWord::Dial(digits), ctx),
             FromPage::Gone => self.close(ctx),
         }

@@ -17,7 +17,7 @@ pub(super) enum Verdict {
 /// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262).
 pub const EXTENSIONS: &[&str] = &["timer", "100rel"];
 /// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
-const METHODS: [Method; 8] = [
+const METHODS: [Method; 9] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -26,9 +26,10 @@ const METHODS: [Method; 8] = [
     Method::Update,
     Method::Info,
     Method::Prack,
+    Method::Notify,
 ];
 /// The same with the registrar's own method.
-const REGISTRAR_METHODS: [Method; 9] = [
+const REGISTRAR_METHODS: [Method; 10] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -37,6 +38,7 @@ const REGISTRAR_METHODS: [Method; 9] = [
     Method::Update,
     Method::Info,
     Method::Prack,
+    Method::Notify,
     Method::Register,
 ];
 const SDP: &[&str] = &["application/sdp"];
@@ -58,7 +60,7 @@ pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
 /// | refused by [`check`] | 400, 405, 406, 415, 416, 420, 501 |
 /// | in a dialog that has an owner | that owner |
 /// | OPTIONS, in or out of a dialog | 200 with Allow, Accept, Supported (§11.2) |
-/// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK outside one | 481 (§12.2.2) |
+/// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK, NOTIFY outside one | 481 (§12.2.2) |
 /// | INVITE; REGISTER at a registrar | the consumer |
 pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
     let capabilities = capabilities(registrar);
@@ -115,7 +117,7 @@ mod tests {
         check("INVITE", "ours", false, "ours");
         check("INVITE", "gone", false, "481");
         check("BYE", "ours", false, "ours");
-        for method in ["BYE", "UPDATE", "INFO", "PRACK"] {
+        for method in ["BYE", "UPDATE", "INFO", "PRACK", "NOTIFY"] {
             check(method, "gone", false, "481");
             check(method, "", false, "481");
         }
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_a_stranger_could_deliver_to_a_page_is_refused() {
-        for method in ["MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH"] {
+        for method in ["MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH"] {
             check(method, "", false, "405");
         }
         check("DANCE", "", false, "501");

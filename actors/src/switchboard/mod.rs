@@ -7,8 +7,7 @@ mod registering;
 
 use std::sync::Arc;
 
-use ::sip::dialog::callee_uri;
-use ::sip::message::{HostPort, StatusCode};
+use ::sip::message::StatusCode;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
@@ -209,15 +208,13 @@ impl Switchboard {
             let why = EndReason::new(Some(Side::Caller), Cause::NoCommonCodec);
             return Err(why.with_detail("the page offers no codec that SIP may be offered"));
         }
-        let address = account.address_of_record().map_err(bad_request)?;
         let service_route = self.accounts.get(&contact_user).map(|shared| &shared.service_route[..]);
         let (next_hop, route) = account.path(service_route.unwrap_or_default()).map_err(bad_request)?;
-        let domain = HostPort { host: address.host().clone(), port: None };
         Ok(OutgoingInvite {
-            target: callee_uri(&call.callee, &domain).map_err(bad_request)?,
+            target: account.address_named("callee", &call.callee).map_err(bad_request)?,
             next_hop,
             route,
-            from: address,
+            from: account.address_of_record().map_err(bad_request)?,
             display_name: call.visible_name.clone(),
             account: Some(account),
             contact_user,

@@ -1,7 +1,8 @@
 //! A user's SIP account as the page names it, checked at the door.
 use sha2::{Digest, Sha256};
 use sip::auth::Secret;
-use sip::message::{HostPort, InvalidField, SipUri};
+use sip::dialog::callee_uri;
+use sip::message::{HostPort, InvalidField, SipUri, Uri};
 
 /// The SIP account that a page brings: who the user is at which PBX.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,12 @@ impl Account {
     pub fn address_of_record(&self) -> Result<SipUri, FieldError> {
         let domain = host_port("sipDomain", &self.domain)?;
         Ok(SipUri::new(domain.host).with_user(&self.login)?)
+    }
+
+    /// The address of somebody as the user names them in `field`: a number or name of the account's domain, or a whole URI.
+    pub fn address_named(&self, field: &'static str, name: &str) -> Result<Uri, FieldError> {
+        let domain = HostPort { host: self.address_of_record()?.host().clone(), port: None };
+        callee_uri(name, &domain).map_err(|error| FieldError::new(field, error.problem))
     }
 
     /// Where requests of this account go first: the outbound proxy if the page names one, else the domain.

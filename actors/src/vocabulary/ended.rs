@@ -21,6 +21,8 @@ pub struct EndReason {
 pub enum Cause {
     /// An answered call was hung up.
     HangUp,
+    /// The far side took a transfer: it talks to somebody else now.
+    Transferred,
     /// The caller gave up before the answer.
     Cancelled,
     /// Another page of the callee has taken the call.
@@ -108,7 +110,7 @@ impl EndReason {
     /// The final response for an INVITE that ends like this before it was answered.
     pub fn as_sip_code(&self) -> u16 {
         self.sip_code.filter(|code| *code >= 400).unwrap_or(match self.cause {
-            Cause::Busy | Cause::HangUp => 486,
+            Cause::Busy | Cause::HangUp | Cause::Transferred => 486,
             Cause::Declined => 603,
             Cause::Cancelled | Cause::AnsweredElsewhere => 487,
             Cause::NoAnswer | Cause::MaxDuration | Cause::SessionClosed => 480,
@@ -143,6 +145,7 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HangUp => "hangup",
+            Self::Transferred => "transferred",
             Self::Cancelled => "cancelled",
             Self::AnsweredElsewhere => "answered_elsewhere",
             Self::Busy => "busy",
@@ -169,7 +172,11 @@ impl Cause {
     /// Whose doing this end is.
     pub fn class(self) -> Class {
         match self {
-            Self::HangUp | Self::Cancelled | Self::AnsweredElsewhere | Self::MaxDuration => Class::Normal,
+            Self::HangUp
+            | Self::Transferred
+            | Self::Cancelled
+            | Self::AnsweredElsewhere
+            | Self::MaxDuration => Class::Normal,
             Self::Busy
             | Self::Declined
             | Self::NoAnswer

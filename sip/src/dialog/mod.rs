@@ -5,6 +5,7 @@
 //! - [`Forks`]: all dialogs that one INVITE of ours gives rise to.
 //! - [`AckWait`]: our 2xx to an INVITE, repeated until the ACK comes.
 //! - [`ReliableProvisionals`]: which provisional responses to acknowledge by PRACK; [`PrackWait`]: ours, repeated until it comes.
+//! - [`Notification`]: what a NOTIFY says of a REFER of ours.
 //! - [`SessionTimer`]: when a call is to be refreshed, and when it counts as gone.
 //!
 //! Via is not set here: the transaction layer does it when it knows the transport.
@@ -13,6 +14,7 @@ mod ack_wait;
 mod build;
 mod forks;
 mod id;
+mod refer;
 mod reliable;
 mod routing;
 mod session_timer;
@@ -24,6 +26,7 @@ pub use ack_wait::{AckStep, AckWait};
 pub use build::{Ids, InviteParams, Profile, RegisterParams, callee_uri};
 pub use forks::{ForkEvent, Forks};
 pub use id::DialogId;
+pub use refer::{Notification, is_silent};
 pub use reliable::{PrackWait, Provisional, RAck, ReliableProvisionals, requires_reliable};
 pub use session_timer::{Refresher, SessionDue, SessionExpires, SessionTimer};
 pub use state::{Dialog, DialogError, dialog_response};

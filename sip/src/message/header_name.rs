@@ -75,6 +75,7 @@ header_names! {
     SubscriptionState = "Subscription-State";
     ReferTo = "Refer-To" | "r";
     ReferredBy = "Referred-By" | "b";
+    ReferSub = "Refer-Sub";
     Replaces = "Replaces";
     SessionExpires = "Session-Expires" | "x";
     MinSe = "Min-SE";

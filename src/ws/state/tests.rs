@@ -188,20 +188,36 @@ fn questions_that_a_page_waits_for_are_answered() {
 }
 
 #[test]
-fn a_transfer_is_not_available_yet_and_leaves_no_dead_button() {
+fn a_transfer_to_nobody_leaves_no_dead_button() {
     let mut socket = open();
-    let transfer = json!({"callId": "c1", "target": "1003"});
+    let transfer = json!({"callId": "c1", "target": ""});
+    let nobody = ToPage::BadTransfer { call_id: view("c1").call_id, info: "target: is no address".into() };
     check(&mut socket, "transfer", transfer.clone(), &["fail FAILED"]);
     socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Established));
     check(&mut socket, "transfer", transfer.clone(), &["fail FAILED", "talk ESTABLISHED"]);
     socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Hold));
     check(&mut socket, "transfer", transfer.clone(), &["fail FAILED", "hold HOLD"]);
+    assert_eq!(short(&socket.told(&nobody)), ["fail FAILED", "hold HOLD"]);
     let ended = EndReason::new(Some(Side::Callee), Cause::HangUp);
     assert_eq!(
         short(&socket.told(&ToPage::CallStatus(view("c1"), CallStatus::Finish(ended)))),
         ["finish FINISH"]
     );
     check(&mut socket, "transfer", transfer, &["fail FAILED"]);
+}
+
+#[test]
+fn a_transfer_that_fails_shows_where_the_call_stands_and_why() {
+    let mut socket = open();
+    let why = EndReason::from_sip(Side::Callee, 486, "Busy Here");
+    for (held, expected) in [(true, "hold HOLD"), (false, "talk ESTABLISHED")] {
+        let told = ToPage::TransferRefused { call: view("c1"), held, why: why.clone() };
+        let actions = socket.told(&told);
+        assert_eq!(short(&actions), [expected]);
+        let [Action::Send(frame)] = &actions[..] else { panic!("{actions:?}") };
+        assert!(frame.contains("\"info\":\"Transfer failed\""), "{frame}");
+        assert!(frame.contains("\"sipStatus\":486"), "{frame}");
+    }
 }
 
 #[test]
