@@ -7,6 +7,7 @@ mod support;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::browser::Account;
+use support::relay::Relay;
 use support::scene::{PAGE_TONE, Scene};
 use support::websocket::{Frame, WebSocket};
 use support::{Bench, House, Kamailio, Wiretap, house, kamailio, secs, sipp};
@@ -214,6 +215,32 @@ fn a_registration_survives_an_outage_of_the_pbx() {
     });
     house.wait_metric("tandem_registrations_active", 1.0, secs(5));
     socket.assert_alive();
+}
+
+#[test]
+fn rq24_the_account_is_back_within_five_seconds_after_the_network_was_cut_without_a_sign() {
+    let bench = Bench::new();
+    let pbx = kamailio::Plan::new().max_expires(20).start(&bench);
+    let house = House::start(&bench);
+    let cable = Relay::to(&pbx.proxy());
+    let mut socket = WebSocket::open(house.web);
+    socket.send("connection", connection("1001", "pw1001", kamailio::DOMAIN, "127.0.0.1", cable.port));
+    socket.expect("registered", secs(5));
+    cable.passes(false);
+    let cut = if std::env::var_os("TANDEM_SOAK").is_some() { 120 } else { 55 }; // past the end of the first REGISTER's 32 s
+    let end = Instant::now() + secs(cut);
+    let (_, fail) = expect_fail(&mut socket, secs(21));
+    assert!(fail["sipStatus"].is_null(), "nobody said anything: {fail}");
+    while Instant::now() < end {
+        let frame = socket.next(end.saturating_duration_since(Instant::now()));
+        assert_eq!(frame, None, "once is enough");
+    }
+    house.wait_metric("tandem_registrations_active", 0.0, secs(1));
+    cable.passes(true);
+    let back = Instant::now();
+    socket.expect("registered", secs(5));
+    println!("registered {:.1} s after the network was back", back.elapsed().as_secs_f64());
+    house.wait_metric("tandem_registrations_active", 1.0, secs(1));
 }
 
 #[test]

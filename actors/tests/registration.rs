@@ -1,10 +1,13 @@
 //! A registration seen from outside: a registrar that the test plays, in virtual time.
 #![allow(clippy::unwrap_used)]
-use std::cell::RefCell;
+#[path = "registration/lost_and_found.rs"]
+mod lost_and_found;
+
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, WeakRecipient};
+use actix::{Actor, Addr, Context, Handler};
 use actors::registration::{
     Registration, RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport,
 };
@@ -21,7 +24,7 @@ struct Registrar {
     script: Rc<RefCell<Script>>,
     seen: Rc<RefCell<Vec<Request>>>,
     hops: Result<Vec<Hop>, LocateError>,
-    owner: Option<WeakRecipient<SipEvent>>,
+    network: Rc<Cell<bool>>,
 }
 
 /// Keeps what the registration tells.
@@ -33,6 +36,8 @@ struct Stage {
     script: Rc<RefCell<Script>>,
     seen: Rc<RefCell<Vec<Request>>>,
     told: Rc<RefCell<Vec<RegistrationEvent>>>,
+    /// Whether requests reach anybody.
+    network: Rc<Cell<bool>>,
     meters: Meters,
     owner: Option<Addr<Owner>>,
 }
@@ -55,11 +60,16 @@ impl Handler<Locate> for Registrar {
 impl Handler<SendRequest> for Registrar {
     type Result = ();
     fn handle(&mut self, ask: SendRequest, _: &mut Self::Context) {
-        let response = (self.script.borrow())(&ask.request);
+        let event = match self.network.get() {
+            false => Some(SipEvent::TransportFailed(ask.id)),
+            true => {
+                let response = (self.script.borrow())(&ask.request);
+                response.map(|response| SipEvent::Response { id: ask.id, response })
+            }
+        };
         self.seen.borrow_mut().push(ask.request);
-        self.owner = Some(ask.owner.clone());
-        if let (Some(response), Some(owner)) = (response, ask.owner.upgrade()) {
-            owner.do_send(SipEvent::Response { id: ask.id, response });
+        if let (Some(event), Some(owner)) = (event, ask.owner.upgrade()) {
+            owner.do_send(event);
         }
     }
 }
@@ -90,7 +100,9 @@ fn stage(
     tokio::time::pause();
     let script: Rc<RefCell<Script>> = Rc::new(RefCell::new(Box::new(script)));
     let (seen, told, meters) = (Rc::default(), Rc::default(), Meters::new());
-    let registrar = Registrar { script: script.clone(), seen: Rc::clone(&seen), hops, owner: None }.start();
+    let network = Rc::new(Cell::new(true));
+    let registrar =
+        Registrar { script: script.clone(), seen: Rc::clone(&seen), hops, network: network.clone() }.start();
     let owner = Owner(Rc::clone(&told)).start();
     let account = Account {
         login: "1001".into(),
@@ -111,7 +123,7 @@ fn stage(
         meters: meters.clone(),
     };
     let registration = Some(Registration::new(order).unwrap().start());
-    Stage { registration, script, seen, told, meters, owner: Some(owner) }
+    Stage { registration, script, seen, told, network, meters, owner: Some(owner) }
 }
 
 impl Stage {

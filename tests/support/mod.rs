@@ -18,6 +18,7 @@ pub mod kamailio;
 pub mod netns;
 pub mod pcap;
 pub mod process;
+pub mod relay;
 pub mod rtp;
 pub mod scene;
 pub mod sip_probe;

@@ -8,11 +8,12 @@ use sip::transport::Transport;
 use super::state::Answer;
 
 /// What `response` to `request` means. `contact_user` finds our own Contact among those that the registrar lists, whatever it made
-/// of the host part. A challenge is taken in by `client`.
+/// of the host part; `transport` is how the request went. A challenge is taken in by `client`.
 pub(super) fn read(
     response: &Response,
     request: &Request,
     contact_user: &str,
+    transport: Transport,
     client: &mut Client,
     tries: &mut Tries,
 ) -> Answer {
@@ -24,13 +25,40 @@ pub(super) fn read(
             Ok(()) => Answer::Challenged,
             Err(why) => Answer::GivenUp { code, info: why.to_string(), for_good: why != GiveUp::StaleAgain },
         },
-        423 => Answer::TooBrief(seconds(response.headers.min_expires().ok().flatten().unwrap_or_default())),
-        _ => Answer::Refused {
-            code,
-            phrase: phrase(response),
-            retry_after: response.headers.retry_after().ok().flatten().map(seconds),
+        301 | 302 => match moved(response, transport) {
+            Some(to) => Answer::Moved { code, to },
+            None => refused(response, "moved where it cannot be followed".to_owned()),
         },
+        423 => Answer::TooBrief(seconds(response.headers.min_expires().ok().flatten().unwrap_or_default())),
+        _ => refused(response, phrase(response)),
     }
+}
+
+fn refused(response: &Response, phrase: String) -> Answer {
+    let retry_after = response.headers.retry_after().ok().flatten().map(seconds);
+    Answer::Refused { code: response.code.as_u16(), phrase, retry_after }
+}
+
+/// Where a redirect leads (RFC 3261 §8.1.3.4): the first server that keeps what encryption there is. Whoever can forge a redirect could forge a
+/// challenge as well, so it gains nobody a hash; the realm stays pinned and the address passes the target policy.
+fn moved(response: &Response, transport: Transport) -> Option<SipUri> {
+    let contacts = response.headers.contacts().ok()?;
+    let mut servers = contacts.iter().take(MAX_SERVERS).filter_map(|contact| contact.uri.as_sip());
+    let server = servers.find(|server| transport != Transport::Tls || is_encrypted(server))?;
+    let (host, port) = (server.host().clone(), server.port());
+    let to = SipUri::new(host).with_port(port);
+    Some(match server.transport() {
+        _ if is_encrypted(server) => to.with_transport(Transport::Tls),
+        Some(other) => to.with_transport(other),
+        None => to,
+    })
+}
+
+/// Servers that are looked at in a redirect.
+const MAX_SERVERS: usize = 8;
+
+fn is_encrypted(server: &SipUri) -> bool {
+    server.secure || server.transport() == Some(Transport::Tls)
 }
 
 /// The time that the registrar granted: our Contact's own, else the header's, else what we asked for.
@@ -48,7 +76,6 @@ pub(super) fn service_route(response: &Response, transport: Transport) -> Vec<Si
     let Ok(named) = response.headers.service_routes() else { return vec![] };
     let routers: Vec<SipUri> = named.iter().filter_map(|router| router.uri.as_sip().cloned()).collect();
     let are_loose = routers.iter().all(SipUri::is_loose_router);
-    let is_encrypted = |first: &SipUri| first.secure || first.transport() == Some(Transport::Tls);
     let is_safe = transport != Transport::Tls || routers.first().is_none_or(is_encrypted);
     if routers.len() == named.len() && routers.len() <= MAX_ROUTERS && are_loose && is_safe {
         return routers;
@@ -96,7 +123,7 @@ mod tests {
         let (status, lines) = lines.split_once('|').unwrap_or((lines, ""));
         let (response, request) = parsed(status, lines);
         let mut client = Client::new("a", "secret".into()).unwrap();
-        read(&response, &request, "me", &mut client, &mut Tries::default())
+        read(&response, &request, "me", Transport::Udp, &mut client, &mut Tries::default())
     }
 
     fn refused(code: u16, phrase: &str, retry_after: Option<u64>) -> Answer {
@@ -140,6 +167,30 @@ mod tests {
         check(tls, "Service-Route: <sip:a;lr>", &[]);
         check(tls, "Service-Route: <sips:a;lr>, <sip:b;lr>", &["sips:a;lr", "sip:b;lr"]);
         check(tls, "Service-Route: <sip:a;transport=tls;lr>", &["sip:a;transport=tls;lr"]);
+    }
+
+    #[test]
+    fn a_redirect_is_followed_where_encryption_is_kept() {
+        let check = |transport, contact: &str, to: Option<&str>| {
+            let (response, _) = parsed("302 Moved", &format!("Contact: {contact}"));
+            assert_eq!(moved(&response, transport).map(|to| to.to_string()).as_deref(), to, "{contact}");
+        };
+        let (udp, tls) = (Transport::Udp, Transport::Tls);
+        check(
+            udp,
+            "<sip:me@two.example:5080;transport=tcp>;q=0.5",
+            Some("sip:two.example:5080;transport=tcp"),
+        );
+        check(udp, "<tel:1>, <sip:192.0.2.2>", Some("sip:192.0.2.2"));
+        check(udp, "<tel:1>", None);
+        check(udp, "*", None);
+        check(tls, "<sip:two.example>", None);
+        check(tls, "<sip:two.example>, <sips:three.example>", Some("sip:three.example;transport=tls"));
+        check(tls, "<sip:two.example;transport=tls>", Some("sip:two.example;transport=tls"));
+        assert_eq!(answer("302 Moved"), refused(302, "moved where it cannot be followed", None));
+        let moved = Answer::Moved { code: 301, to: SipUri::new("two.example".parse().unwrap()) };
+        assert_eq!(answer("301 Moved|Contact: <sip:two.example>"), moved);
+        assert_eq!(answer("300 Choose|Contact: <sip:two.example>"), refused(300, "Choose", None));
     }
 
     #[test]

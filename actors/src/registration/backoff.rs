@@ -19,7 +19,8 @@ const YOUNG_PAUSE: Duration = Duration::from_secs(4);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// An outage's age over this is its longest pause; with 4 s it makes "young" ten minutes.
 const AGE_SHARE: u32 = 150;
-/// Shortest pause after a round that took longer than its pause.
+/// Shortest pause after a round that took longer than its pause; the jitter draws it out to [`YOUNG_PAUSE`]. Accounts that a silent registrar
+/// kept waiting for the same 32 s would else go on in step, and come back in one second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a registrar may silence us with Retry-After; a wrong header must not do so for a day.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
@@ -28,7 +29,7 @@ const CLOSEST_REFRESH: Duration = Duration::from_secs(5);
 
 impl Backoff {
     /// When the next round may begin, after one that began at `started` has failed `now`. `jitter` in 0..1 takes up to half of
-    /// the pause away. Pauses count from a round's start: a time-out of 32 s has waited enough.
+    /// the pause away. Pauses count from a round's start; one that took longer is followed by 0.5 to 4 s.
     pub(crate) fn next(
         &mut self,
         started: Instant,
@@ -41,7 +42,9 @@ impl Backoff {
         let pause = Duration::from_secs(1 << self.rounds.min(6)).min(longest);
         self.rounds = self.rounds.saturating_add(1);
         let spread = 1.0 - 0.5 * jitter;
-        let at = (started + pause.mul_f64(spread)).max(now + SHORTEST_PAUSE.mul_f64(spread));
+        let after_long = SHORTEST_PAUSE + (YOUNG_PAUSE - SHORTEST_PAUSE).mul_f64(1.0 - jitter);
+        let from_start = started + pause.mul_f64(spread);
+        let at = if from_start > now { from_start } else { now + after_long };
         match retry_after {
             Some(wait) => at.max(now + wait.min(LONGEST_RETRY_AFTER)),
             None => at,
@@ -85,10 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_took_long_has_waited_enough() {
+    fn accounts_that_waited_for_the_same_time_out_part_afterwards() {
         let start = Instant::now();
         let timer_f = start + Duration::from_secs(32);
-        assert_eq!(Backoff::default().next(start, timer_f, None, 0.0) - timer_f, Duration::from_millis(500));
+        let pause = |jitter| (Backoff::default().next(start, timer_f, None, jitter) - timer_f).as_secs_f64();
+        assert_eq!((pause(0.0), pause(1.0)), (4.0, 0.5));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Registration {
     address: SipUri,
     next_hop: SipUri,
     registrar: SipUri,
+    /// The server that the registrar named instead of itself.
+    moved_to: Option<SipUri>,
     machine: Machine,
     client: Client,
     tries: Tries,
@@ -72,6 +74,7 @@ impl Registration {
             address,
             next_hop,
             registrar,
+            moved_to: None,
             machine,
             client,
             tries: Tries::default(),
@@ -102,7 +105,15 @@ impl Registration {
 
     fn perform(&mut self, action: Action, ctx: &mut Context<Self>) {
         match action {
-            Action::Locate => self.locate(ctx),
+            Action::Locate => {
+                self.moved_to = None;
+                self.locate(self.next_hop.clone(), ctx);
+            }
+            Action::LocateMoved(to) => {
+                info!(account = %self.order.account.address(), %to, "registered elsewhere");
+                self.moved_to = Some(to.clone());
+                self.locate(to, ctx);
+            }
             Action::Send { hop, expires, again } => self.send(hop, expires, again, ctx),
             Action::TellRegistered { expires } => {
                 info!(account = %self.order.account.address(), seconds = expires.as_secs(), "registered");
@@ -134,8 +145,8 @@ impl Registration {
         }
     }
 
-    fn locate(&mut self, ctx: &mut Context<Self>) {
-        let located = self.order.locate.send(Locate { target: self.next_hop.clone().into() });
+    fn locate(&mut self, target: SipUri, ctx: &mut Context<Self>) {
+        let located = self.order.locate.send(Locate { target: target.into() });
         let event = located.into_actor(self).map(|located, registration, ctx| {
             let event = match located {
                 Ok(Ok(hops)) => {
@@ -171,7 +182,7 @@ impl Registration {
         let checked = "the account's words were checked when the registration was made";
         let address = NameAddr::new(self.address.clone());
         let from = address.clone().with_tag(&self.from_tag).expect("a random tag is a token");
-        let registrar = self.registrar.clone().into();
+        let registrar = self.moved_to.as_ref().unwrap_or(&self.registrar).clone().into();
         let mut request = Request::new(Method::Register, registrar, from, address, &self.call_id, self.cseq)
             .expect(checked);
         let mut contact = SipUri::new(hop.contact.host.clone())
@@ -198,7 +209,8 @@ impl Registration {
         let event = match event {
             SipEvent::Response { id, response } if id == *current => {
                 let user = &self.order.contact_user;
-                let answer = answer::read(&response, request, user, &mut self.client, &mut self.tries);
+                let (client, tries) = (&mut self.client, &mut self.tries);
+                let answer = answer::read(&response, request, user, *transport, client, tries);
                 if let state::Answer::Granted(time) = answer
                     && !time.is_zero()
                 {

@@ -11,6 +11,7 @@
 //! | the same, lingering | the same | Gone | tell, finish |
 //! | Registering | GivenUp for now (every nonce is stale) | Retrying | tell trouble |
 //! | Registering | 423 with a longer Min-Expires | Registering | REGISTER with it |
+//! | Registering | 301, 302 to another server, twice at most | Registering | look that server up |
 //! | Registering | 503, TimedOut, TransportFailed, TlsFailed, a hop is left | Registering | REGISTER to the next hop (RFC 3263 §4.3) |
 //! | Registering | any other final response; no hop left | Retrying | tell trouble |
 //! | Registering | Timer: 4.5 s without a final response | Registering | tell trouble |
@@ -33,6 +34,8 @@
 //! Every other pair is ignored. Whoever comes to Unregistering tells so. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
 //! anew with each `Send` that is not a repetition: `Challenged` comes at most four times in a row. At most one REGISTER is out at any time (RFC 3261 §10.2), whatever the order of events.
 use std::time::{Duration, Instant};
+
+use sip::message::SipUri;
 
 use super::backoff::{Backoff, refresh_after};
 
@@ -74,6 +77,7 @@ pub(crate) struct Round {
     report_at: Option<Instant>,
     give_up_at: Instant,
     too_brief: u8,
+    moves: u8,
 }
 
 /// The end of a binding.
@@ -124,6 +128,11 @@ pub(crate) enum Answer {
     },
     /// 423 with its Min-Expires.
     TooBrief(Duration),
+    /// 301 or 302: the account is registered elsewhere.
+    Moved {
+        code: u16,
+        to: SipUri,
+    },
     /// Any other final response.
     Refused {
         code: u16,
@@ -137,6 +146,8 @@ pub(crate) enum Answer {
 pub(crate) enum Action {
     /// Look up the hops; answer with `Located` or `NotLocated`.
     Locate,
+    /// The same for the server that the registrar named instead of itself; it gets the REGISTERs until the next `Locate`.
+    LocateMoved(SipUri),
     /// REGISTER to this hop, for so many seconds, with credentials if there are any. `again`: the same one after a challenge.
     Send {
         hop: usize,
@@ -182,6 +193,8 @@ pub(crate) const LINGER: Duration = Duration::from_secs(3);
 const UNREGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// 423s obeyed in one round.
 const MAX_TOO_BRIEF: u8 = 2;
+/// 301s and 302s obeyed in one round: to a cluster's front, to its member; what goes on leads in a circle.
+const MAX_MOVES: u8 = 2;
 
 impl Machine {
     /// A registration that asks for `asked`; `jitter` is a random number in 0..1, the account's own.
@@ -336,6 +349,15 @@ impl Machine {
                 self.asked = min;
                 self.send(round, false, now)
             }
+            Answer::Moved { to, .. } if round.moves < MAX_MOVES => {
+                round.moves += 1;
+                self.state =
+                    State::Registering(Round { sent: false, give_up_at: now + GIVE_UP_AFTER, ..round });
+                vec![Action::LocateMoved(to)]
+            }
+            Answer::Moved { code, .. } => {
+                self.trouble(round, Trouble::status(code, "sent from server to server"), now)
+            }
             Answer::TooBrief(_) => self.trouble(round, Trouble::status(423, "Interval Too Brief"), now),
             Answer::Refused { code: code @ (403 | 404), phrase, .. } => self.fail(&phrase, code),
             Answer::Refused { code, phrase, retry_after } => {
@@ -388,6 +410,7 @@ impl Machine {
             report_at: (!in_trouble).then(|| now + REPORT_AFTER),
             give_up_at: now + GIVE_UP_AFTER,
             too_brief: 0,
+            moves: 0,
         }
     }
 
@@ -480,5 +503,7 @@ impl Trouble {
     }
 }
 
+#[cfg(test)]
+mod outage;
 #[cfg(test)]
 mod tests;

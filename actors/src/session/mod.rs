@@ -242,12 +242,13 @@ impl Handler<RegistrationEvent> for Session {
     type Result = ();
     fn handle(&mut self, event: RegistrationEvent, ctx: &mut Self::Context) {
         match event {
-            RegistrationEvent::Registered if self.told_registered => {} // once per socket: pages re-arm on it
+            RegistrationEvent::Registered if self.told_registered => {} // news only: pages re-arm on it
             RegistrationEvent::Registered => {
                 self.told_registered = true;
                 self.tell(ToPage::Registered, ctx);
             }
             RegistrationEvent::Failed { info, sip_status, last } => {
+                self.told_registered = false;
                 self.tell(ToPage::RegistrationFailed { info, sip_status, last }, ctx);
             }
             RegistrationEvent::ServiceRoute(_)

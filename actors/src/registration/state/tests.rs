@@ -34,6 +34,7 @@ impl Drive {
 fn brief(actions: &[Action]) -> String {
     let words = actions.iter().map(|action| match action {
         Action::Locate => "locate".to_owned(),
+        Action::LocateMoved(to) => format!("locate({to})"),
         Action::Send { hop, expires, again } => {
             format!("{}({hop},{expires})", if *again { "again" } else { "send" })
         }
@@ -65,6 +66,11 @@ fn refused(code: u16) -> Event {
 
 fn too_brief(min: u64) -> Event {
     Event::Answer(Answer::TooBrief(Duration::from_secs(min)))
+}
+
+fn moved() -> Event {
+    let to = SipUri::new("two.example".parse().unwrap());
+    Event::Answer(Answer::Moved { code: 302, to })
 }
 
 /// `start`, then Start and Located(`hops`).
@@ -105,6 +111,17 @@ fn a_longer_minimum_is_obeyed_twice() {
     check(&sent(1, &[(0.0, too_brief(60))]), "retrying", "failed(423)");
     let again = |n: u64| (0.0, too_brief(7200 * n));
     check(&sent(1, &[again(1), again(2), again(3)]), "retrying", "failed(423)");
+}
+
+#[test]
+fn a_redirect_is_obeyed_twice() {
+    let found = (0.0, Event::Located(1));
+    check(&sent(1, &[(0.0, moved())]), "registering", "locate(sip:two.example)");
+    check(&sent(1, &[(0.0, moved()), found.clone()]), "registering", "send(0,3600)");
+    check(&sent(1, &[(0.0, moved()), (0.0, Event::NotLocated("no".into()))]), "retrying", "failed");
+    let circle = [(0.0, moved()), found.clone(), (0.0, moved()), found, (0.0, moved())];
+    check(&sent(1, &circle), "retrying", "failed(302)");
+    check(&sent(1, &[&circle[..], &[(1.0, Event::Timer)]].concat()), "registering", "locate");
 }
 
 #[test]
@@ -231,6 +248,7 @@ fn any_event() -> impl Strategy<Value = (f64, Event)> {
         proptest::bool::ANY.prop_map(given_up),
         (0..9000u64).prop_map(too_brief),
         prop_oneof![Just(403), Just(404), Just(480), Just(500), Just(503)].prop_map(refused),
+        Just(moved()),
         Just(Event::TimedOut),
         Just(Event::TransportFailed),
         Just(Event::TlsFailed("expired".into())),
