@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["rtp", "sip", "lanes"],
     &["leg", "transcoder", "generator"],
     &["page"],
-    &["browser", "dialog", "registration", "call"],
+    &["browser", "dialog", "registration", "courier", "call"],
     &["session", "demo"],
     &["switchboard"],
     &["handle"],

@@ -9,7 +9,7 @@ use crate::browser::Certificate;
 use crate::dialog::SipSide;
 use crate::lanes::Lanes;
 pub use crate::leg::{DigitMethod, Digits};
-pub use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
+pub use crate::page::{CallStatus, CallView, FromPage, PlaceCall, SendText, Text, TextStatus, ToPage};
 use crate::rtp::ports::PortPool;
 use crate::session::Session;
 use crate::sip::SipEndpoint;

@@ -34,6 +34,8 @@ pub enum FromPage {
     },
     /// `sendDtmf`.
     SendDigits(CallId, Digits),
+    /// `sendMessage`.
+    SendText(SendText),
     /// The page's socket is gone; the session ends with all its calls.
     Gone,
 }
@@ -51,6 +53,52 @@ pub struct PlaceCall {
     pub sdp: String,
     /// For the INVITE.
     pub additions: Additions,
+}
+
+/// A text message that a page sends.
+#[derive(Debug, Clone)]
+pub struct SendText {
+    /// Chosen by the page.
+    pub id: String,
+    /// User part, or a SIP URI.
+    pub to: String,
+    /// From display name.
+    pub visible_name: Option<String>,
+    /// The text.
+    pub body: String,
+}
+
+/// A text message as a page sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Its key.
+    pub id: String,
+    /// Sender's user or number.
+    pub from: String,
+    /// Receiver's user or number.
+    pub to: String,
+    /// Sender's display name.
+    pub visible_name: Option<String>,
+    /// The text.
+    pub body: String,
+}
+
+/// Where a text message stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextStatus {
+    /// It came in.
+    Received,
+    /// The page's own is on its way.
+    Sent,
+    /// The far side, or a server that keeps it for the far side, has it.
+    Accepted,
+    /// It has not.
+    Failed {
+        /// For a person.
+        info: String,
+        /// The SIP code, if there was one.
+        sip_status: Option<u16>,
+    },
 }
 
 /// What a page is told.
@@ -100,6 +148,8 @@ pub enum ToPage {
     },
     /// `notifyIncomingCall`, with the header fields of the INVITE that pages may care for.
     IncomingCall(CallView, InviteHeaders),
+    /// A text message, or what became of one: `notifyMessage`.
+    Text(Text, TextStatus),
     /// A call's state: `notifyTryingResponse`, `ring`, `talk`, `hold`, `finish`.
     CallStatus(CallView, CallStatus),
 }

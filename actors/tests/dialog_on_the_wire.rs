@@ -323,6 +323,14 @@ async fn a_fork_that_lost_cannot_end_the_call_of_the_winner() {
 }
 
 #[actix::test]
+async fn a_text_message_inside_a_call_is_refused_and_the_call_goes_on() {
+    let scene = Scene::new().await;
+    let (_dialog, invite) = scene.talks().await;
+    assert_eq!(scene.asks(&invite, Method::Message, "phone", 1, "").await, 405);
+    assert_eq!(scene.asks(&invite, Method::Options, "phone", 2, "").await, 200);
+}
+
+#[actix::test]
 async fn a_goodbye_gives_its_ports_back_before_it_is_answered() {
     let scene = Scene::new().await;
     let (dialog, _) = scene.talks().await;

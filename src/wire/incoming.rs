@@ -1,5 +1,5 @@
 //! What a page says.
-use actors::handle::{CallId, DigitMethod, Digits, FieldError, FromPage, PlaceCall};
+use actors::handle::{CallId, DigitMethod, Digits, FieldError, FromPage, PlaceCall, SendText};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,6 +11,8 @@ use super::fields::{Fields, too_deep};
 const MAX_NAME: usize = 256;
 /// Longest SDP; a WebSDK audio+video offer has 8 KB.
 const MAX_SDP: usize = 64 * 1024;
+/// Longest text message; what its MESSAGE may have in all, 1,300 bytes, is counted when it is made.
+const MAX_TEXT: usize = 1300;
 /// Most digits of one `sendDtmf`; the WebSDK sends one.
 const MAX_DIGITS: usize = 64;
 
@@ -23,7 +25,7 @@ pub enum Incoming {
     Ping,
     /// `pong`: a sign of life.
     Pong,
-    /// `call`, `answer`, `hangup`, `hold`, `unhold`, `transfer`, `sendDtmf`.
+    /// `call`, `answer`, `hangup`, `hold`, `unhold`, `transfer`, `sendDtmf`, `sendMessage`.
     Ask(FromPage),
     /// `sendData`: wants a status for its `operationId`.
     SendData(Value),
@@ -123,6 +125,7 @@ fn read(message: &str, fields: &Fields<'_>, payload: Option<&Value>) -> Result<I
         "hold" => Incoming::Ask(FromPage::Hold(fields.call_id()?)),
         "unhold" => Incoming::Ask(FromPage::Unhold(fields.call_id()?)),
         "sendDtmf" => Incoming::Ask(FromPage::SendDigits(fields.call_id()?, digits(fields)?)),
+        "sendMessage" => Incoming::Ask(FromPage::SendText(text_message(fields)?)),
         "transfer" => {
             let (call_id, target) = (fields.call_id()?, fields.needed_line("target", MAX_NAME)?);
             Incoming::Ask(FromPage::Transfer { call_id, target })
@@ -144,6 +147,25 @@ fn sdp(fields: &Fields<'_>) -> Result<String, FieldError> {
 
 fn stream_id(fields: &Fields<'_>) -> Result<String, FieldError> {
     Ok(fields.line("mediaSessionId", MAX_NAME)?.unwrap_or_default())
+}
+
+/// 1.0's `sendMessage`. Its `isImdnRequired` is not looked at: no notification comes.
+fn text_message(fields: &Fields<'_>) -> Result<SendText, FieldError> {
+    let kind = fields.line("contentType", MAX_NAME)?.unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.is_empty() && !kind.eq_ignore_ascii_case("text/plain") {
+        return Err(FieldError::new("contentType", "must be text/plain"));
+    }
+    let body = fields.text("body", MAX_TEXT)?.unwrap_or_default();
+    if body.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t')) {
+        return Err(FieldError::new("body", "has a control character other than a line end or a tab"));
+    }
+    Ok(SendText {
+        id: fields.needed_line("id", CallId::MAX_LEN)?,
+        to: fields.needed_line("to", MAX_NAME)?,
+        visible_name: fields.line("visibleName", MAX_NAME)?.filter(|name| !name.is_empty()),
+        body,
+    })
 }
 
 /// One digit or several, as text or number.
@@ -172,6 +194,7 @@ impl Refusal {
         match self.message.as_str() {
             "call" | "answer" | "hangup" | "hold" | "unhold" | "sendDtmf" => "CallStatusEvent",
             "transfer" => "TransferStatusEvent",
+            "sendMessage" => "MessageStatusEvent",
             "sendData" => "DataStatusEvent",
             "submitBugReport" => "BugReportStatusEvent",
             "sessionDebug" | "pushLogs" => "SessionDebugStatusEvent",

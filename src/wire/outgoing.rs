@@ -1,6 +1,6 @@
 //! What a page is told. Every frame is `{"message": name, "data": [arguments]}`; the WebSDK reads `data[0]` before
 //! it looks at the name, so `data` is always there.
-use actors::handle::{CallId, CallStatus, CallView, EndReason, ToPage};
+use actors::handle::{CallId, CallStatus, CallView, EndReason, Text, TextStatus, ToPage};
 use serde_json::{Map, Value, json};
 
 use super::ended::{info, is_busy};
@@ -110,8 +110,35 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
             vec![frame("setRemoteSDP", json!([call_id.as_str(), sdp]))]
         }
         ToPage::IncomingCall(view, headers) => incoming_call(view, headers),
+        ToPage::Text(text, status) => vec![text_message(text, status)],
         ToPage::CallStatus(view, status) => call_status(view, status),
     }
+}
+
+/// 1.0's `notifyMessage`, which the WebSDK 2.0 does not know and ignores; the second argument, a notification of delivery, is never there.
+fn text_message(text: &Text, status: &TextStatus) -> String {
+    let word = match status {
+        TextStatus::Received => "RECEIVED",
+        TextStatus::Sent => "SENT",
+        TextStatus::Accepted => "ACCEPTED",
+        TextStatus::Failed { .. } => "FAILED",
+    };
+    let mut data = json!({
+        "id": text.id,
+        "from": text.from,
+        "to": text.to,
+        "visibleName": text.visible_name.as_ref().unwrap_or(&text.from),
+        "body": text.body,
+        "contentType": "text/plain",
+        "status": word,
+    });
+    if let TextStatus::Failed { info, sip_status } = status {
+        data["info"] = info.as_str().into();
+        if let Some(code) = sip_status {
+            data["sipStatus"] = (*code).into();
+        }
+    }
+    frame("notifyMessage", json!([data, null]))
 }
 
 /// The frames for a call that comes in. What the INVITE said besides stands in `inviteParameters`, as in WCS's call object. The WebSDK 2.0 keeps
@@ -265,6 +292,27 @@ mod tests {
         let payload = json!({"callId": "c1", "inviteParameters": {"X-Queue": "sales"}});
         assert_eq!(frames[0]["data"][0]["payload"], payload);
         assert_eq!(frames[1]["data"][0]["inviteParameters"], json!({"X-Queue": "sales"}));
+    }
+
+    #[test]
+    fn a_text_message_has_the_shape_of_the_1_0_client() {
+        let text = Text {
+            id: "m1".into(),
+            from: "1001".into(),
+            to: "1002".into(),
+            visible_name: None,
+            body: "hi".into(),
+        };
+        let frames = check(&ToPage::Text(text.clone(), TextStatus::Received), &["notifyMessage RECEIVED"]);
+        let wanted = json!({"id": "m1", "from": "1001", "to": "1002", "visibleName": "1001", "body": "hi",
+            "contentType": "text/plain", "status": "RECEIVED"});
+        assert_eq!(frames[0]["data"], json!([wanted, null]));
+        let failed = TextStatus::Failed { info: "Not Found".into(), sip_status: Some(404) };
+        let frames = check(&ToPage::Text(text, failed), &["notifyMessage FAILED"]);
+        assert_eq!(
+            (&frames[0]["data"][0]["info"], &frames[0]["data"][0]["sipStatus"]),
+            (&json!("Not Found"), &json!(404))
+        );
     }
 
     #[test]

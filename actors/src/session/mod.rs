@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::browser::PageWord;
-use crate::page::{CallStatus, CallView, FromPage, PlaceCall, ToPage};
+use crate::courier::{CourierEvent, Outcome};
+use crate::page::{CallStatus, CallView, FromPage, PlaceCall, SendText, Text, TextStatus, ToPage};
 use crate::registration::RegistrationEvent;
 use crate::vocabulary::{
     Account, Alive, CallId, Cause, EndReason, FieldError, HeaderRules, Meters, SessionId,
@@ -23,6 +24,8 @@ use crate::vocabulary::{
 pub enum SessionEvent {
     /// The page wants to call.
     CallWanted(SessionId, PlaceCall),
+    /// The page sends a text message.
+    TextWanted(SessionId, SendText),
     /// The session is over.
     Closed(SessionId),
 }
@@ -62,6 +65,8 @@ pub struct SessionOrder {
 pub struct Session {
     order: SessionOrder,
     calls: HashMap<CallId, Line>,
+    /// Text messages of the page on their way, by the page's name for them.
+    texts: HashMap<String, Text>,
     told_registered: bool,
     /// Told to close; waits for the last words about its calls.
     closing: bool,
@@ -83,6 +88,8 @@ pub const MAX_CALLS: usize = 32;
 
 /// How long the page may wait for the ends of its calls when Tandem stops; they take a few messages between actors.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Text messages of one page on their way at a time; each may take half a minute.
+const MAX_TEXTS: usize = 16;
 
 /// A page's words wait here while the session works: more than a page can say in one breath.
 const MAILBOX: usize = 64;
@@ -92,7 +99,14 @@ impl Session {
     pub fn new(order: SessionOrder) -> Self {
         order.meters.ws_sessions_active.inc();
         let alive = order.meters.alive("session");
-        Self { order, calls: HashMap::new(), told_registered: false, closing: false, _alive: alive }
+        Self {
+            order,
+            calls: HashMap::new(),
+            texts: HashMap::new(),
+            told_registered: false,
+            closing: false,
+            _alive: alive,
+        }
     }
 
     /// Tells the page. A page that lets its queue fill up is gone or asleep: the session ends.
@@ -164,6 +178,25 @@ impl Session {
         }
     }
 
+    fn send_text(&mut self, send: SendText, ctx: &mut Context<Self>) {
+        let login = self.order.account.as_ref().map_or("", |account| &account.login);
+        let SendText { id, to, visible_name, body } = send.clone();
+        let text = Text { id, from: login.to_owned(), to, visible_name, body };
+        let problem = match (self.texts.contains_key(&text.id), self.texts.len() >= MAX_TEXTS) {
+            (true, _) => "id: in use",
+            (false, true) => "too many messages at once",
+            (false, false) => {
+                self.texts.insert(text.id.clone(), text);
+                if let Some(owner) = self.order.owner.upgrade() {
+                    owner.do_send(SessionEvent::TextWanted(self.order.id, send));
+                }
+                return;
+            }
+        };
+        let status = TextStatus::Failed { info: problem.to_owned(), sip_status: None };
+        self.tell(ToPage::Text(text, status), ctx);
+    }
+
     fn close(&mut self, ctx: &mut Context<Self>) {
         for (_, line) in self.calls.drain() {
             // Calls that are still being wired are ended by the switchboard, when it hears that the session is over.
@@ -206,6 +239,7 @@ impl Handler<FromPage> for Session {
             FromPage::Unhold(call_id) => self.pass(call_id, PageWord::Unhold, ctx),
             FromPage::Transfer { call_id, target } => self.transfer(call_id, &target, ctx),
             FromPage::SendDigits(call_id, digits) => self.pass(call_id, PageWord::Dial(digits), ctx),
+            FromPage::SendText(text) => self.send_text(text, ctx),
             FromPage::Gone => self.close(ctx),
         }
     }
@@ -254,6 +288,22 @@ impl Handler<RegistrationEvent> for Session {
             RegistrationEvent::ServiceRoute(_)
             | RegistrationEvent::Unregistering
             | RegistrationEvent::Over => {}
+        }
+    }
+}
+
+impl Handler<CourierEvent> for Session {
+    type Result = ();
+    fn handle(&mut self, CourierEvent { id, outcome }: CourierEvent, ctx: &mut Self::Context) {
+        let status = match outcome {
+            Outcome::Sent => TextStatus::Sent,
+            Outcome::Accepted => TextStatus::Accepted,
+            Outcome::Failed { info, sip_status } => TextStatus::Failed { info, sip_status },
+        };
+        let last = status != TextStatus::Sent;
+        let text = if last { self.texts.remove(&id) } else { self.texts.get(&id).cloned() };
+        if let Some(text) = text {
+            self.tell(ToPage::Text(text, status), ctx);
         }
     }
 }

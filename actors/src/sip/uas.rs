@@ -17,7 +17,7 @@ pub(super) enum Verdict {
 /// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262).
 pub const EXTENSIONS: &[&str] = &["timer", "100rel"];
 /// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
-const METHODS: [Method; 9] = [
+const METHODS: [Method; 10] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -27,8 +27,9 @@ const METHODS: [Method; 9] = [
     Method::Info,
     Method::Prack,
     Method::Notify,
+    Method::Message,
 ];
-/// The same with the registrar's own method.
+/// What calls need, and the registrar's own method.
 const REGISTRAR_METHODS: [Method; 10] = [
     Method::Invite,
     Method::Ack,
@@ -42,6 +43,7 @@ const REGISTRAR_METHODS: [Method; 10] = [
     Method::Register,
 ];
 const SDP: &[&str] = &["application/sdp"];
+const TEXT: &[&str] = &["text/plain"];
 
 /// What we can do, for Allow, Supported and Accept.
 pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
@@ -49,7 +51,7 @@ pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
         methods: if registrar { &REGISTRAR_METHODS } else { &METHODS },
         extensions: EXTENSIONS,
         schemes: &["sip", "sips", "tel"],
-        bodies: &[(Method::Invite, SDP), (Method::Update, SDP)],
+        bodies: &[(Method::Invite, SDP), (Method::Update, SDP), (Method::Message, TEXT)],
     }
 }
 
@@ -61,7 +63,7 @@ pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
 /// | in a dialog that has an owner | that owner |
 /// | OPTIONS, in or out of a dialog | 200 with Allow, Accept, Supported (§11.2) |
 /// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK, NOTIFY outside one | 481 (§12.2.2) |
-/// | INVITE; REGISTER at a registrar | the consumer |
+/// | INVITE; MESSAGE; REGISTER at a registrar | the consumer |
 pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
     let capabilities = capabilities(registrar);
     if let Err(refusal) = check(request, &capabilities) {
@@ -76,7 +78,7 @@ pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKe
             response.headers.push(HeaderName::Accept, SDP[0]);
             Verdict::Answer(Box::new(response))
         }
-        (Method::Invite | Method::Register, None) => Verdict::Consumer,
+        (Method::Invite | Method::Message | Method::Register, None) => Verdict::Consumer,
         _ => Verdict::Answer(Box::new(request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST))),
     }
 }
@@ -134,7 +136,11 @@ mod tests {
 
     #[test]
     fn what_a_stranger_could_deliver_to_a_page_is_refused() {
-        for method in ["MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH"] {
+        check("MESSAGE", "", false, "consumer");
+        check("MESSAGE", "", true, "405");
+        check("MESSAGE", "ours", false, "ours");
+        check("MESSAGE", "gone", false, "481");
+        for method in ["SUBSCRIBE", "REFER", "PUBLISH"] {
             check(method, "", false, "405");
         }
         check("DANCE", "", false, "501");

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use ::sip::message::SipUri;
 
+use super::texts::Allowance;
 use crate::registration::RegistrationEvent;
 use crate::vocabulary::{Account, SessionId};
 
@@ -31,6 +32,8 @@ pub struct Shared<R> {
     pub told: Option<RegistrationEvent>,
     /// The routers that its registrar named for further requests.
     pub service_route: Vec<SipUri>,
+    /// Text messages that its pages may still be handed.
+    pub texts: Allowance,
 }
 
 /// Stands between an account's word and a number; no word has it.
@@ -50,6 +53,7 @@ impl<R> Accounts<R> {
                 registration: None,
                 told: None,
                 service_route: vec![],
+                texts: Allowance::default(),
             });
             all.len() - 1
         });

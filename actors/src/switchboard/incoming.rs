@@ -63,7 +63,7 @@ fn is_shown(name: &HeaderName, identity_hidden: bool) -> bool {
 }
 
 /// User or number behind a From, else the whole URI.
-fn who(from: &NameAddr) -> String {
+pub(super) fn who(from: &NameAddr) -> String {
     from.uri.user().map_or_else(|| from.uri.to_string(), |user| user.into_owned())
 }
 

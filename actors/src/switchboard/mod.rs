@@ -4,10 +4,12 @@ mod book;
 mod incoming;
 mod outgoing;
 mod registering;
+mod texting;
+mod texts;
 
 use std::sync::Arc;
 
-use ::sip::message::StatusCode;
+use ::sip::message::{Method, StatusCode};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
@@ -369,6 +371,7 @@ impl Handler<SessionEvent> for Switchboard {
     fn handle(&mut self, event: SessionEvent, ctx: &mut Self::Context) {
         match event {
             SessionEvent::CallWanted(id, call) => self.place(id, call, ctx),
+            SessionEvent::TextWanted(id, text) => self.send_text(id, text),
             SessionEvent::Closed(id) => {
                 info!(session = %id, "session closed");
                 // Its legs were told, but not those of a call that was being wired meanwhile.
@@ -384,7 +387,10 @@ impl Handler<SessionEvent> for Switchboard {
 impl Handler<IncomingRequest> for Switchboard {
     type Result = ();
     fn handle(&mut self, incoming: IncomingRequest, ctx: &mut Self::Context) {
-        self.incoming(incoming, ctx);
+        match incoming.request.method {
+            Method::Message => self.text_came(&incoming),
+            _ => self.incoming(incoming, ctx),
+        }
     }
 }
 

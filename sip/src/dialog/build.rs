@@ -1,4 +1,4 @@
-//! Requests outside dialogs: INVITE, REGISTER, OPTIONS (RFC 3261 §8.1.1, §10.2, §11.1, §13.2.1).
+//! Requests outside dialogs: INVITE, REGISTER, OPTIONS, MESSAGE (RFC 3261 §8.1.1, §10.2, §11.1, §13.2.1, RFC 3428 §4).
 //!
 //! Text from people (callee, display name) can only become what it is meant to be: it is escaped or quoted, and control
 //! characters are refused with the name of the field.
@@ -63,6 +63,17 @@ pub struct RegisterParams<'a> {
     pub ids: &'a Ids,
 }
 
+/// One text message.
+#[derive(Debug, Clone)]
+pub struct MessageParams<'a> {
+    /// To whom, from [`callee_uri`].
+    pub to: &'a Uri,
+    /// The text; it is a body, and may hold lines.
+    pub text: &'a str,
+    /// Ids.
+    pub ids: &'a Ids,
+}
+
 /// Longest callee and display name in bytes: far above what networks carry, far below the size of a datagram.
 const MAX_TEXT: usize = 255;
 
@@ -113,6 +124,17 @@ impl Profile {
         request.headers.push(HeaderName::Contact, contact);
         request.headers.push(HeaderName::Expires, params.expires);
         Ok(request)
+    }
+
+    /// A MESSAGE, which makes no dialog and so has no Contact (RFC 3428 §4).
+    ///
+    /// # Errors
+    /// [`InvalidField`], naming the field.
+    pub fn message(&self, params: &MessageParams<'_>) -> Result<Request, InvalidField> {
+        let to = NameAddr::new(params.to.clone());
+        let name = self.display_name.as_deref();
+        let request = self.request(Method::Message, params.to.clone(), to, name, params.ids)?;
+        Ok(request.with_body("text/plain;charset=UTF-8", params.text.to_owned()))
     }
 
     /// An OPTIONS, to see whether someone is there.

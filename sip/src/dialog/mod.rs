@@ -1,6 +1,6 @@
 //! Dialogs: what two user agents remember of each other between requests (RFC 3261 §12, §13.2.2.4, §13.3.1.4, §14).
 //!
-//! - [`Profile`], [`InviteParams`], [`RegisterParams`]: requests outside dialogs, safe against text from people.
+//! - [`Profile`], [`InviteParams`], [`RegisterParams`], [`MessageParams`]: requests outside dialogs, safe against text from people.
 //! - [`Dialog`]: one dialog as either side; builds its requests, checks what comes in.
 //! - [`Forks`]: all dialogs that one INVITE of ours gives rise to.
 //! - [`AckWait`]: our 2xx to an INVITE, repeated until the ACK comes.
@@ -23,7 +23,7 @@ mod state;
 mod tests;
 
 pub use ack_wait::{AckStep, AckWait};
-pub use build::{Ids, InviteParams, Profile, RegisterParams, callee_uri};
+pub use build::{Ids, InviteParams, MessageParams, Profile, RegisterParams, callee_uri};
 pub use forks::{ForkEvent, Forks};
 pub use id::DialogId;
 pub use refer::{Notification, is_silent};

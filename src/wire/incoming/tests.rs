@@ -185,12 +185,14 @@ fn no_field_of_any_message_takes_a_control_character() {
     let digits = json!({"callId": "c", "dtmf": "1", "type": "INFO"});
     let transfer = json!({"callId": "c", "target": "1003"});
     let named = json!({"callId": "c"});
+    let text = json!({"id": "m", "to": "1002", "visibleName": "n", "contentType": "text/plain"});
     let messages = [
         ("call", &call),
         ("answer", &answer),
         ("connection", &account),
         ("sendDtmf", &digits),
         ("transfer", &transfer),
+        ("sendMessage", &text),
         ("hangup", &named),
         ("hold", &named),
         ("unhold", &named),
@@ -233,6 +235,28 @@ fn spoil(value: &Value, evil: &str) -> Vec<Value> {
             .collect(),
         text => vec![json!(format!("{}{evil}a", text.as_str().unwrap()))],
     }
+}
+
+#[test]
+fn a_text_message_is_a_text_of_a_datagram() {
+    let FromPage::SendText(text) = ask(
+        "sendMessage",
+        json!({"id": "m1", "from": "x", "to": "1002", "body": "a\r\n\tü", "contentType": "text/plain; charset=utf-8", "isImdnRequired": true}),
+    ) else {
+        panic!("a text")
+    };
+    assert_eq!((text.id.as_str(), text.to.as_str(), text.body.as_str()), ("m1", "1002", "a\r\n\tü"));
+    let with = |field: &str, value: Value| {
+        let mut text = json!({"id": "m1", "to": "1002", "body": "hi"});
+        text[field] = value;
+        text
+    };
+    refused("sendMessage", with("contentType", json!("message/cpim")), "contentType");
+    refused("sendMessage", with("body", json!("x".repeat(1301))), "body");
+    refused("sendMessage", with("body", json!("a\u{0}b")), "body");
+    refused("sendMessage", with("body", json!({})), "body");
+    refused("sendMessage", with("to", json!("")), "to");
+    refused("sendMessage", with("id", json!("")), "id");
 }
 
 #[test]
