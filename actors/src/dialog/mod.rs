@@ -286,6 +286,7 @@ impl Dialog {
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
+        self.abandon_reinvite();
         self.end_media(ctx);
         if let Some(key) = self.key.take() {
             self.sip.endpoint.do_send(LeaveDialog(key));

@@ -9,10 +9,10 @@ use sip::dialog::Provisional;
 use sip::message::{HeaderName, Method, Request, Response, SipUri, StatusCode, Uri};
 use tracing::{info, warn};
 
-use super::Dialog;
 use super::signalling::Heard;
 use super::state::{Change, Event, State};
-use crate::sip::{DialogKey, Hop, JoinDialog, Locate, RequestId, SendAck, SendRequest};
+use super::{Dialog, LIMIT};
+use crate::sip::{CancelRequest, DialogKey, Hop, JoinDialog, Locate, RequestId, SendAck, SendRequest};
 use crate::vocabulary::{Cause, EndReason};
 
 /// A message that goes where the dialog's route set says.
@@ -108,10 +108,26 @@ impl Dialog {
         let id = RequestId::fresh();
         if purpose == Purpose::Reinvite {
             self.waiting.retain(|(_, earlier)| *earlier != Purpose::Reinvite);
+            // A far side that said 100 and no more: no timer of the transaction's ends that (RFC 3261 §17.1.1.2).
+            ctx.run_later(LIMIT, move |dialog, _| dialog.take_back(id));
         }
         self.waiting.push((id, purpose));
         let owner = ctx.address().downgrade().recipient();
         self.sip.endpoint.do_send(SendRequest { id, request, hop, owner });
+    }
+
+    /// Takes back a re-INVITE that waits still: its transaction ends by 487, or 64·T1 after the CANCEL.
+    fn take_back(&self, id: RequestId) {
+        if self.waiting.contains(&(id, Purpose::Reinvite)) {
+            self.sip.endpoint.do_send(CancelRequest { id, reason: None });
+        }
+    }
+
+    /// Nobody will hear of our re-INVITE any more.
+    pub(super) fn abandon_reinvite(&self) {
+        for (id, _) in &self.waiting {
+            self.take_back(*id);
+        }
     }
 
     /// Sends where the route set says, after those that wait already.

@@ -53,3 +53,41 @@ async fn a_collision_is_tried_again_after_a_while_but_not_for_ever() {
     scene.says(LegEvent::Refused).await;
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
 }
+
+#[actix::test]
+async fn a_change_that_hears_100_and_no_more_is_taken_back_and_refused() {
+    let scene = Scene::new().await;
+    let (dialog, _) = scene.talks().await;
+    dialog.do_send(LegCommand::Hold);
+    let hold = scene.hears(Method::Invite).await;
+    scene.answers(&hold, StatusCode::TRYING, "phone").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(32)).await;
+    tokio::time::resume();
+    let cancel = scene.hears(Method::Cancel).await;
+    scene.answers(&cancel, StatusCode::OK, "phone").await;
+    scene.answers(&hold, StatusCode::REQUEST_TERMINATED, "phone").await;
+    scene.says(LegEvent::Refused).await;
+    assert!(dialog.connected(), "the call lives");
+}
+
+#[actix::test]
+async fn a_change_that_is_out_when_the_call_ends_is_taken_back() {
+    let scene = Scene::new().await;
+    let (dialog, invite) = scene.talks().await;
+    dialog.do_send(LegCommand::Hold);
+    let hold = scene.hears(Method::Invite).await;
+    scene.answers(&hold, StatusCode::TRYING, "phone").await;
+    scene.inside(&invite, Method::Bye, "phone", 1, "").await;
+    let cancel = scene.hears(Method::Cancel).await;
+    scene.answers(&cancel, StatusCode::OK, "phone").await;
+    scene.answers(&hold, StatusCode::REQUEST_TERMINATED, "phone").await;
+    for _ in 0..100 {
+        if scene.sip.endpoint.send(actors::sip::UsageNow).await.unwrap().dialogs == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the dialog is left");
+}
