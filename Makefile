@@ -32,4 +32,5 @@ bench:
 # The full figures of the acceptance tests (more calls, longer waits), on the release build.
 soak:
 	scripts/setup.sh --tests
+	TANDEM_SOAK=1 $(CARGO) test --package actors --test simulator --release --locked -- --nocapture
 	TANDEM_SOAK=1 $(CARGO) test --package tandem --release --locked --no-fail-fast -- --test-threads=1 --nocapture

@@ -8,7 +8,7 @@ pub mod peer;
 pub mod rtc;
 pub mod sdp;
 mod secrets;
-mod state;
+pub mod state;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
