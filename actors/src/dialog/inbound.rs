@@ -209,8 +209,8 @@ impl Dialog {
     /// A re-INVITE or UPDATE: hold, resume, refresh, another codec or address. All of it is answered here; the other leg
     /// hears at most of another codec.
     fn offered(&mut self, key: ServerKey, request: &Request, ctx: &mut Context<Self>) {
-        if self.media.is_none() {
-            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST); // our BYE is on its way
+        if self.media.is_none() || self.state.is_leaving() {
+            return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST); // our BYE is on its way, or waits for an ACK alone
         }
         if self.asks_too_often(request) {
             return self.refuse(key, request, StatusCode::SESSION_INTERVAL_TOO_SMALL);

@@ -347,6 +347,11 @@ impl State {
 }
 
 impl State {
+    /// Whether the call has hung up: what the far end offers now would only put our BYE off.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self, Self::AwaitingAck { leaves: true, .. } | Self::Leaving | Self::Over)
+    }
+
     /// After a refresh: what was asked for meanwhile.
     fn refreshed(next: Option<Change>, mut actions: Vec<Action>) -> (Self, Vec<Action>) {
         let progress = next.map_or(Progress::None, Progress::Asked);

@@ -91,3 +91,37 @@ async fn a_change_that_is_out_when_the_call_ends_is_taken_back() {
     }
     panic!("the dialog is left");
 }
+
+#[actix::test]
+async fn an_offer_to_a_call_that_was_hung_up_before_its_ack_does_not_put_the_goodbye_off() {
+    let scene = Scene::new().await;
+    let (dialog, invite) = scene.called("").await;
+    dialog.do_send(LegCommand::Answer);
+    let accepted = loop {
+        match scene.phone.message(WAIT).await.expect("a 200") {
+            Message::Response(response) if response.code.is_success() => break response,
+            _ => {}
+        }
+    };
+    dialog.do_send(LegCommand::HangUp(EndReason::new(None, Cause::HangUp)));
+    let mut again = invite.clone();
+    again.headers.set(HeaderName::To, accepted.headers.to().unwrap());
+    again.headers.set(HeaderName::CSeq, sip::message::CSeq::new(2, Method::Invite));
+    let mut via = again.headers.top_via().unwrap();
+    via.params.set("branch", &sip::message::random_branch()).unwrap();
+    again.headers.set(HeaderName::Via, via);
+    scene.phone.send(&again.to_bytes()).await;
+    let refused = loop {
+        match scene.phone.message(WAIT).await.expect("an answer") {
+            Message::Response(response)
+                if response.headers.cseq().unwrap().number == 2 && response.code.is_final() =>
+            {
+                break response;
+            }
+            _ => {}
+        }
+    };
+    assert_eq!(refused.code, StatusCode::CALL_DOES_NOT_EXIST);
+    scene.acknowledges(&invite, &accepted).await;
+    scene.hears(Method::Bye).await;
+}

@@ -115,7 +115,7 @@ impl Handler<SessionEvent> for Board {
                 let order = OutgoingInvite {
                     next_hop: target.as_sip().unwrap().clone(),
                     target,
-                    outbound_proxy: None,
+                    route: vec![],
                     from: SipUri::new("127.0.0.1".parse().unwrap()).with_user("1001").unwrap(),
                     display_name: None,
                     account: Some(self.account.clone()),
@@ -132,6 +132,7 @@ impl Handler<SessionEvent> for Board {
                     call.do_send(HangUp(EndReason::new(None, Cause::SessionClosed)));
                 }
             }
+            SessionEvent::TextWanted(..) => {}
         }
     }
 }

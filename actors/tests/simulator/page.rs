@@ -65,6 +65,9 @@ impl PageLeg {
             Action::ShowRingMedia => self.show(CallStatus::RingMedia),
             Action::ShowTalk => self.show(CallStatus::Established),
             Action::ShowHold => self.show(CallStatus::Hold),
+            Action::ShowTransferRefused { held, why } => {
+                self.tell(ToPage::TransferRefused { call: self.view.clone(), held, why });
+            }
             Action::ShowEnd(why) => {
                 self.show(if why.is_failure() { CallStatus::Failed(why) } else { CallStatus::Finish(why) });
                 ctx.stop();
@@ -136,6 +139,7 @@ impl Handler<PageWord> for PageLeg {
                 PageWord::Hold => Event::PageHolds,
                 PageWord::Unhold => Event::PageResumes,
                 PageWord::Dial(digits) => Event::PageDials(digits),
+                PageWord::Transfer(to) => Event::PageTransfers(to),
                 PageWord::Gone => Event::PageGone,
             },
             ctx,

@@ -37,6 +37,7 @@ enum Deed {
     Hold,
     Unhold,
     Dial,
+    Transfer,
     Leave,
     ShutDown,
 }
@@ -112,6 +113,9 @@ fn deeds(dice: &mut Dice, outgoing: bool) -> Vec<(Duration, Deed)> {
     }
     if dice.percent(20) {
         deeds.push((dice.ms(15_000), Deed::Dial));
+    }
+    if dice.percent(12) {
+        deeds.push((dice.ms(15_000), Deed::Transfer));
     }
     deeds.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     deeds
@@ -274,6 +278,7 @@ impl Run {
             Deed::Hold => FromPage::Hold(call_id),
             Deed::Unhold => FromPage::Unhold(call_id),
             Deed::Dial => FromPage::SendDigits(call_id, digits()),
+            Deed::Transfer => FromPage::Transfer { call_id, target: "2002".into() },
             Deed::Leave | Deed::ShutDown => return,
         });
     }
@@ -293,7 +298,10 @@ impl Run {
                     self.answered.get_or_insert_with(now);
                 }
             }
-            word => self.story.heard(&format!("the page hears {word:?}")),
+            word => {
+                self.story.heard(&format!("the page hears {word:?}"));
+                self.asked = None;
+            }
         }
         None
     }
