@@ -88,6 +88,11 @@ fn a_phone_with_a_law_only_is_heard_too() {
 }
 
 #[test]
+fn a_phone_with_g722_only_is_heard_too() {
+    fairly(|| heard_with("g722", &[], 2.0));
+}
+
+#[test]
 fn g711_passes_untouched_when_the_answer_waits_for_the_phone() {
     fairly(|| heard_with("pcmu", &[("media.answer_audio", "\"on_sip_sdp\"")], 0.0));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actors::browser::rtc::{DTLS_LIMIT, ICE_LIMIT, Lost, Outgoing, SendError};
 use actors::vocabulary::Payload;
 use bytes::Bytes;
-use codecs::CodecId::{self, Opus, Pcma, Pcmu};
+use codecs::CodecId::{self, G722, Opus, Pcma, Pcmu};
 use page::{ADVERTISED, Call, Kind, PAGE, address, kind};
 use str0m::config::DtlsVersion;
 
@@ -60,7 +60,7 @@ fn sound_flows_both_ways(call: &mut Call, codec: CodecId) {
 
 #[test]
 fn sound_flows_both_ways_whoever_offers_and_whatever_the_codec() {
-    for codec in [Opus, Pcmu, Pcma] {
+    for codec in [Opus, Pcmu, Pcma, G722] {
         let mut call = Call::page_offers(&[codec], AT_ONCE, same);
         call.connect();
         sound_flows_both_ways(&mut call, codec);

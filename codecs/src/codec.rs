@@ -14,6 +14,8 @@ pub enum CodecId {
     Pcmu,
     /// G.711 A-law, RTP payload RFC 3551 §4.5.14.
     Pcma,
+    /// G.722 at 64 kbit/s, RTP payload RFC 3551 §4.5.2.
+    G722,
 }
 
 impl CodecId {
@@ -28,7 +30,7 @@ impl CodecId {
         table::CODECS.iter().find(|spec| spec.static_payload_type == Some(payload_type)).map(|spec| spec.id)
     }
 
-    /// The codec by the name that the settings use (`opus`, `alaw`, `ulaw`).
+    /// The codec by the name that the settings use (`opus`, `alaw`, `ulaw`, `g722`).
     pub fn from_setting(name: &str) -> Option<Self> {
         table::CODECS.iter().find(|spec| spec.setting.eq_ignore_ascii_case(name)).map(|spec| spec.id)
     }
@@ -170,6 +172,8 @@ mod tests {
         check("pcmu", 8000, Some(CodecId::Pcmu));
         check("PCMA", 8000, Some(CodecId::Pcma));
         check("PCMA", 16000, None);
+        check("g722", 8000, Some(CodecId::G722));
+        check("G722", 16000, None);
         check("telephone-event", 8000, None);
     }
 

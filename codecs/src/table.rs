@@ -4,7 +4,7 @@ use crate::audio;
 use crate::codec::{CodecId, CodecSpec};
 
 /// Every codec that we can transcode, one row each.
-pub static CODECS: [CodecSpec; 3] = [
+pub static CODECS: [CodecSpec; 4] = [
     CodecSpec {
         id: CodecId::Opus,
         name: "opus",
@@ -46,5 +46,19 @@ pub static CODECS: [CodecSpec; 3] = [
         default_ptime_ms: 20,
         decoder: audio::g711::pcma_decoder,
         encoder: audio::g711::pcma_encoder,
+    },
+    CodecSpec {
+        id: CodecId::G722,
+        name: "G722",
+        setting: "g722",
+        clock_rate: 8_000, // by an error that RFC 3551 §4.5.2 keeps; it samples at 16 kHz
+        sdp_channels: 1,
+        static_payload_type: Some(9),
+        fmtp: None,
+        sample_rates: &[16_000],
+        ptimes_ms: &[10, 20, 30, 40, 50, 60],
+        default_ptime_ms: 20,
+        decoder: audio::g722::decoder,
+        encoder: audio::g722::encoder,
     },
 ];

@@ -7,13 +7,14 @@ use codecs::{CodecError, CodecId, Loss, MAX_PAYLOAD, Settings};
 use proptest::prelude::*;
 use support::{Line, Source};
 
-use CodecId::{Opus, Pcma, Pcmu};
+use CodecId::{G722, Opus, Pcma, Pcmu};
 
 #[test]
 fn empty_and_oversized_payloads_are_refused() {
-    for id in [Opus, Pcmu, Pcma] {
-        let mut decoder = (id.spec().decoder)(8_000, &Settings::default()).unwrap();
-        let mut pcm = vec![0; codecs::codec::max_samples(8_000)];
+    for id in [Opus, Pcmu, Pcma, G722] {
+        let rate = id.spec().full_rate();
+        let mut decoder = (id.spec().decoder)(rate, &Settings::default()).unwrap();
+        let mut pcm = vec![0; codecs::codec::max_samples(rate)];
         assert_eq!(decoder.decode(&[], &mut pcm), Err(CodecError::EmptyPayload));
         let long = CodecError::PayloadLength { length: 1501, least: 1, most: MAX_PAYLOAD };
         assert_eq!(decoder.decode(&[0; 1501], &mut pcm), Err(long));
@@ -84,6 +85,11 @@ proptest! {
     #[test]
     fn g711_takes_anything(events in events()) {
         storm(Pcma, Opus, events);
+    }
+
+    #[test]
+    fn g722_takes_anything(events in events()) {
+        storm(G722, Opus, events);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const NAMES: &[(&str, Named)] = &[
     ("opus", Named::Audio(CodecId::Opus)),
     ("alaw", Named::Audio(CodecId::Pcma)),
     ("ulaw", Named::Audio(CodecId::Pcmu)),
-    ("g722", Named::Other),
+    ("g722", Named::Audio(CodecId::G722)),
     ("g729", Named::Other),
     ("speex8", Named::Other),
     ("speex16", Named::Other),
@@ -54,7 +54,7 @@ pub(super) fn read(reader: &mut Reader) -> Codecs {
     let sip: Vec<CodecId> =
         page.iter().copied().filter(|codec| !excluded.contains(&Named::Audio(*codec))).collect();
     if sip.is_empty() {
-        reader.clash("codecs", "…", "leaves no audio codec for SIP, of opus, alaw and ulaw");
+        reader.clash("codecs", "…", "leaves no audio codec for SIP, of opus, alaw, ulaw and g722");
     }
     let events = Named::TelephoneEvent;
     Codecs { sip, page, telephone_events: listed.contains(&events) && !excluded.contains(&events) }

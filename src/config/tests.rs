@@ -70,15 +70,15 @@ fn lists_come_by_commas_and_an_empty_variable_is_an_empty_list() {
 
 #[test]
 fn codecs_for_sip_keep_their_order_and_lose_what_is_excluded() {
-    use actors::handle::CodecId::{Opus, Pcma, Pcmu};
+    use actors::handle::CodecId::{G722, Opus, Pcma, Pcmu};
     let media = |file: &str| load(file, &[]).unwrap().switch.media;
     let default = media("");
-    assert_eq!((default.audio_codecs, default.telephone_events), (vec![Opus, Pcma, Pcmu], true));
+    assert_eq!((default.audio_codecs, default.telephone_events), (vec![Opus, Pcma, Pcmu, G722], true));
     let ordered = media("codecs = [\"ulaw\", \"opus\", \"ulaw\", \"h264\"]");
     assert_eq!((ordered.audio_codecs, ordered.telephone_events), (vec![Pcmu, Opus], false));
     let excluded = media("codecs_exclude_sip = [\"opus\", \"telephone-event\", \"flv\"]");
-    assert_eq!((&excluded.audio_codecs, excluded.telephone_events), (&vec![Pcma, Pcmu], false));
-    assert_eq!(excluded.browser_codecs(), [Opus, Pcmu, Pcma], "the page's side is not SIP");
+    assert_eq!((&excluded.audio_codecs, excluded.telephone_events), (&vec![Pcma, Pcmu, G722], false));
+    assert_eq!(excluded.browser_codecs(), [Opus, G722, Pcmu, Pcma], "the page's side is not SIP");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn all_errors_are_told_at_once() {
 fn settings_that_do_not_go_together_are_refused() {
     refuse("media.rtp_port_to = 19999", &[], &["media.rtp_port_to", "19999", "20000"]);
     refuse("listen.rest = \"0.0.0.0:8081\"", &[], &["listen.rest", "0.0.0.0:8081", "rest.token"]);
-    refuse("codecs_exclude_sip = [\"opus\", \"alaw\", \"ulaw\"]", &[], &["codecs"]);
+    refuse("codecs_exclude_sip = [\"opus\", \"alaw\", \"ulaw\", \"g722\"]", &[], &["codecs"]);
     assert!(load("listen.rest = \"0.0.0.0:8081\"\nrest.token = \"0123456789abcdef\"", &[]).is_ok());
 }
 

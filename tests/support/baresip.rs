@@ -114,7 +114,7 @@ impl<'a> Plan<'a> {
             "poll_method epoll\nsip_listen {host}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\
              audio_path {place}\naudio_player aubridge,nowhere\naudio_source aufile,says.wav\naudio_alert aubridge,nowhere\n\
              audio_level no\nrtp_ports {}-{}\nrtcp_mux no\njitter_buffer_delay 1-8\nmodule_path {}\n\
-             module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp account.so\n\
+             module g711.so\nmodule g722.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp account.so\n\
              module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {host}:{control_port}\nsnd_path .\n\
              statmode_default off\nringback_disabled yes\n",
             rtp.0, rtp.1, MODULES

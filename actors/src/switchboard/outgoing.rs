@@ -31,6 +31,7 @@ pub fn offered(media: &MediaSettings, page: &str) -> Offered {
 fn every_browser_has(codec: CodecId) -> bool {
     match codec {
         CodecId::Opus | CodecId::Pcma | CodecId::Pcmu => true,
+        CodecId::G722 => false,
     }
 }
 

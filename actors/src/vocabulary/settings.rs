@@ -136,7 +136,7 @@ impl MediaSettings {
     /// What the browser leg speaks, by preference: Opus first, for its error correction and its band; then what
     /// browsers know beside it.
     pub fn browser_codecs(&self) -> Vec<CodecId> {
-        let mut codecs = vec![CodecId::Opus, CodecId::Pcmu, CodecId::Pcma];
+        let mut codecs = vec![CodecId::Opus, CodecId::G722, CodecId::Pcmu, CodecId::Pcma];
         codecs.retain(|codec| self.page_codecs.contains(codec));
         codecs
     }

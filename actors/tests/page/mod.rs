@@ -52,6 +52,7 @@ pub fn page(now: Instant, dtls: DtlsVersion) -> Rtc {
         .set_dtls_version(dtls)
         .enable_pcmu(true, false)
         .enable_pcma(true, false)
+        .enable_g722(true, false)
         .build(now);
     rtc.add_local_candidate(Candidate::host(address(PAGE), "udp").unwrap()).unwrap();
     rtc
