@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actors::handle::{
     Account, Additions, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, HeaderRules, MediaSettings,
-    PlaceCall, Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
+    PlaceCall, ReferPolicy, Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
 };
 
 const CALLS: usize = 500;
@@ -27,6 +27,7 @@ fn settings() -> SwitchSettings {
             register_expires: Duration::from_secs(600),
             tls: TlsSettings::default(),
             srtp: SrtpPolicy::Off,
+            refer_policy: ReferPolicy::InDialog,
             page_headers: HeaderRules::default(),
         },
         media: MediaSettings {

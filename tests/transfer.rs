@@ -1,11 +1,11 @@
-//! Transfers (RQ14): asked for by a page.
+//! Transfers (RQ14): asked for by a page, and by the phone that it talks to.
 
 mod support;
 
 use serde_json::{Value, json};
-use support::scene::{PAGE_TONE, PHONE_TONE, Scene};
+use support::scene::{OTHER_TONE, PAGE_TONE, PHONE_TONE, Scene};
 use support::sound::moment;
-use support::{Baresip, Bench, baresip, fairly, house, kamailio, secs, sipp};
+use support::{Baresip, Bench, baresip, fairly, house, kamailio, rtp, secs, sipp};
 
 /// The words that a page got about a call after its first `talk`, as `message STATUS`.
 fn told(page: &support::browser::Page, call: &str) -> Vec<String> {
@@ -27,7 +27,7 @@ fn rq14_a_page_transfers_a_phone_to_another_phone() {
     fairly(|| {
         let mut scene = Scene::new();
         let phone = scene.ready_phone();
-        let other = baresip::Plan::new("1003", support::scene::OTHER_TONE).auto_answer();
+        let other = baresip::Plan::new("1003", OTHER_TONE).auto_answer();
         let other: Baresip = other.start(&scene.bench, &scene.pbx);
         let page = scene.page();
         let wire = scene.wiretap();
@@ -138,4 +138,107 @@ fn rq14_a_transfer_to_nobody_names_the_field_and_sends_nothing() {
     assert_eq!(scene.house.metric("tandem_sip_requests_total", "direction=\"out\",method=\"REFER\""), 0.0);
     page.hang_up(&call);
     page.wait_call(&call, "FINISH", secs(3));
+}
+
+/// A scripted phone refers the page to a phone that answers after it has rung; page and phone hear each other within half a second of the
+/// answer, in the page's one stream. `leaves`: it hangs up before.
+fn moved(scenario: &str) {
+    let bench = Bench::new();
+    let target = format!("1003@{}", kamailio::DOMAIN);
+    let mut phone =
+        sipp::Plan::new(scenario).key("target", &target).key("domain", kamailio::DOMAIN).start(&bench);
+    let mut scene =
+        Scene::on(bench, kamailio::Plan::new().route("2001", &phone.target()), house::Plan::new());
+    let other = Baresip::start(&scene.bench, &scene.pbx, "1003", OTHER_TONE);
+    let page = scene.page();
+    let wire = scene.wiretap();
+    let call = page.call("2001");
+    page.wait_call(&call, "ESTABLISHED", secs(5));
+    other.wait("CALL_INCOMING", secs(8));
+    std::thread::sleep(secs(1));
+    other.answer();
+    let answered_at = other.wait("CALL_ESTABLISHED", secs(3)).at;
+    std::thread::sleep(secs(4));
+    let ended_at = moment();
+    page.hang_up(&call);
+    page.wait_call(&call, "FINISH", secs(3));
+    phone.assert_passed(secs(5));
+    assert_eq!(told(&page, &call), ["finish FINISH"]);
+
+    let wire = wire.stop();
+    let at_page = page.heard(&call).between(answered_at - 200.0, ended_at).assert_tone(OTHER_TONE);
+    let at_phone = wire.heard(other.rtp).between(answered_at - 200.0, ended_at).assert_tone(PAGE_TONE);
+    let after = [at_page.first_at - answered_at, at_phone.first_at - answered_at];
+    println!("after the new answer: page {:+.0} ms, phone {:+.0} ms", after[0], after[1]);
+    assert!(after.iter().all(|ms| *ms < 500.0), "{after:?}");
+    assert_one_stream(&wire, scene.house.webrtc);
+    scene.assert_no_call_left();
+}
+
+/// The page got one stream, without a number missing.
+fn assert_one_stream(wire: &support::wiretap::Capture, port: u16) {
+    let stream: Vec<_> =
+        wire.packets.iter().filter(|packet| packet.from.port() == port).filter_map(rtp::parse).collect();
+    assert!(stream.len() > 200, "{} packets", stream.len());
+    for pair in stream.windows(2) {
+        assert_eq!(pair[0].ssrc, pair[1].ssrc);
+        assert_eq!(pair[1].sequence.wrapping_sub(pair[0].sequence), 1);
+    }
+}
+
+#[test]
+fn rq14_a_phone_refers_the_page_and_both_hear_each_other_behind_the_same_call() {
+    fairly(|| moved("uas_transfers"));
+}
+
+#[test]
+fn rq14_a_phone_that_refers_and_hangs_up_still_hears_how_it_ends() {
+    fairly(|| moved("uas_transfers_and_leaves"));
+}
+
+#[test]
+fn rq14_a_phone_that_refers_in_vain_keeps_its_call_and_its_sound() {
+    fairly(|| {
+        let bench = Bench::new();
+        let target = format!("1009@{}", kamailio::DOMAIN);
+        let phone = sipp::Plan::new("uas_transfers_in_vain").key("target", &target).key("outcome", "404");
+        let mut phone = phone.key("domain", kamailio::DOMAIN).start(&bench);
+        let plan = kamailio::Plan::new().route("2001", &phone.target());
+        let mut scene = Scene::on(bench, plan, house::Plan::new());
+        let page = scene.page();
+        let call = page.call("2001");
+        page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(5));
+        let ended_at = moment();
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+        phone.assert_passed(secs(5));
+        assert_eq!(told(&page, &call), ["finish FINISH"]);
+        page.heard(&call).between(ended_at - 3000.0, ended_at).assert_tone(PAGE_TONE);
+        scene.assert_no_call_left();
+    });
+}
+
+#[test]
+fn rq14_a_phone_transfers_the_page_to_another_phone() {
+    fairly(|| {
+        let mut scene = Scene::new();
+        let phone = scene.ready_phone();
+        let other = baresip::Plan::new("1003", OTHER_TONE).auto_answer().start(&scene.bench, &scene.pbx);
+        let page = scene.page();
+        let call = page.call("1002");
+        page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(1));
+        phone.command("transfer", &format!("sip:1003@{}", kamailio::DOMAIN));
+        let answered_at = other.wait("CALL_ESTABLISHED", secs(5)).at;
+        phone.wait("CALL_CLOSED", secs(3));
+        std::thread::sleep(secs(2));
+        let ended_at = moment();
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+        let heard = page.heard(&call).between(answered_at - 200.0, ended_at).assert_tone(OTHER_TONE);
+        assert!(heard.first_at - answered_at < 500.0, "{:.0} ms", heard.first_at - answered_at);
+        other.decoded().assert_tone(PAGE_TONE);
+        scene.assert_no_call_left();
+    });
 }

@@ -16,8 +16,8 @@ use crate::sip::SipEndpoint;
 use crate::switchboard::{OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
     Account, Additions, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint, HeaderRule,
-    HeaderRules, MediaSettings, Meters, PageHeader, Secret, SessionId, Side, SipSettings, SwitchSettings,
-    TlsSettings,
+    HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret, SessionId, Side, SipSettings,
+    SwitchSettings, TlsSettings,
 };
 pub use ::codecs::CodecId;
 pub use ::sip::resolve::{AddressClass, AddressPolicy};

@@ -3,6 +3,8 @@
 //! A call joins two legs and does not know what they are: a browser, a SIP dialog, an answering machine.
 //! Commands go down and are imperative; reports come up and are in the past tense. A leg never waits for
 //! its call.
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use actix::{Message, Recipient};
 use sip::message::Uri;
 
@@ -42,10 +44,23 @@ pub enum LegCommand {
         /// Why.
         why: EndReason,
     },
+    /// How the leg fares that you offered as your successor.
+    SuccessorFared(Fared),
     /// Send digits (`0-9*#A-D`, in order) to your far end.
     SendDigits(Digits),
     /// End, whatever you are doing, and say so to your far end. Idempotent.
     HangUp(EndReason),
+}
+
+/// How a leg fares that is to take the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fared {
+    /// Its far end rings.
+    Rang,
+    /// It has taken the place; [`LegCommand::HangUp`] follows.
+    Answered,
+    /// It came to nothing; the old leg stays.
+    Failed(EndReason),
 }
 
 /// Digits and how they are to travel.
@@ -108,14 +123,33 @@ pub enum LegEvent {
     TransferAsked(Uri),
     /// [`LegCommand::Transfer`] came to nothing; things are as before.
     TransferRefused(EndReason),
+    /// Another leg is to take the place of this one, if its far end answers.
+    SuccessorOffered(Successor),
     /// The far end wants these digits sent to the other side.
     DigitsAsked(Digits),
     /// The leg is over.
     Ended(EndReason),
 }
 
+/// A leg that is to take the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    /// Its number among the legs of that end.
+    pub branch: usize,
+    /// The leg; not started yet.
+    pub leg: Leg,
+    /// Its far end calls us and waits for our answer; else we call.
+    pub comes_in: bool,
+}
+
+/// A number for a leg that joins a running call: none that rang has it, and no other that joined.
+pub fn fresh_branch() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1_000_000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// A leg as its call holds it. Strong: the call keeps its legs alive.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {
     /// Takes commands.
     pub commands: Recipient<LegCommand>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr, WeakRecipient};
 use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
-use actors::leg::{Leg, LegCommand, LegEvent, LegReport};
+use actors::leg::{Fared, Leg, LegCommand, LegEvent, LegReport, Successor, fresh_branch};
 use actors::vocabulary::{AudioFormat, CallId, Cause, CodecId, EndReason, Meters, Packet, Side};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -70,6 +70,7 @@ impl Handler<CallEnded> for Owner {
 
 struct Stage {
     call: Addr<Call>,
+    tell: UnboundedSender<(Side, LegCommand)>,
     told: UnboundedReceiver<(Side, LegCommand)>,
     ended: UnboundedReceiver<CallEnded>,
     meters: Meters,
@@ -102,7 +103,7 @@ impl Stage {
         let (caller, played) = (leg(Side::Caller), leg(Side::Callee));
         let callee = played.downgrade();
         let begin = Some(Begin { caller: as_leg(caller), callees: vec![as_leg(played)] });
-        Self { call, told, ended, meters, begin, callee, _owner: owner }
+        Self { call, tell, told, ended, meters, begin, callee, _owner: owner }
     }
 
     fn begun() -> Self {
@@ -119,6 +120,13 @@ impl Stage {
         self.call.do_send(LegReport { side, branch: 0, event });
     }
 
+    /// A leg that may take the callee's place.
+    fn another_callee(&self) -> Leg {
+        let call = self.call.downgrade().recipient();
+        let played = Played { side: Side::Callee, call, told: self.tell.clone() }.start();
+        Leg { commands: played.clone().recipient(), packets: played.recipient() }
+    }
+
     async fn next(&mut self) -> (Side, LegCommand) {
         self.told.recv().await.unwrap()
     }
@@ -131,6 +139,12 @@ impl Stage {
                 return command;
             }
         }
+    }
+
+    /// What legs have been told, once everybody had a turn.
+    async fn told_by_now(&mut self) -> Vec<(Side, LegCommand)> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
 
     async fn end(&mut self) -> EndReason {
@@ -241,4 +255,83 @@ async fn a_leg_that_falls_without_a_word_ends_the_call_within_seconds() {
     assert!(start.elapsed().as_secs() <= 5);
     stage.until(|side, command| side == Side::Caller && matches!(command, LegCommand::HangUp(_))).await;
     stage.assert_nothing_left().await;
+}
+
+/// A running call whose callee offers this successor.
+async fn succeeding(comes_in: bool) -> (Stage, usize) {
+    let mut stage = Stage::begun();
+    stage.says(Side::Caller, format(CodecId::Pcmu));
+    stage.says(Side::Callee, format(CodecId::Pcmu));
+    stage.says(Side::Callee, LegEvent::Answered);
+    stage.until(|side, command| side == Side::Callee && matches!(command, LegCommand::Plug(Some(_)))).await;
+    let (branch, leg) = (fresh_branch(), stage.another_callee());
+    stage.says(Side::Callee, LegEvent::SuccessorOffered(Successor { branch, leg, comes_in }));
+    let start = if comes_in { LegCommand::Answer } else { LegCommand::Dial };
+    stage.until(|side, command| side == Side::Callee && *command == start).await;
+    (stage, branch)
+}
+
+#[actix::test]
+async fn a_leg_whose_successor_answers_is_replaced_and_heard_no_more() {
+    let (mut stage, heir) = succeeding(false).await;
+    stage.call.do_send(LegReport { side: Side::Callee, branch: heir, event: format(CodecId::Opus) });
+    stage.call.do_send(LegReport { side: Side::Callee, branch: heir, event: LegEvent::Answered });
+    let told = stage.told_by_now().await;
+    let has = |wanted: &dyn Fn(&LegCommand) -> bool| {
+        told.iter().any(|(side, it)| *side == Side::Callee && wanted(it))
+    };
+    assert!(has(&|it| *it == LegCommand::SuccessorFared(Fared::Answered)), "{told:?}");
+    assert!(has(&|it| matches!(it, LegCommand::HangUp(why) if why.cause == Cause::Transferred)), "{told:?}");
+    assert!(has(&|it| matches!(it, LegCommand::Plug(Some(_)))), "{told:?}");
+    // The old leg's BYE is not the call's end; the new one's is.
+    stage.says(Side::Callee, LegEvent::Ended(EndReason::new(Some(Side::Callee), Cause::HangUp)));
+    let why = EndReason::new(Some(Side::Callee), Cause::HangUp).with_detail("the new one");
+    stage.call.do_send(LegReport { side: Side::Callee, branch: heir, event: LegEvent::Ended(why) });
+    assert_eq!(stage.end().await.detail.as_deref(), Some("the new one"));
+    drop(told);
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn a_successor_that_calls_us_takes_over_once_its_sound_is_agreed() {
+    let (mut stage, heir) = succeeding(true).await;
+    let told = stage.told_by_now().await;
+    assert!(told.iter().all(|(_, it)| !matches!(it, LegCommand::HangUp(_))), "{told:?}");
+    stage.call.do_send(LegReport { side: Side::Callee, branch: heir, event: format(CodecId::Pcmu) });
+    let told = stage.told_by_now().await;
+    assert!(told.iter().any(|(_, it)| matches!(it, LegCommand::HangUp(_))), "{told:?}");
+    let plugged =
+        |(side, it): &(Side, LegCommand)| *side == Side::Callee && matches!(it, LegCommand::Plug(Some(_)));
+    assert!(told.iter().any(plugged), "{told:?}");
+}
+
+#[actix::test]
+async fn a_call_whose_far_end_left_waits_for_the_successor_but_not_for_ever() {
+    let (mut stage, _) = succeeding(false).await;
+    stage.says(Side::Callee, LegEvent::Ended(EndReason::new(Some(Side::Callee), Cause::HangUp)));
+    stage.callee.upgrade().unwrap().do_send(Fall);
+    let start = tokio::time::Instant::now();
+    assert_eq!(stage.end().await.cause, Cause::NoAnswer);
+    assert_eq!(start.elapsed().as_secs(), 180);
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn a_page_that_hangs_up_during_a_transfer_ends_all_three_legs() {
+    let (mut stage, _) = succeeding(false).await;
+    stage.says(Side::Caller, LegEvent::Ended(EndReason::new(Some(Side::Caller), Cause::HangUp)));
+    assert_eq!(stage.end().await.to_string(), "hangup by caller");
+    for _ in 0..3 {
+        stage.until(|_, command| matches!(command, LegCommand::HangUp(_))).await;
+    }
+    stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn one_successor_at_a_time() {
+    let (mut stage, _) = succeeding(false).await;
+    let (branch, leg) = (fresh_branch(), stage.another_callee());
+    stage.says(Side::Callee, LegEvent::SuccessorOffered(Successor { branch, leg, comes_in: false }));
+    stage.until(|_, command| matches!(command, LegCommand::HangUp(why) if why.sip_code == Some(491))).await;
+    stage.until(|_, command| matches!(command, LegCommand::SuccessorFared(Fared::Failed(_)))).await;
 }

@@ -11,6 +11,8 @@ mod reliable_ringing;
 #[path = "dialog_on_the_wire/session_timer.rs"]
 mod session_timer;
 mod support;
+#[path = "dialog_on_the_wire/transferee.rs"]
+mod transferee;
 #[path = "dialog_on_the_wire/transferor.rs"]
 mod transferor;
 
@@ -19,7 +21,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Addr};
-use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
 use actors::leg::{DigitMethod, Digits, LegCommand, LegEvent, LegReport};
 use actors::rtp::ports::PortPool;
 use actors::sip::{IncomingRequest, Listening, Serve, SipEndpoint};
@@ -71,7 +73,7 @@ impl Scene {
 
     fn start(&self, order: DialogOrder, far: Side) -> Addr<Dialog> {
         let call = self.call.address.downgrade().recipient();
-        Dialog::new(order, far, CallId::random(), call, self.sip.clone()).start()
+        Dialog::new(order, Place::first(far, CallId::random(), call), self.sip.clone()).start()
     }
 
     /// We call the phone; its INVITE as it got it.
@@ -103,6 +105,7 @@ impl Scene {
                 additions,
                 codecs,
                 telephone_events: true,
+                headers: vec![],
             })),
             Side::Callee,
         );
@@ -193,6 +196,7 @@ impl Scene {
             key,
             request: request.clone(),
             hop,
+            way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
             telephone_events: true,
@@ -363,6 +367,7 @@ async fn a_bye_before_the_answer_ends_a_call_that_came_in() {
             key: incoming.key,
             request: incoming.request,
             hop: incoming.hop,
+            way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
             telephone_events: true,

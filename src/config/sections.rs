@@ -3,8 +3,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::handle::{
-    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, HeaderRule, HeaderRules, MediaSettings, Secret,
-    SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
+    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, HeaderRule, HeaderRules, MediaSettings,
+    ReferPolicy, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -42,6 +42,14 @@ fn sip(reader: &mut Reader) -> SipSettings {
                 ("off", SrtpPolicy::Off),
                 ("optional", SrtpPolicy::Optional),
                 ("required", SrtpPolicy::Required),
+            ],
+        ),
+        refer_policy: reader.word(
+            "sip.refer_policy",
+            &[
+                ("off", ReferPolicy::Off),
+                ("in-dialog", ReferPolicy::InDialog),
+                ("own-domain", ReferPolicy::OwnDomain),
             ],
         ),
         page_headers: HeaderRules::new(reader.list("sip.page_headers", |item| item.parse::<HeaderRule>())),
@@ -173,7 +181,6 @@ pub(super) fn later(reader: &mut Reader) {
         false => Err("must be six hexadecimal digits, such as 42e01f".into()),
     });
     reader.flag("proxy_use_h264_packetization_mode_1_only");
-    reader.word("sip.refer_policy", &[("off", ()), ("in-dialog", ())]);
     reader.list("rest.allowed_origins", OriginRule::parse);
     reader.text("cdr.url");
     reader.text("cluster.url");

@@ -41,6 +41,11 @@ impl Fork {
         &self.live
     }
 
+    /// This branch alone.
+    pub fn of(branch: usize) -> Self {
+        Self { live: vec![branch], ended: None }
+    }
+
     /// The one branch that is left.
     pub fn only(&self) -> Option<usize> {
         match self.live[..] {

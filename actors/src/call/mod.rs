@@ -6,6 +6,7 @@
 mod fork;
 mod messages;
 mod state;
+mod succession;
 mod wiring;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::vocabulary::{Alive, CallId, Cause, EndReason, Meters, Side, Sink};
 use fork::Fork;
 pub use messages::{Begin, CallEnded, HangUp};
 use state::{Action, Event, State};
+use succession::{Heir, Succession};
 use wiring::{Plan, Wiring};
 
 /// What a call is told at birth.
@@ -52,6 +54,8 @@ pub struct Call {
     transcoders: Transcoders,
     music: Option<Playing>,
     limit: Option<SpawnHandle>,
+    succession: Succession,
+    heir: Option<Heir>,
     /// A transfer that waits until a hold is decided.
     postponed: Option<Event>,
     begun: Instant,
@@ -61,8 +65,9 @@ pub struct Call {
 
 /// The legs of a call.
 struct Legs {
-    caller: Leg,
-    callees: Vec<Leg>,
+    /// With its branch: 0, until another takes its place.
+    caller: (usize, Leg),
+    callees: Vec<(usize, Leg)>,
     fork: Fork,
 }
 
@@ -98,6 +103,8 @@ impl Call {
             transcoders: Transcoders::default(),
             music: None,
             limit: None,
+            succession: Succession::default(),
+            heir: None,
             postponed: None,
             begun: Instant::now(),
             answered: None,
@@ -119,14 +126,20 @@ impl Call {
 
     /// Several callees are one to the state machine.
     fn hear(&mut self, LegReport { side, branch, event }: LegReport, ctx: &mut Context<Self>) {
+        if self.is_heir(side, branch) {
+            return self.hear_heir(event, ctx);
+        }
         let Some(legs) = &mut self.legs else { return };
         if side == Side::Caller {
-            return self.take(side, event, ctx);
+            if legs.caller.0 == branch {
+                self.take(side, event, ctx);
+            }
+            return; // else its place is another's
         }
         let heard = legs.fork.hear(branch, event);
         for (branch, why) in heard.hang_up {
             info!(call_id = %self.order.call_id, branch, end = %why, "a callee is out");
-            if let Some(leg) = legs.callees.get(branch) {
+            if let Some(leg) = legs.callee(branch) {
                 leg.commands.do_send(LegCommand::HangUp(why));
             }
         }
@@ -137,6 +150,10 @@ impl Call {
 
     fn take(&mut self, side: Side, event: LegEvent, ctx: &mut Context<Self>) {
         let event = match event {
+            LegEvent::SuccessorOffered(successor) => return self.succeed(side, successor, ctx),
+            LegEvent::Ended(_) if self.is_replaced(side) => {
+                return self.succession_step(succession::Event::OldEnded, ctx);
+            }
             LegEvent::Rang => Event::Rang,
             LegEvent::SentEarlyMedia => Event::SentEarlyMedia,
             LegEvent::MediaAgreed(format) => {
@@ -267,6 +284,7 @@ impl Call {
     }
 
     fn finish(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        self.succession_step(succession::Event::Over, ctx);
         let talked = self.answered.map(|since| since.elapsed());
         let (call_id, direction) = (&self.order.call_id, self.order.direction);
         info!(
@@ -290,18 +308,34 @@ impl Legs {
     /// The legs of a side with their branches: one, or those that ring.
     fn of(&self, side: Side) -> impl Iterator<Item = (usize, &Leg)> {
         let (caller, live) = match side {
-            Side::Caller => (Some((0, &self.caller)), &[][..]),
+            Side::Caller => (Some((self.caller.0, &self.caller.1)), &[][..]),
             Side::Callee => (None, self.fork.live()),
         };
-        let callees = live.iter().filter_map(|branch| Some((*branch, self.callees.get(*branch)?)));
+        let callees = live.iter().filter_map(|branch| Some((*branch, self.callee(*branch)?)));
         caller.into_iter().chain(callees)
+    }
+
+    fn callee(&self, branch: usize) -> Option<&Leg> {
+        self.callees.iter().find(|(known, _)| *known == branch).map(|(_, leg)| leg)
+    }
+
+    /// Puts another leg in the place of a side's; gives those that stood there.
+    fn replace(&mut self, side: Side, branch: usize, leg: Leg) -> Vec<Leg> {
+        match side {
+            Side::Caller => vec![std::mem::replace(&mut self.caller, (branch, leg)).1],
+            Side::Callee => {
+                let old = self.of(side).map(|(_, leg)| leg.clone()).collect();
+                (self.callees, self.fork) = (vec![(branch, leg)], Fork::of(branch));
+                old
+            }
+        }
     }
 
     /// The leg whose sound passes; none while several ring.
     fn talking(&self, side: Side) -> Option<&Leg> {
         match side {
-            Side::Caller => Some(&self.caller),
-            Side::Callee => self.callees.get(self.fork.only()?),
+            Side::Caller => Some(&self.caller.1),
+            Side::Callee => self.callee(self.fork.only()?),
         }
     }
 }
@@ -314,7 +348,8 @@ impl Actor for Call {
             let Some(legs) = &call.legs else { return };
             let all = [Side::Caller, Side::Callee].into_iter();
             let all = all.flat_map(|side| legs.of(side).map(move |(branch, leg)| (side, branch, leg)));
-            let fallen = all.filter(|(.., leg)| !leg.commands.connected());
+            // One that left and has a successor on its way may have gone.
+            let fallen = all.filter(|(side, _, leg)| !leg.commands.connected() && !call.is_replaced(*side));
             let fallen: Vec<_> = fallen.map(|(side, branch, _)| (side, branch)).collect();
             for (side, branch) in fallen {
                 warn!(call_id = %call.order.call_id, leg = side.as_str(), branch, "a leg fell");
@@ -344,7 +379,8 @@ impl Handler<Begin> for Call {
     type Result = ();
     fn handle(&mut self, Begin { caller, callees }: Begin, ctx: &mut Self::Context) {
         let fork = Fork::new(callees.len());
-        self.legs = Some(Legs { caller, callees, fork });
+        let callees = callees.into_iter().enumerate().collect();
+        self.legs = Some(Legs { caller: (0, caller), callees, fork });
         self.step(Event::Begun, ctx);
         for report in std::mem::take(&mut self.early) {
             self.hear(report, ctx);

@@ -19,6 +19,10 @@
 //! | Holding, Resuming      | TransferAsked (side)     | same           | postpone it until that is decided      |
 //! | Transferring           | TransferRefused          | Talking, OnHold | show it to the asker                  |
 //! | Transferring           | HoldAsked, ResumeAsked, TransferAsked (side) | same | show hold or talk to the asker |
+//! | Talking, Transferring  | Replaced (side)          | Talking        | – (its sound is agreed next)           |
+//! | Holding, OnHold, Transferring | Replaced (held side) | Holding      | hold it                                |
+//! | Resuming               | Replaced (held side)     | Talking        | show talk to the asker                 |
+//! | any hold               | Replaced (asker)         | Resuming       | resume the other side                  |
 //! | any but New, Ended     | MediaAgreed (side)       | same           | tell the other side; connect unless held |
 //! | Talking, any hold      | DigitsAsked (side)       | same           | send digits to the other side          |
 //! | Dialing, Ringing       | NoAnswer                 | Ended          | hang up both, finish                   |
@@ -90,6 +94,8 @@ pub enum Event {
     TransferAsked(Side, Uri),
     /// The other side would not, or could not.
     TransferRefused(EndReason),
+    /// Another leg has taken the place of this side's, and its far end has answered.
+    Replaced(Side),
     /// A side wants digits sent to the other.
     DigitsAsked(Side, Digits),
     /// The no-answer limit is over.
@@ -177,19 +183,13 @@ impl State {
             }
             (Talking, Event::ResumeAsked(asker)) => (Talking, vec![Tell(asker, LegCommand::ShowHold(false))]),
 
-            (Talking, Event::TransferAsked(by, to)) => transfer(by, None, to),
-            (OnHold(holder), Event::TransferAsked(by, to)) => transfer(by, Some(*holder), to),
-            (Holding(_) | Resuming(_), asked @ Event::TransferAsked(..)) => {
-                (self.clone(), vec![Postpone(asked)])
+            (_, event @ (Event::TransferAsked(..) | Event::TransferRefused(_) | Event::Replaced(_)))
+            | (Transferring { .. }, event @ (Event::HoldAsked(_) | Event::ResumeAsked(_))) => {
+                match self.moves(event) {
+                    Some(step) => step,
+                    None => return vec![],
+                }
             }
-            (Transferring { by, held }, Event::TransferRefused(why)) => {
-                let show = LegCommand::ShowTransferRefused { held: held.is_some(), why };
-                (held.map_or(Talking, OnHold), vec![Tell(*by, show)])
-            }
-            (
-                Transferring { held, .. },
-                Event::HoldAsked(asker) | Event::ResumeAsked(asker) | Event::TransferAsked(asker, _),
-            ) => (self.clone(), vec![Tell(asker, LegCommand::ShowHold(held.is_some()))]),
 
             (New, _) => return vec![],
             (now, Event::MediaAgreed(side, format)) => {
@@ -206,6 +206,40 @@ impl State {
         };
         *self = next;
         actions
+    }
+
+    /// A side is moved, or is to be.
+    fn moves(&self, event: Event) -> Option<(Self, Vec<Action>)> {
+        use Action::*;
+        use State::*;
+        Some(match (self, event) {
+            (Talking, Event::TransferAsked(by, to)) => transfer(by, None, to),
+            (OnHold(holder), Event::TransferAsked(by, to)) => transfer(by, Some(*holder), to),
+            (Holding(_) | Resuming(_), asked @ Event::TransferAsked(..)) => {
+                (self.clone(), vec![Postpone(asked)])
+            }
+            (Transferring { by, held }, Event::TransferRefused(why)) => {
+                let show = LegCommand::ShowTransferRefused { held: held.is_some(), why };
+                (held.map_or(Talking, OnHold), vec![Tell(*by, show)])
+            }
+            (
+                Transferring { held, .. },
+                Event::HoldAsked(asker) | Event::ResumeAsked(asker) | Event::TransferAsked(asker, _),
+            ) => (self.clone(), vec![Tell(asker, LegCommand::ShowHold(held.is_some()))]),
+
+            (Talking | Transferring { held: None, .. }, Event::Replaced(_)) => (Talking, vec![]),
+            (
+                Holding(by) | OnHold(by) | Resuming(by) | Transferring { held: Some(by), .. },
+                Event::Replaced(side),
+            ) if *by == side => (Resuming(side), vec![Tell(side.other(), LegCommand::Resume)]),
+            (Resuming(by), Event::Replaced(_)) => {
+                (Talking, vec![Tell(*by, LegCommand::ShowHold(false)), Connect])
+            }
+            (Holding(by) | OnHold(by) | Transferring { held: Some(by), .. }, Event::Replaced(side)) => {
+                (Holding(*by), vec![Tell(side, LegCommand::Hold)])
+            }
+            _ => return None,
+        })
     }
 
     /// Whether the callee has answered and the call is not over.
@@ -353,6 +387,18 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_a_held_sides_place_is_held_as_well() {
+        check(Talking, Event::Replaced(Callee), Talking, "");
+        check(transferring(None), Event::Replaced(Callee), Talking, "");
+        for held in [Holding(Caller), OnHold(Caller), transferring(Some(Caller))] {
+            check(held, Event::Replaced(Callee), Holding(Caller), "callee:Hold");
+        }
+        check(Resuming(Caller), Event::Replaced(Callee), Talking, "caller:ShowHold=false Connect");
+        check(OnHold(Caller), Event::Replaced(Caller), Resuming(Caller), "callee:Resume");
+        check(Ringing, Event::Replaced(Callee), Ringing, "");
+    }
+
+    #[test]
     fn agreed_media_connects_unless_held() {
         check(Ringing, Event::MediaAgreed(Callee, format()), Ringing, "caller:Agree Connect");
         check(OnHold(Caller), Event::MediaAgreed(Callee, format()), OnHold(Caller), "caller:Agree");
@@ -412,6 +458,7 @@ mod tests {
             side.clone().prop_map(Event::ResumeAsked),
             side.clone().prop_map(|side| Event::TransferAsked(side, "sip:1003@pbx".parse().unwrap())),
             Just(Event::TransferRefused(why())),
+            side.clone().prop_map(Event::Replaced),
             side.clone().prop_map(|side| Event::MediaAgreed(side, format())),
             side.prop_map(|side| Event::DigitsAsked(side, digits())),
             Just(Event::LegEnded(why())),

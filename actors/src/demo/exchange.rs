@@ -8,7 +8,7 @@ use sip::message::{SipUri, StatusCode, Uri};
 use super::machine::Machine;
 use super::registrar::{DemoCall, DemoTarget};
 use crate::call::{Begin, Call, CallEnded, CallOrder};
-use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
 use crate::leg::{Leg, LegReport};
 use crate::sip::Respond;
 use crate::vocabulary::{Additions, CallId, CodecId, Side};
@@ -54,12 +54,14 @@ impl Exchange {
             key: demo.key,
             request: demo.request,
             hop: demo.hop,
+            way: None,
             contact_user: "demo".to_owned(),
             codecs: codecs.to_vec(),
             telephone_events: true,
         };
         let order = DialogOrder::Incoming(Box::new(invite));
-        let caller = Dialog::new(order, Side::Caller, call_id.clone(), reports, self.sip.clone()).start();
+        let place = Place::first(Side::Caller, call_id.clone(), reports);
+        let caller = Dialog::new(order, place, self.sip.clone()).start();
         self.calls.insert(call_id, call.clone());
         call.do_send(Begin {
             caller: leg(caller.clone().recipient(), caller.recipient()),
@@ -86,10 +88,11 @@ impl Exchange {
                     additions: Additions::default(),
                     codecs: ALL.to_vec(),
                     telephone_events: true,
+                    headers: vec![],
                 };
                 let order = DialogOrder::Outgoing(Box::new(invite));
-                let phone =
-                    Dialog::new(order, Side::Callee, call_id.clone(), reports, self.sip.clone()).start();
+                let place = Place::first(Side::Callee, call_id.clone(), reports);
+                let phone = Dialog::new(order, place, self.sip.clone()).start();
                 leg(phone.clone().recipient(), phone.recipient())
             }
         }

@@ -203,6 +203,7 @@ impl Handler<LegCommand> for Machine {
             | LegCommand::Add(_)
             | LegCommand::Answer
             | LegCommand::ShowHold(_)
+            | LegCommand::SuccessorFared(_)
             | LegCommand::ShowTransferRefused { .. } => {}
         }
     }

@@ -25,7 +25,7 @@ use sip::transaction::ServerKey;
 use super::bindings::{BindError, Bindings, MIN_EXPIRES, list};
 use super::machine::Service;
 use crate::sip::{Close, Hop, IncomingRequest, Respond, Serve, SipEndpoint};
-use crate::vocabulary::{Alive, HeaderRules, Meters, SipSettings, TlsSettings};
+use crate::vocabulary::{Alive, HeaderRules, Meters, ReferPolicy, SipSettings, TlsSettings};
 
 /// An authenticated INVITE that is to become a call. Whoever takes it answers it.
 #[derive(Debug, Message)]
@@ -91,6 +91,7 @@ pub async fn open(port: u16, meters: &Meters) -> io::Result<Addr<SipEndpoint>> {
         target_policy: AddressPolicy::allow_all(), // its phones are on loopback
         register_expires: Duration::from_secs(600),
         tls: TlsSettings::default(),
+        refer_policy: ReferPolicy::Off,
         srtp: SrtpPolicy::Off, // the dialogs of its machines follow the house's
         page_headers: HeaderRules::default(),
     };

@@ -201,6 +201,7 @@ impl Dialog {
             Method::Prack => self.acknowledged_ringing(key, request),
             Method::Info => self.informed(key, request),
             Method::Notify => self.notified(key, request, ctx),
+            Method::Refer => self.referred(key, request, ctx),
             Method::Options => self.refuse(key, request, StatusCode::OK),
             _ => self.refuse(key, request, StatusCode::METHOD_NOT_ALLOWED),
         }

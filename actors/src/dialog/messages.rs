@@ -1,13 +1,14 @@
 //! What a dialog is told at birth. Commands and reports are in `crate::leg`, SIP events in `crate::sip`.
 use std::sync::Arc;
 
-use actix::Addr;
-use sip::message::{Request, SipUri, Uri};
+use actix::{Addr, WeakRecipient};
+use sip::message::{HeaderName, Request, SipUri, Uri};
 use sip::transaction::ServerKey;
 
+use crate::leg::LegReport;
 use crate::rtp::ports::PortPool;
 use crate::sip::{Hop, SipEndpoint};
-use crate::vocabulary::{Account, Additions, CodecId, Meters, SwitchSettings};
+use crate::vocabulary::{Account, Additions, CallId, CodecId, FieldError, Meters, Side, SwitchSettings};
 
 /// What all dialogs of a switch share.
 #[derive(Clone)]
@@ -20,6 +21,27 @@ pub struct SipSide {
     pub settings: Arc<SwitchSettings>,
     /// Counters.
     pub meters: Meters,
+}
+
+/// Where a dialog belongs.
+pub struct Place {
+    /// Its number among the legs of that end.
+    pub branch: usize,
+    /// Which end of the call the far end is.
+    pub far: Side,
+    /// The call.
+    pub call_id: CallId,
+    /// Hears its reports.
+    pub call: WeakRecipient<LegReport>,
+    /// How often the far side of the call has been moved.
+    pub transfers: u8,
+}
+
+impl Place {
+    /// The first leg of this side.
+    pub fn first(far: Side, call_id: CallId, call: WeakRecipient<LegReport>) -> Self {
+        Self { branch: 0, far, call_id, call, transfers: 0 }
+    }
 }
 
 /// Which way a dialog begins.
@@ -52,6 +74,39 @@ pub struct OutgoingInvite {
     pub codecs: Vec<CodecId>,
     /// Whether we offer telephone-events.
     pub telephone_events: bool,
+    /// Headers that whoever asked for the call wants in it: Replaces, Referred-By.
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+impl OutgoingInvite {
+    /// A call to `target` by this way.
+    pub fn by(way: Way, contact_user: String, target: Uri) -> Result<Self, FieldError> {
+        let Way { account, next_hop, route } = way;
+        Ok(Self {
+            target,
+            next_hop,
+            route,
+            from: account.address_of_record()?,
+            display_name: None,
+            account: Some(account),
+            contact_user,
+            additions: Additions::default(),
+            codecs: vec![],
+            telephone_events: true,
+            headers: vec![],
+        })
+    }
+}
+
+/// How the calls of an account travel.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Whose.
+    pub account: Account,
+    /// Where they go first.
+    pub next_hop: SipUri,
+    /// The loose routers that they pass first.
+    pub route: Vec<SipUri>,
 }
 
 /// A call to us.
@@ -62,6 +117,8 @@ pub struct IncomingInvite {
     pub request: Request,
     /// Where it came from, and how we look from there.
     pub hop: Hop,
+    /// How we call whom the caller refers us to; none: nobody is called.
+    pub way: Option<Way>,
     /// User part of our Contact.
     pub contact_user: String,
     /// What we speak, by preference.

@@ -13,6 +13,7 @@ mod reasons;
 mod refresh;
 mod signalling;
 mod state;
+mod transferee;
 mod transferor;
 
 use std::collections::VecDeque;
@@ -33,20 +34,24 @@ use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::rtp::socket::Port;
 use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
 use crate::udp::Datagram;
-use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, EndReason, Packet, Side, Sink};
+use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, CodecId, EndReason, Packet, Side, Sink};
 use info::InfoDigits;
 use media::{RTCP_INTERVAL, RtpSession};
-pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide, Way};
 use outbound::{Outbound, Purpose};
 use signalling::Signalling;
 use state::{Action, Change, Event, State};
+use transferee::Transferee;
 use transferor::Transferor;
 
 /// The actor.
 pub struct Dialog {
+    branch: usize,
     far: Side,
     call_id: CallId,
     call: WeakRecipient<LegReport>,
+    transfers: u8,
+    home: Home,
     sip: SipSide,
     state: State,
     /// How the dialog begins; taken when it does.
@@ -75,6 +80,7 @@ pub struct Dialog {
     digit_timer: Option<SpawnHandle>,
     info: InfoDigits,
     transferor: Transferor,
+    transferee: Transferee,
     transfer_timer: Option<SpawnHandle>,
     /// Our reliable 180.
     prack_wait: Option<(ServerKey, PrackWait)>,
@@ -88,6 +94,15 @@ pub struct Dialog {
     _alive: Alive,
 }
 
+/// Whose the dialog is, and what it would call somebody else with.
+struct Home {
+    way: Option<Way>,
+    contact_user: String,
+    display_name: Option<String>,
+    codecs: Vec<CodecId>,
+    telephone_events: bool,
+}
+
 /// T1, T2 and 64·T1 (RFC 3261 §17.1.1.1).
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -97,22 +112,20 @@ const LIMIT: Duration = Duration::from_secs(32);
 const MAILBOX: usize = 64;
 
 impl Dialog {
-    /// A dialog that has not begun. `far`: which end of the call the far end is.
-    pub fn new(
-        order: DialogOrder,
-        far: Side,
-        call_id: CallId,
-        call: WeakRecipient<LegReport>,
-        sip: SipSide,
-    ) -> Self {
+    /// A dialog that has not begun.
+    pub fn new(order: DialogOrder, place: Place, sip: SipSide) -> Self {
         let state = match &order {
             DialogOrder::Outgoing(_) => State::Idle,
             DialogOrder::Incoming(_) => State::Invited,
         };
+        let Place { branch, far, call_id, call, transfers } = place;
         Self {
+            branch,
             far,
             call_id,
             call,
+            transfers,
+            home: Home::of(&order),
             _alive: sip.meters.alive("dialog"),
             sip,
             state,
@@ -137,6 +150,7 @@ impl Dialog {
             digit_timer: None,
             info: InfoDigits::default(),
             transferor: Transferor::default(),
+            transferee: Transferee::default(),
             transfer_timer: None,
             prack_wait: None,
             session_timer: None,
@@ -213,7 +227,7 @@ impl Dialog {
             event => event,
         };
         if let Some(call) = self.call.upgrade() {
-            call.do_send(LegReport { side: self.far, branch: 0, event });
+            call.do_send(LegReport { side: self.far, branch: self.branch, event });
         }
     }
 
@@ -279,15 +293,27 @@ impl Dialog {
         if let Some(media) = &mut self.media {
             media.report(now(), false);
         }
-        if self.call.upgrade().is_none() && !matches!(self.state, State::Leaving | State::Cancelling) {
+        if self.call.upgrade().is_some() {
+            return;
+        }
+        if self.state == State::Over {
+            self.let_go(ctx); // nobody says any more how a transfer ends
+        } else if !matches!(self.state, State::Leaving | State::Cancelling) {
             // The call is gone and did not say goodbye: it fell.
             self.step(Event::HangUp(EndReason::new(None, Cause::Internal)), ctx);
         }
     }
 
+    /// The dialog is over; who asked for a transfer may still have to hear how it ends.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         self.abandon_reinvite();
         self.end_media(ctx);
+        if !self.transferee.is_open() {
+            self.let_go(ctx);
+        }
+    }
+
+    fn let_go(&mut self, ctx: &mut Context<Self>) {
         if let Some(key) = self.key.take() {
             self.sip.endpoint.do_send(LeaveDialog(key));
         }
@@ -312,13 +338,39 @@ impl Dialog {
             LegCommand::Transfer(to) => self.transfer(to, ctx),
             LegCommand::ShowHold(_) | LegCommand::ShowTransferRefused { .. } => {}
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
-            LegCommand::HangUp(why) => self.step(Event::HangUp(why), ctx),
+            LegCommand::SuccessorFared(fared) => self.successor_fared(fared, ctx),
+            LegCommand::HangUp(why) => self.hang_up(why, ctx),
         }
     }
 
     fn prefer(&mut self, format: AudioFormat) {
         if let Some(signalling) = &mut self.signalling {
             signalling.prefer(format);
+        }
+    }
+}
+
+impl Home {
+    fn of(order: &DialogOrder) -> Self {
+        match order {
+            DialogOrder::Outgoing(order) => Self {
+                way: order.account.clone().map(|account| Way {
+                    account,
+                    next_hop: order.next_hop.clone(),
+                    route: order.route.clone(),
+                }),
+                contact_user: order.contact_user.clone(),
+                display_name: order.display_name.clone(),
+                codecs: order.codecs.clone(),
+                telephone_events: order.telephone_events,
+            },
+            DialogOrder::Incoming(order) => Self {
+                way: order.way.clone(),
+                contact_user: order.contact_user.clone(),
+                display_name: None,
+                codecs: order.codecs.clone(),
+                telephone_events: order.telephone_events,
+            },
         }
     }
 }

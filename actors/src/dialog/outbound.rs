@@ -55,6 +55,8 @@ pub(super) enum Purpose {
     Info,
     /// A transfer of the far end.
     Refer,
+    /// How the transfer fares that the far end asked for.
+    Notify,
     /// The BYE of a fork that lost.
     Aside,
 }
@@ -187,6 +189,7 @@ impl Dialog {
                     self.step(Event::Rejected(unreachable("route")), ctx);
                 }
                 Outbound::Request(Purpose::Info, _) => self.info_concluded(None, ctx),
+                Outbound::Request(Purpose::Notify, _) => self.notify_concluded(false, ctx),
                 Outbound::Request(Purpose::Refer, _) => self.refer_failed(unreachable("route"), ctx),
                 Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
                 Outbound::Request(..) => {}
@@ -222,6 +225,9 @@ impl Dialog {
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
             Purpose::Info if response.code.is_final() => {
                 return self.info_concluded(Some(response.code), ctx);
+            }
+            Purpose::Notify if response.code.is_final() => {
+                return self.notify_concluded(response.code.is_success(), ctx);
             }
             Purpose::Refer if response.code.is_final() => {
                 return self.refer_answered(response, sent_to, ctx);
@@ -275,6 +281,7 @@ impl Dialog {
             Purpose::Bye => self.step(Event::ByeDone, ctx),
             Purpose::Info => self.info_concluded(None, ctx),
             Purpose::Refer => self.refer_failed(why, ctx),
+            Purpose::Notify => self.notify_concluded(false, ctx),
             // The far side repeats its response until a PRACK comes through, and gives up by itself.
             Purpose::Prack | Purpose::Aside => {}
         }

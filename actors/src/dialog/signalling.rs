@@ -20,24 +20,8 @@ use sip::sdp::{Agreed, LocalMedia, OfferAnswer, OfferAnswerError, Session, SrtpP
 use super::messages::{IncomingInvite, OutgoingInvite};
 use super::refresh::{Refreshing, say_min_se};
 use super::state::{Change, Event};
-use crate::sip::{EXTENSIONS, Hop};
+use crate::sip::{Hop, dialog_capabilities};
 use crate::vocabulary::{Additions, AudioFormat, CodecId, EndReason, Side, SipSettings};
-
-/// The methods that a dialog of ours answers.
-const METHODS: [Method; 9] = [
-    Method::Invite,
-    Method::Ack,
-    Method::Cancel,
-    Method::Bye,
-    Method::Options,
-    Method::Update,
-    Method::Info,
-    Method::Prack,
-    Method::Notify,
-];
-
-const CAPABILITIES: Capabilities<'static> =
-    Capabilities { methods: &METHODS, extensions: EXTENSIONS, schemes: &["sip", "sips", "tel"], bodies: &[] };
 
 /// Re-INVITEs that may collide one after the other; a far side that always says 491 does not want the change.
 const MAX_GLARES: u8 = 3;
@@ -46,6 +30,7 @@ const MAX_GLARES: u8 = 3;
 pub struct Signalling {
     far: Side,
     user_agent: String,
+    capabilities: Capabilities<'static>,
     /// Addresses that no media may go to.
     targets: AddressPolicy,
     role: Role,
@@ -144,6 +129,7 @@ impl Signalling {
         Self {
             far,
             user_agent: settings.user_agent.clone(),
+            capabilities: dialog_capabilities(settings.refer_policy),
             targets: settings.target_policy.clone(),
             role,
             dialog: None,
@@ -185,6 +171,11 @@ impl Signalling {
         self.additions = additions;
     }
 
+    /// What the page has added.
+    pub fn additions(&self) -> &Additions {
+        &self.additions
+    }
+
     /// The other leg speaks this: rather not transcode.
     pub fn prefer(&mut self, format: AudioFormat) {
         if let Some(local) = &mut self.local {
@@ -218,20 +209,25 @@ impl Signalling {
             _ => {
                 let local = self.local.as_ref().expect("media is bound before the INVITE");
                 let offer = self.negotiation.make_offer(local).expect("nothing was offered before");
+                // The first INVITE must fit a datagram: who refers us reads the rest in what follows.
+                let extensions = self.capabilities.extensions.iter().filter(|tag| **tag != "norefersub");
                 let profile = Profile {
                     address: order.from.clone(),
                     display_name: order.display_name.clone(),
                     contact: contact.clone(),
                     route: order.route.clone(),
                     user_agent: self.user_agent.clone(),
-                    methods: METHODS.to_vec(),
-                    extensions: EXTENSIONS.iter().map(|tag| (*tag).to_owned()).collect(),
+                    methods: self.capabilities.methods.to_vec(),
+                    extensions: extensions.map(|tag| (*tag).to_owned()).collect(),
                 };
                 let sdp = Some(offer.to_string().into());
                 let ids = Ids::random();
                 let params = InviteParams { callee: &order.target, display_name: None, sdp, ids: &ids };
                 let mut request = profile.invite(&params)?;
                 self.additions.write(&mut request.headers);
+                for (name, value) in &order.headers {
+                    request.headers.set_text(name.clone(), value)?;
+                }
                 request
             }
         };
@@ -292,7 +288,7 @@ impl Signalling {
 
     /// Says what we can and what we ask of the session, as INVITE and UPDATE should (RFC 3261 §13.2.1, RFC 4028 §7.4).
     pub(super) fn introduce(&self, request: &mut Request) {
-        CAPABILITIES.advertise(&mut request.headers);
+        self.capabilities.advertise(&mut request.headers);
         self.refreshing.ask(request);
     }
 
@@ -474,7 +470,7 @@ impl Signalling {
         };
         let mut response = made.unwrap_or_else(|_| request.response(code));
         if code.is_success() || code == StatusCode::METHOD_NOT_ALLOWED {
-            CAPABILITIES.advertise(&mut response.headers);
+            self.capabilities.advertise(&mut response.headers);
         }
         if code == StatusCode::SESSION_INTERVAL_TOO_SMALL {
             say_min_se(&mut response);

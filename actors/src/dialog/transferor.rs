@@ -145,7 +145,8 @@ fn refuse(why: EndReason) -> Vec<Action> {
 impl Dialog {
     /// Asks the far end to call `to`.
     pub(super) fn transfer(&mut self, to: Uri, ctx: &mut Context<Self>) {
-        let ready = matches!(self.state, State::Up(_)) && self.transferor == Transferor::Idle;
+        let free = self.transferor == Transferor::Idle && !self.transferee.follows();
+        let ready = free && matches!(self.state, State::Up(_));
         let refer = self.signalling.as_mut().filter(|_| ready).and_then(|signalling| signalling.refer(&to));
         match refer {
             Some(request) => {

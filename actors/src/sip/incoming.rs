@@ -69,7 +69,8 @@ impl SipEndpoint {
     /// A new request: answers it or finds who does.
     fn take(&mut self, key: ServerKey, request: Request, flow: Flow) {
         self.count_request(&request.method, "in");
-        let verdict = uas::judge(&request, self.is_registrar, |dialog| self.routes.has_owner(dialog));
+        let capabilities = uas::capabilities(self.is_registrar, self.settings.refer_policy);
+        let verdict = uas::judge(&request, &capabilities, |dialog| self.routes.has_owner(dialog));
         match verdict {
             Verdict::Answer(response) => self.respond(key, *response),
             Verdict::Owner(dialog) => self.hand_to_owner(key, request, &dialog),

@@ -53,7 +53,7 @@ use outgoing::Waiting;
 use routes::Routes;
 pub use sip::transport::Transport;
 use tls::Tls;
-pub use uas::EXTENSIONS;
+pub use uas::dialog_capabilities;
 
 /// The actor.
 pub struct SipEndpoint {

@@ -2,6 +2,7 @@
 use sip::message::{Capabilities, HeaderName, Method, Request, Response, StatusCode, check};
 
 use super::DialogKey;
+use crate::vocabulary::ReferPolicy;
 
 /// Who deals with a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,10 +15,9 @@ pub(super) enum Verdict {
     Consumer,
 }
 
-/// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262).
-pub const EXTENSIONS: &[&str] = &["timer", "100rel"];
-/// What dialogs and the switch answer. OPTIONS, and what has no dialog, the endpoint answers itself.
-const METHODS: [Method; 10] = [
+/// What is answered; REFER only where it is followed, MESSAGE only outside dialogs. OPTIONS, and what has no dialog, the endpoint answers itself.
+const METHODS: [Method; 11] = [
+    Method::Refer,
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -42,17 +42,32 @@ const REGISTRAR_METHODS: [Method; 10] = [
     Method::Notify,
     Method::Register,
 ];
+/// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262), REFER
+/// that wants no NOTIFY (RFC 4488), which comes last.
+const EXTENSIONS: [&str; 3] = ["timer", "100rel", "norefersub"];
 const SDP: &[&str] = &["application/sdp"];
 const TEXT: &[&str] = &["text/plain"];
 
-/// What we can do, for Allow, Supported and Accept.
-pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
+/// What the endpoint can do, for Allow, Supported and Accept.
+pub(super) fn capabilities(registrar: bool, refer: ReferPolicy) -> Capabilities<'static> {
+    let methods = if registrar { &REGISTRAR_METHODS[..] } else { methods(refer) };
+    let bodies = &[(Method::Invite, SDP), (Method::Update, SDP), (Method::Message, TEXT)];
+    Capabilities { methods, bodies, ..dialog_capabilities(refer) }
+}
+
+/// What a dialog can do.
+pub fn dialog_capabilities(refer: ReferPolicy) -> Capabilities<'static> {
+    let all = methods(refer);
     Capabilities {
-        methods: if registrar { &REGISTRAR_METHODS } else { &METHODS },
-        extensions: EXTENSIONS,
+        methods: &all[..all.len() - 1],
+        extensions: &EXTENSIONS[..EXTENSIONS.len() - usize::from(refer == ReferPolicy::Off)],
         schemes: &["sip", "sips", "tel"],
-        bodies: &[(Method::Invite, SDP), (Method::Update, SDP), (Method::Message, TEXT)],
+        bodies: &[],
     }
+}
+
+fn methods(refer: ReferPolicy) -> &'static [Method] {
+    &METHODS[usize::from(refer == ReferPolicy::Off)..]
 }
 
 /// Finds out who deals with `request`, which is no ACK and no CANCEL. `knows`: whether a dialog has an owner.
@@ -63,11 +78,21 @@ pub(super) fn capabilities(registrar: bool) -> Capabilities<'static> {
 /// | in a dialog that has an owner | that owner |
 /// | OPTIONS, in or out of a dialog | 200 with Allow, Accept, Supported (§11.2) |
 /// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK, NOTIFY outside one | 481 (§12.2.2) |
+/// | REFER outside one | 403: whom a stranger wants called, no page has asked for |
+/// | SUBSCRIBE | 489: there is nothing to subscribe to (RFC 6665 §4.2.1.1) |
 /// | INVITE; MESSAGE; REGISTER at a registrar | the consumer |
-pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
-    let capabilities = capabilities(registrar);
-    if let Err(refusal) = check(request, &capabilities) {
-        return Verdict::Answer(refusal);
+pub(super) fn judge(
+    request: &Request,
+    capabilities: &Capabilities<'_>,
+    knows: impl Fn(&DialogKey) -> bool,
+) -> Verdict {
+    if let Err(refusal) = check(request, capabilities) {
+        return Verdict::Answer(match request.method {
+            Method::Subscribe if refusal.code == StatusCode::METHOD_NOT_ALLOWED => {
+                Box::new(request.stateless_response(StatusCode::BAD_EVENT))
+            }
+            _ => refusal,
+        });
     }
     let dialog = dialog_of(request);
     match (&request.method, dialog) {
@@ -79,6 +104,7 @@ pub(super) fn judge(request: &Request, registrar: bool, knows: impl Fn(&DialogKe
             Verdict::Answer(Box::new(response))
         }
         (Method::Invite | Method::Message | Method::Register, None) => Verdict::Consumer,
+        (Method::Refer, None) => Verdict::Answer(Box::new(request.stateless_response(StatusCode::FORBIDDEN))),
         _ => Verdict::Answer(Box::new(request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST))),
     }
 }
@@ -99,13 +125,19 @@ mod tests {
     /// A request from outside in words of the test; `tag`: its To tag. The dialog with our tag `ours` has an owner.
     #[track_caller]
     fn check(method: &str, tag: &str, registrar: bool, verdict: &str) {
+        check_by(ReferPolicy::InDialog, method, tag, registrar, verdict);
+    }
+
+    #[track_caller]
+    fn check_by(refer: ReferPolicy, method: &str, tag: &str, registrar: bool, verdict: &str) {
         let to = if tag.is_empty() { String::new() } else { format!(";tag={tag}") };
         let text = format!(
             "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
              To: <sip:a@b>{to}\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n\r\n"
         );
         let Ok(Message::Request(request)) = parse(text.as_bytes()) else { panic!("a request: {text}") };
-        let said = match judge(&request, registrar, |dialog| dialog.local_tag == "ours") {
+        let said = match judge(&request, &capabilities(registrar, refer), |dialog| dialog.local_tag == "ours")
+        {
             Verdict::Answer(response) => response.code.to_string(),
             Verdict::Owner(dialog) => dialog.local_tag,
             Verdict::Consumer => "consumer".to_owned(),
@@ -135,14 +167,26 @@ mod tests {
     }
 
     #[test]
+    fn a_refer_needs_a_dialog_and_a_policy() {
+        check("REFER", "ours", false, "ours");
+        check("REFER", "", false, "403");
+        check("REFER", "gone", false, "481");
+        for tag in ["", "ours", "gone"] {
+            check_by(ReferPolicy::Off, "REFER", tag, false, "405");
+        }
+    }
+
+    #[test]
     fn what_a_stranger_could_deliver_to_a_page_is_refused() {
         check("MESSAGE", "", false, "consumer");
         check("MESSAGE", "", true, "405");
         check("MESSAGE", "ours", false, "ours");
         check("MESSAGE", "gone", false, "481");
-        for method in ["SUBSCRIBE", "REFER", "PUBLISH"] {
+        for method in ["PUBLISH"] {
             check(method, "", false, "405");
         }
+        check("SUBSCRIBE", "", false, "489");
+        check("SUBSCRIBE", "ours", false, "489");
         check("DANCE", "", false, "501");
     }
 }

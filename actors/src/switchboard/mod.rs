@@ -16,7 +16,7 @@ use tracing::info;
 
 use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PageWord, PeerConfig};
 use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
-use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide, Way};
 use crate::lanes::Lanes;
 use crate::leg::{Leg, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, PlaceCall, ToPage};
@@ -223,6 +223,7 @@ impl Switchboard {
             additions: call.additions.clone(),
             codecs,
             telephone_events,
+            headers: vec![],
         })
     }
 
@@ -252,10 +253,13 @@ impl Switchboard {
         let pages = pages.collect();
         let view = incoming::view_of(&incoming.request, CallId::random(), &shared.account.login);
         let invite_headers = incoming::shown_headers(&incoming.request);
+        let path = shared.account.path(&shared.service_route).ok();
+        let way = path.map(|(next_hop, route)| Way { account: shared.account.clone(), next_hop, route });
         let dialog = DialogOrder::Incoming(Box::new(IncomingInvite {
             key: incoming.key,
             request: incoming.request,
             hop: incoming.hop,
+            way,
             contact_user: shared.contact.clone(),
             codecs: self.settings.media.audio_codecs.clone(),
             telephone_events: self.settings.media.telephone_events,
@@ -319,10 +323,9 @@ impl Switchboard {
             browsers.push(Leg { commands: browser.clone().recipient(), packets: browser.recipient() });
         }
 
-        let (sip, call_id, far) = (self.sip.clone(), view.call_id.clone(), reports.clone());
-        let dialog = Dialog::start_in_arbiter(lane.arbiter(), move |_| {
-            Dialog::new(dialog, page_side.other(), call_id, far, sip)
-        });
+        let place = Place::first(page_side.other(), view.call_id.clone(), reports.clone());
+        let sip = self.sip.clone();
+        let dialog = Dialog::start_in_arbiter(lane.arbiter(), move |_| Dialog::new(dialog, place, sip));
         let dialog = Leg { commands: dialog.clone().recipient(), packets: dialog.recipient() };
         let begin = match page_side {
             Side::Caller => browsers.pop().map(|page| Begin { caller: page, callees: vec![dialog] }),

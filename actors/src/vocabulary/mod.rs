@@ -16,6 +16,7 @@ pub use ids::{CallId, SessionId, Side};
 pub use media::{AudioFormat, Packet, Payload, Sink};
 pub use meters::{Alive, Counter, Meters};
 pub use settings::{
-    AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, SipSettings, SwitchSettings, TlsSettings,
+    AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, ReferPolicy, SipSettings, SwitchSettings,
+    TlsSettings,
 };
 pub use sip::auth::Secret;

@@ -44,8 +44,22 @@ pub struct SipSettings {
     pub tls: TlsSettings,
     /// Whether media on the SIP side is encrypted.
     pub srtp: SrtpPolicy,
+    /// Whose wish for a transfer is followed.
+    pub refer_policy: ReferPolicy,
     /// Header fields that pages may add.
     pub page_headers: HeaderRules,
+}
+
+/// Whose REFER is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReferPolicy {
+    /// Nobody's: 405.
+    Off,
+    /// That of the far side of a call.
+    #[default]
+    InDialog,
+    /// The same, to addresses of the account's own domain.
+    OwnDomain,
 }
 
 /// SIP over TLS. The default: no listener, the system's CAs, no pins.

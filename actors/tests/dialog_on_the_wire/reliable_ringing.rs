@@ -82,6 +82,7 @@ async fn a_caller_that_insists_hears_reliable_ringing_until_its_prack() {
         key,
         request,
         hop,
+        way: None,
         contact_user: "c1".into(),
         codecs: vec![CodecId::Pcmu],
         telephone_events: true,

@@ -134,6 +134,7 @@ async fn called_with(lines: &str) -> Response {
         key,
         request,
         hop,
+        way: None,
         contact_user: "c1".into(),
         codecs: vec![CodecId::Pcmu],
         telephone_events: true,

@@ -6,7 +6,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WeakAddr};
 use actors::browser::PageWord;
 use actors::browser::state::State;
 use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
-use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, SipSide};
+use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
 use actors::leg::Leg;
 use actors::page::{CallView, ToPage};
 use actors::session::{CallJoined, Session, SessionEvent};
@@ -84,8 +84,8 @@ impl Board {
             _alive: meters.alive("browser"),
         }
         .start();
-        let dialog =
-            Dialog::new(dialog, side.other(), view.call_id.clone(), reports, self.sip.clone()).start();
+        let place = Place::first(side.other(), view.call_id.clone(), reports);
+        let dialog = Dialog::new(dialog, place, self.sip.clone()).start();
         session.do_send(CallJoined { call_id: view.call_id, leg: page.clone().recipient::<PageWord>() });
         let mut wired = self.wired.borrow_mut();
         wired.calls.push(call.downgrade());
@@ -123,6 +123,7 @@ impl Handler<SessionEvent> for Board {
                     additions: Additions::default(),
                     codecs: vec![CodecId::Pcmu],
                     telephone_events: true,
+                    headers: vec![],
                 };
                 let view = CallView::outgoing(&wanted, "1001");
                 self.wire(view, Side::Caller, DialogOrder::Outgoing(Box::new(order)), ctx);
@@ -145,6 +146,7 @@ impl Handler<IncomingRequest> for Board {
             key: incoming.key,
             request: incoming.request,
             hop: incoming.hop,
+            way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
             telephone_events: true,

@@ -9,7 +9,8 @@ use actors::dialog::SipSide;
 use actors::rtp::ports::PortPool;
 use actors::sip::{Close, IncomingRequest, Listening, Respond, Serve, SipEndpoint, UsageNow};
 use actors::vocabulary::{
-    AnswerTiming, CodecId, HeaderRules, MediaSettings, Meters, SipSettings, SwitchSettings, TlsSettings,
+    AnswerTiming, CodecId, HeaderRules, MediaSettings, Meters, ReferPolicy, SipSettings, SwitchSettings,
+    TlsSettings,
 };
 use futures_util::future::join_all;
 use sip::message::StatusCode;
@@ -108,6 +109,7 @@ fn settings() -> SwitchSettings {
             register_expires: Duration::from_secs(3600),
             tls: TlsSettings::default(),
             srtp: SrtpPolicy::Off,
+            refer_policy: ReferPolicy::InDialog,
             page_headers: HeaderRules::default(),
         },
         media: MediaSettings {

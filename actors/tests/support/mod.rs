@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler};
 use actors::sip::{IncomingRequest, Limits, Listening, Respond, Serve, SipEndpoint};
-use actors::vocabulary::{HeaderRules, Meters, SipSettings, TlsSettings};
+use actors::vocabulary::{HeaderRules, Meters, ReferPolicy, SipSettings, TlsSettings};
 use sip::message::StatusCode;
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
@@ -27,6 +27,7 @@ pub fn settings() -> SipSettings {
         register_expires: Duration::from_secs(3600),
         tls: TlsSettings::default(),
         srtp: SrtpPolicy::Off,
+        refer_policy: ReferPolicy::InDialog,
         page_headers: HeaderRules::new(vec!["X-*".parse().unwrap()]),
     }
 }

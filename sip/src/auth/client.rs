@@ -236,7 +236,7 @@ fn has_control(challenge: &Challenge) -> bool {
     texts.into_iter().flatten().any(|text| grammar::check_text("challenge", text).is_err())
 }
 
-/// 128 bits from the operating system.
+/// 64 bits from the operating system: enough to make every answer its own, and an INVITE with credentials must fit a datagram.
 fn random_cnonce() -> String {
-    crate::message::random_call_id()
+    crate::message::random_tag()
 }

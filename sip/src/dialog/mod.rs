@@ -5,7 +5,7 @@
 //! - [`Forks`]: all dialogs that one INVITE of ours gives rise to.
 //! - [`AckWait`]: our 2xx to an INVITE, repeated until the ACK comes.
 //! - [`ReliableProvisionals`]: which provisional responses to acknowledge by PRACK; [`PrackWait`]: ours, repeated until it comes.
-//! - [`Notification`]: what a NOTIFY says of a REFER of ours.
+//! - [`Refer`]: whom the far side wants called; [`Notification`]: what a NOTIFY says of a REFER of ours; [`Replaces`]: whose place an INVITE takes.
 //! - [`SessionTimer`]: when a call is to be refreshed, and when it counts as gone.
 //!
 //! Via is not set here: the transaction layer does it when it knows the transport.
@@ -16,6 +16,7 @@ mod forks;
 mod id;
 mod refer;
 mod reliable;
+mod replaces;
 mod routing;
 mod session_timer;
 mod state;
@@ -26,7 +27,8 @@ pub use ack_wait::{AckStep, AckWait};
 pub use build::{Ids, InviteParams, MessageParams, Profile, RegisterParams, callee_uri};
 pub use forks::{ForkEvent, Forks};
 pub use id::DialogId;
-pub use refer::{Notification, is_silent};
+pub use refer::{Notification, Refer, is_silent, sipfrag};
 pub use reliable::{PrackWait, Provisional, RAck, ReliableProvisionals, requires_reliable};
+pub use replaces::Replaces;
 pub use session_timer::{Refresher, SessionDue, SessionExpires, SessionTimer};
 pub use state::{Dialog, DialogError, dialog_response};

@@ -1,5 +1,6 @@
-//! The words of a transfer: what a NOTIFY says of a REFER of ours (RFC 3515 §2.4.4, RFC 6665 §8.2, RFC 3420).
-use crate::message::{HeaderName, Request, StatusCode};
+//! The words of a transfer: whom a REFER wants called (RFC 3515 §2.1), and what a NOTIFY says of it (§2.4.4, RFC 6665 §8.2, RFC 3420).
+use super::Replaces;
+use crate::message::{HeaderName, NameAddr, Request, StatusCode, Uri};
 
 /// The event package of the subscription that a REFER begins.
 const PACKAGE: &str = "refer";
@@ -35,6 +36,51 @@ impl Notification {
         let state = state.split(';').next().unwrap_or_default().trim();
         Ok(Self { id, status: status_of(&notify.body), last: state.eq_ignore_ascii_case("terminated") })
     }
+}
+
+/// What a REFER of the far side asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refer {
+    /// Whom to call; headers of the URI are gone.
+    pub target: Uri,
+    /// Which dialog there the call is to replace.
+    pub replaces: Option<Replaces>,
+    /// Who asks, as written (RFC 3892).
+    pub referred_by: Option<String>,
+    /// Nobody wants to hear what becomes of it (RFC 4488).
+    pub silent: bool,
+}
+
+impl Refer {
+    /// Reads a REFER. Of the URI's headers only Replaces is kept: all others could say what we never would.
+    ///
+    /// # Errors
+    /// The code that refuses it: 400 without exactly one Refer-To that can be read (RFC 3515 §2.4.2), 416 for an address that is no
+    /// telephone's, 603 for a method other than INVITE.
+    pub fn read(refer: &Request) -> Result<Self, StatusCode> {
+        let bad = |_| StatusCode::BAD_REQUEST;
+        let addresses = refer.headers.values::<NameAddr>(HeaderName::ReferTo).map_err(bad)?;
+        let [address] = <[NameAddr; 1]>::try_from(addresses).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let (target, replaces) = match address.uri {
+            Uri::Sip(uri) => {
+                if uri.params.get("method").is_some_and(|method| !method.eq_ignore_ascii_case("INVITE")) {
+                    return Err(StatusCode::DECLINE);
+                }
+                let replaces = uri.header("Replaces").map(|text| text.parse()).transpose();
+                (uri.without_headers().into(), replaces.map_err(|_| StatusCode::BAD_REQUEST)?)
+            }
+            tel @ Uri::Tel(_) => (tel, None),
+            Uri::Other { .. } => return Err(StatusCode::UNSUPPORTED_URI_SCHEME),
+        };
+        let silent = is_silent(refer.headers.get(&HeaderName::ReferSub));
+        let referred_by = refer.headers.get(&HeaderName::ReferredBy).map(str::to_owned);
+        Ok(Self { target, replaces, referred_by, silent })
+    }
+}
+
+/// The body of a NOTIFY that says how far the call is.
+pub fn sipfrag(code: StatusCode) -> String {
+    format!("SIP/2.0 {code} {}\r\n", code.reason())
 }
 
 /// The status line of a `message/sipfrag` body.
@@ -121,6 +167,62 @@ mod tests {
         {
             assert_eq!(is_silent(value), silent, "{value:?}");
         }
+    }
+
+    /// What a REFER with these header lines asks for, or the code that refuses it.
+    #[track_caller]
+    fn asks(more: &str, expected: &str) {
+        let text = format!(
+            "REFER sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
+             To: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 REFER\r\n{more}\r\n\r\n"
+        );
+        let Ok(Message::Request(refer)) = parse(text.as_bytes()) else { panic!("{text}") };
+        let said = match Refer::read(&refer) {
+            Ok(Refer { target, replaces, referred_by, silent }) => {
+                let replaces = replaces.map_or("-".to_owned(), |replaces| replaces.to_string());
+                format!("{target} {replaces} {} {silent}", referred_by.as_deref().unwrap_or("-"))
+            }
+            Err(code) => code.to_string(),
+        };
+        assert_eq!(said, expected, "{more:?}");
+    }
+
+    #[test]
+    fn a_refer_names_one_whom_to_call() {
+        asks("Refer-To: <sip:1003@pbx>", "sip:1003@pbx - - false");
+        asks(
+            "r: sip:1003@pbx\r\nb: <sip:1002@pbx>;tag=x\r\nRefer-Sub: false",
+            "sip:1003@pbx - <sip:1002@pbx>;tag=x true",
+        );
+        asks(
+            "Refer-To: \"Bob\" <sip:b@pbx;method=INVITE;transport=tcp>",
+            "sip:b@pbx;transport=tcp - - false",
+        );
+        asks("Refer-To: <tel:+1-201>", "tel:+1-201 - - false");
+        asks(
+            "Refer-To: <sip:b@192.0.2.1:5070?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&Route=%3Csip:evil%3E>",
+            "sip:b@192.0.2.1:5070 a@b;to-tag=1;from-tag=2 - false",
+        );
+    }
+
+    #[test]
+    fn a_refer_that_cannot_be_followed_is_refused() {
+        asks("Subject: x", "400");
+        asks("Refer-To: <sip:a@b>, <sip:c@d>", "400");
+        asks("Refer-To: <sip:a@b>\r\nRefer-To: <sip:c@d>", "400");
+        asks("Refer-To: <sip:a b@c>", "400");
+        asks("Refer-To: <sip:a@b?Replaces=x>", "400");
+        asks("Refer-To: <http://example.org/>", "416");
+        asks("Refer-To: <sip:a@b;method=BYE>", "603");
+    }
+
+    #[test]
+    fn what_we_notify_is_what_we_read() {
+        let line = sipfrag(StatusCode::BUSY_HERE);
+        assert_eq!(
+            (line.as_str(), status_of(line.as_bytes())),
+            ("SIP/2.0 486 Busy Here\r\n", Some(StatusCode::BUSY_HERE))
+        );
     }
 
     proptest! {

@@ -100,6 +100,14 @@ impl Params {
         }
     }
 
+    /// Reads the parameters of a header: `a;b=c` without the first semicolon.
+    pub(crate) fn parse_header(text: &str) -> Result<Params, Malformed> {
+        let text = format!(";{text}");
+        let mut scanner = Scanner::new(&text);
+        let params = Self::scan_header(&mut scanner)?;
+        if scanner.is_empty() { Ok(params) } else { Err(Malformed("parameter")) }
+    }
+
     /// Reads the parameters of a URI: `a;b=c` without the first semicolon.
     pub(crate) fn parse_uri(text: &str) -> Result<Params, Malformed> {
         const LEGAL: &[u8] = b"[]/:&+$";

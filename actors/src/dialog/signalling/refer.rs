@@ -2,7 +2,7 @@
 use sip::auth::{SentTo, Tries};
 use sip::message::{HeaderName, Method, NameAddr, Request, Response, StatusCode, Uri};
 
-use super::{CAPABILITIES, Signalling};
+use super::Signalling;
 
 /// A REFER that is out.
 pub(super) struct Out {
@@ -18,7 +18,7 @@ impl Signalling {
         request.headers.push(HeaderName::ReferTo, NameAddr::new(to.clone()));
         // Who asks, for whoever is called (RFC 3892): the address alone, the tag is the dialog's.
         request.headers.push(HeaderName::ReferredBy, NameAddr::new(dialog.local().uri.clone()));
-        CAPABILITIES.advertise(&mut request.headers);
+        self.capabilities.advertise(&mut request.headers);
         self.refer = Some(Out { request, tries: Tries::default() });
         self.sent_refer()
     }
