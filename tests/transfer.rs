@@ -242,3 +242,53 @@ fn rq14_a_phone_transfers_the_page_to_another_phone() {
         scene.assert_no_call_left();
     });
 }
+
+/// The value of a header in the last request of this kind among SIPp's messages.
+fn header<'a>(messages: &'a str, request: &str, name: &str) -> &'a str {
+    let at = messages.rfind(&format!("\n{request} ")).unwrap_or_else(|| panic!("no {request}"));
+    let line = messages[at..].lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name}")).trim()
+}
+
+#[test]
+fn rq14_somebody_takes_the_phones_place_and_the_page_keeps_its_call() {
+    fairly(|| {
+        let bench = Bench::new();
+        let mut phone = sipp::Sipp::start(&bench, "uas_answer");
+        let plan = kamailio::Plan::new().route("2001", &phone.target());
+        let mut scene = Scene::on(bench, plan, house::Plan::new());
+        let page = scene.page();
+        let wire = scene.wiretap();
+        let call = page.call("2001");
+        page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(2));
+        let messages = phone.messages();
+        let tag =
+            |name: &str| header(&messages, "ACK", name).split_once(";tag=").unwrap_or_default().1.to_owned();
+        let call_id = header(&messages, "ACK", "Call-ID");
+        let replaced = format!("{call_id};to-tag={};from-tag={}", tag("From"), tag("To"));
+        let house = format!("127.0.0.1:{}", scene.house.sip);
+        let plan = sipp::Plan::new("uac_replaces").key("replaced", &replaced);
+        let mut other = plan.calling("1001", kamailio::DOMAIN, &house, "2002").start(&scene.bench);
+        phone.assert_passed(secs(5)); // it got its BYE
+        let replaced_at = moment();
+        std::thread::sleep(secs(3));
+        let ended_at = moment();
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+        other.assert_passed(secs(5));
+        assert_eq!(told(&page, &call), ["finish FINISH"]);
+        let wire = wire.stop();
+        let at_other =
+            wire.heard((other.rtp, other.rtp)).between(replaced_at - 1000.0, ended_at).assert_tone(PAGE_TONE);
+        let at_page = page.heard(&call).between(replaced_at + 500.0, ended_at).assert_tone(PAGE_TONE);
+        println!(
+            "after the old phone's end: {:+.0} ms, {:+.0} ms",
+            at_other.first_at - replaced_at,
+            at_page.first_at - replaced_at
+        );
+        assert!(at_other.first_at - replaced_at < 500.0);
+        assert_one_stream(&wire, scene.house.webrtc);
+        scene.assert_no_call_left();
+    });
+}

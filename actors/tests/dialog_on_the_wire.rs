@@ -8,6 +8,8 @@ mod reasons;
 mod refused_changes;
 #[path = "dialog_on_the_wire/reliable_ringing.rs"]
 mod reliable_ringing;
+#[path = "dialog_on_the_wire/replaced.rs"]
+mod replaced;
 #[path = "dialog_on_the_wire/session_timer.rs"]
 mod session_timer;
 mod support;

@@ -19,6 +19,7 @@
 //! | Holding, Resuming      | TransferAsked (side)     | same           | postpone it until that is decided      |
 //! | Transferring           | TransferRefused          | Talking, OnHold | show it to the asker                  |
 //! | Transferring           | HoldAsked, ResumeAsked, TransferAsked (side) | same | show hold or talk to the asker |
+//! | Dialing, Ringing       | Replaced (callee)        | Talking        | as if the callee had answered          |
 //! | Talking, Transferring  | Replaced (side)          | Talking        | – (its sound is agreed next)           |
 //! | Holding, OnHold, Transferring | Replaced (held side) | Holding      | hold it                                |
 //! | Resuming               | Replaced (held side)     | Talking        | show talk to the asker                 |
@@ -156,7 +157,7 @@ impl State {
             (now @ (Dialing | Ringing), Event::AdditionsGiven(Side::Callee, additions)) => {
                 (now.clone(), vec![Tell(Side::Caller, LegCommand::Add(additions))])
             }
-            (Dialing | Ringing, Event::Answered) => (
+            (Dialing | Ringing, Event::Answered | Event::Replaced(Side::Callee)) => (
                 Talking,
                 vec![
                     StartDurationLimit,
@@ -245,6 +246,11 @@ impl State {
     /// Whether the callee has answered and the call is not over.
     pub fn is_answered(&self) -> bool {
         matches!(self, Self::Talking | Self::Transferring { .. }) || self.is_held()
+    }
+
+    /// Whether the callee has been asked and has not answered.
+    pub fn is_asked(&self) -> bool {
+        matches!(self, Self::Dialing | Self::Ringing)
     }
 
     /// Whether nothing passes because a side holds the other, or is about to.
@@ -395,7 +401,9 @@ mod tests {
         }
         check(Resuming(Caller), Event::Replaced(Callee), Talking, "caller:ShowHold=false Connect");
         check(OnHold(Caller), Event::Replaced(Caller), Resuming(Caller), "callee:Resume");
-        check(Ringing, Event::Replaced(Callee), Ringing, "");
+        let answer = "StartDurationLimit caller:Answer callee:Answer Connect";
+        check(Ringing, Event::Replaced(Callee), Talking, answer);
+        check(Ringing, Event::Replaced(Caller), Ringing, "");
     }
 
     #[test]

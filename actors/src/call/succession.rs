@@ -136,7 +136,8 @@ impl Call {
     /// A leg offers its successor.
     pub(super) fn succeed(&mut self, side: Side, successor: Successor, ctx: &mut Context<Self>) {
         let Successor { branch, leg: new, comes_in } = successor;
-        if self.heir.is_some() || !self.state.is_answered() {
+        let fits = self.state.is_answered() || comes_in && side == Side::Callee && self.state.is_asked();
+        if self.heir.is_some() || !fits {
             let why = EndReason { sip_code: Some(491), ..EndReason::new(None, Cause::Refused) };
             new.commands.do_send(LegCommand::HangUp(why.clone()));
             return self.tell(side, LegCommand::SuccessorFared(Fared::Failed(why)));

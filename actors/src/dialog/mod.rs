@@ -11,6 +11,7 @@ mod outbound;
 mod prack;
 mod reasons;
 mod refresh;
+mod replaced;
 mod signalling;
 mod state;
 mod transferee;
@@ -415,6 +416,7 @@ impl Handler<SipEvent> for Dialog {
                 self.failed(id, EndReason::new(None, Cause::Unreachable).with_detail(why), ctx);
             }
             SipEvent::Request { key, request } => self.request(key, &request, ctx),
+            SipEvent::Replacing { key, request, hop } => self.replacing(key, request, hop),
             SipEvent::Ack(ack) => self.acknowledged(&ack, ctx),
             SipEvent::Cancelled { cancel, .. } => {
                 self.their_reason = cancel.and_then(|cancel| reasons::theirs(&cancel));

@@ -73,36 +73,49 @@ impl SipEndpoint {
         let verdict = uas::judge(&request, &capabilities, |dialog| self.routes.has_owner(dialog));
         match verdict {
             Verdict::Answer(response) => self.respond(key, *response),
-            Verdict::Owner(dialog) => self.hand_to_owner(key, request, &dialog),
+            Verdict::Owner(dialog) => {
+                self.hand_to_owner(key, &dialog, SipEvent::Request { key, request });
+            }
+            Verdict::Replaced(dialog) => match self.hop_of(flow) {
+                Some(hop) => self.hand_to_owner(key, &dialog, SipEvent::Replacing { key, request, hop }),
+                None => self.refuse_busy(key, &request),
+            },
             Verdict::Consumer => self.hand_to_consumer(key, request, flow),
         }
     }
 
-    fn hand_to_owner(&mut self, key: ServerKey, request: Request, dialog: &DialogKey) {
-        let Some(owner) = self.routes.hand_to_owner(key, dialog) else {
-            return self.refuse_busy(key, &request);
+    fn hand_to_owner(&mut self, key: ServerKey, dialog: &DialogKey, event: SipEvent) {
+        let sent = match self.routes.hand_to_owner(key, dialog).map(|owner| owner.upgrade()) {
+            Some(Some(owner)) => owner.try_send(event),
+            Some(None) => Err(SendError::Closed(event)),
+            None => Err(SendError::Full(event)),
         };
-        let sent = match owner.upgrade() {
-            Some(owner) => owner.try_send(SipEvent::Request { key, request }),
-            None => Err(SendError::Closed(SipEvent::Request { key, request })),
+        let Err(refused) = sent else { return };
+        let closed = matches!(refused, SendError::Closed(_));
+        // What comes back is what was sent.
+        let (SipEvent::Request { request, .. } | SipEvent::Replacing { request, .. }) = refused.into_inner()
+        else {
+            return;
         };
-        match sent {
-            Ok(()) => {}
-            Err(SendError::Full(SipEvent::Request { request, .. })) => self.refuse_busy(key, &request),
-            Err(SendError::Closed(SipEvent::Request { request, .. })) => {
-                self.routes.leave(dialog);
-                self.respond(key, request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST));
-            }
-            Err(_) => {} // what comes back is what was sent
+        if closed {
+            self.routes.leave(dialog);
+            self.respond(key, request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST));
+        } else {
+            self.refuse_busy(key, &request);
         }
+    }
+
+    /// How we look from where a request came.
+    fn hop_of(&mut self, flow: Flow) -> Option<Hop> {
+        let hop = self.hop(flow.transport, flow.remote)?;
+        Some(Hop { flow: (flow.transport == Transport::Tls).then_some(flow), ..hop })
     }
 
     fn hand_to_consumer(&mut self, key: ServerKey, request: Request, flow: Flow) {
         let consumer = self.consumer.as_ref().and_then(WeakRecipient::upgrade);
-        let (Some(consumer), Some(hop)) = (consumer, self.hop(flow.transport, flow.remote)) else {
+        let (Some(consumer), Some(hop)) = (consumer, self.hop_of(flow)) else {
             return self.refuse_busy(key, &request);
         };
-        let hop = Hop { flow: (flow.transport == Transport::Tls).then_some(flow), ..hop };
         if !self.routes.hand_to_consumer(key) {
             return self.refuse_busy(key, &request);
         }

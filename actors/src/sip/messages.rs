@@ -170,6 +170,15 @@ pub enum SipEvent {
         /// The request.
         request: Request,
     },
+    /// An INVITE from outside that is to replace the owner's dialog (RFC 3891). Must be answered.
+    Replacing {
+        /// Its transaction.
+        key: ServerKey,
+        /// The INVITE.
+        request: Request,
+        /// Where it came from, and how we look from there.
+        hop: Hop,
+    },
     /// The ACK for our 2xx.
     Ack(Request),
     /// The INVITE was cancelled; CANCEL itself has been answered. Answer the INVITE with 487.

@@ -1,4 +1,5 @@
 //! What the endpoint itself decides about a request before anybody sees it (RFC 3261 §8.2). Pure.
+use sip::dialog::Replaces;
 use sip::message::{Capabilities, HeaderName, Method, Request, Response, StatusCode, check};
 
 use super::DialogKey;
@@ -11,6 +12,8 @@ pub(super) enum Verdict {
     Answer(Box<Response>),
     /// The owner of this dialog.
     Owner(DialogKey),
+    /// The owner of this dialog, which the INVITE is to replace.
+    Replaced(DialogKey),
     /// The consumer of requests outside dialogs.
     Consumer,
 }
@@ -42,9 +45,9 @@ const REGISTRAR_METHODS: [Method; 10] = [
     Method::Notify,
     Method::Register,
 ];
-/// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262), REFER
-/// that wants no NOTIFY (RFC 4488), which comes last.
-const EXTENSIONS: [&str; 3] = ["timer", "100rel", "norefersub"];
+/// Option tags that we understand, for Supported and Require: session timers (RFC 4028), reliable provisional responses (RFC 3262); where the
+/// far side may move, INVITE with Replaces (RFC 3891) and REFER that wants no NOTIFY (RFC 4488).
+const EXTENSIONS: [&str; 4] = ["timer", "100rel", "replaces", "norefersub"];
 const SDP: &[&str] = &["application/sdp"];
 const TEXT: &[&str] = &["text/plain"];
 
@@ -60,7 +63,7 @@ pub fn dialog_capabilities(refer: ReferPolicy) -> Capabilities<'static> {
     let all = methods(refer);
     Capabilities {
         methods: &all[..all.len() - 1],
-        extensions: &EXTENSIONS[..EXTENSIONS.len() - usize::from(refer == ReferPolicy::Off)],
+        extensions: &EXTENSIONS[..if refer == ReferPolicy::Off { 2 } else { EXTENSIONS.len() }],
         schemes: &["sip", "sips", "tel"],
         bodies: &[],
     }
@@ -80,6 +83,7 @@ fn methods(refer: ReferPolicy) -> &'static [Method] {
 /// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK, NOTIFY outside one | 481 (§12.2.2) |
 /// | REFER outside one | 403: whom a stranger wants called, no page has asked for |
 /// | SUBSCRIBE | 489: there is nothing to subscribe to (RFC 6665 §4.2.1.1) |
+/// | INVITE with Replaces, where the far side may move | the owner of the dialog that it names; none: 481, more than one: 400 (RFC 3891 §3) |
 /// | INVITE; MESSAGE; REGISTER at a registrar | the consumer |
 pub(super) fn judge(
     request: &Request,
@@ -103,10 +107,32 @@ pub(super) fn judge(
             response.headers.push(HeaderName::Accept, SDP[0]);
             Verdict::Answer(Box::new(response))
         }
+        (Method::Invite, None)
+            if request.headers.has(&HeaderName::Replaces)
+                && capabilities.extensions.contains(&"replaces") =>
+        {
+            replaced(request, knows)
+        }
         (Method::Invite | Method::Message | Method::Register, None) => Verdict::Consumer,
         (Method::Refer, None) => Verdict::Answer(Box::new(request.stateless_response(StatusCode::FORBIDDEN))),
         _ => Verdict::Answer(Box::new(request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST))),
     }
+}
+
+/// Whose dialog an INVITE is to replace.
+fn replaced(invite: &Request, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
+    let mut all = invite.headers.all(&HeaderName::Replaces);
+    let code = match (all.next().map(str::parse::<Replaces>), all.next()) {
+        (Some(Ok(Replaces { call_id, to_tag, .. })), None) => {
+            let dialog = DialogKey { call_id, local_tag: to_tag };
+            if knows(&dialog) {
+                return Verdict::Replaced(dialog);
+            }
+            StatusCode::CALL_DOES_NOT_EXIST
+        }
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Verdict::Answer(Box::new(invite.stateless_response(code)))
 }
 
 /// The dialog that a request from outside names: its To tag is the one that we gave.
@@ -130,16 +156,23 @@ mod tests {
 
     #[track_caller]
     fn check_by(refer: ReferPolicy, method: &str, tag: &str, registrar: bool, verdict: &str) {
+        check_with("", refer, method, tag, registrar, verdict);
+    }
+
+    /// `more`: further header lines.
+    #[track_caller]
+    fn check_with(more: &str, refer: ReferPolicy, method: &str, tag: &str, registrar: bool, verdict: &str) {
         let to = if tag.is_empty() { String::new() } else { format!(";tag={tag}") };
         let text = format!(
             "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
-             To: <sip:a@b>{to}\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n\r\n"
+             To: <sip:a@b>{to}\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n{more}\r\n"
         );
         let Ok(Message::Request(request)) = parse(text.as_bytes()) else { panic!("a request: {text}") };
         let said = match judge(&request, &capabilities(registrar, refer), |dialog| dialog.local_tag == "ours")
         {
             Verdict::Answer(response) => response.code.to_string(),
             Verdict::Owner(dialog) => dialog.local_tag,
+            Verdict::Replaced(dialog) => format!("instead of {}", dialog.local_tag),
             Verdict::Consumer => "consumer".to_owned(),
         };
         assert_eq!(said, verdict, "{method} {tag}");
@@ -167,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn an_invite_that_replaces_a_dialog_goes_to_its_owner() {
+        let check = |more: &str, refer, verdict: &str| check_with(more, refer, "INVITE", "", false, verdict);
+        let ours = "Replaces: x;to-tag=ours;from-tag=1\r\n";
+        check(ours, ReferPolicy::InDialog, "instead of ours");
+        check("Replaces: x;to-tag=gone;from-tag=1\r\n", ReferPolicy::InDialog, "481");
+        check("Replaces: x;to-tag=ours\r\n", ReferPolicy::InDialog, "400");
+        check(&format!("{ours}{ours}"), ReferPolicy::InDialog, "400");
+        check(&format!("{ours}Require: replaces\r\n"), ReferPolicy::InDialog, "instead of ours");
+        check(ours, ReferPolicy::Off, "consumer");
+        check(&format!("{ours}Require: replaces\r\n"), ReferPolicy::Off, "420");
+    }
+
+    #[test]
     fn a_refer_needs_a_dialog_and_a_policy() {
         check("REFER", "ours", false, "ours");
         check("REFER", "", false, "403");
@@ -182,9 +228,7 @@ mod tests {
         check("MESSAGE", "", true, "405");
         check("MESSAGE", "ours", false, "ours");
         check("MESSAGE", "gone", false, "481");
-        for method in ["PUBLISH"] {
-            check(method, "", false, "405");
-        }
+        check("PUBLISH", "", false, "405");
         check("SUBSCRIBE", "", false, "489");
         check("SUBSCRIBE", "ours", false, "489");
         check("DANCE", "", false, "501");
