@@ -53,21 +53,65 @@ mod tests {
 
     use super::*;
 
+    /// The rows of the first table with these words in its head, cell by cell.
+    fn table(page: &str, head: &str) -> Vec<Vec<String>> {
+        let path = format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let rows = text.lines().skip_while(|line| !line.contains(head)).skip(2);
+        let cells =
+            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        rows.take_while(|line| line.starts_with('|')).map(cells).collect()
+    }
+
+    /// The words in backquotes.
+    fn quoted(cell: &str) -> Vec<&str> {
+        cell.split('`').skip(1).step_by(2).collect()
+    }
+
+    /// The SIP codes in a cell.
+    fn codes(cell: &str) -> Vec<u16> {
+        let numbers = cell.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 3);
+        numbers.map(|word| word.parse().unwrap()).collect()
+    }
+
     #[test]
-    fn ends_of_a_sip_response_have_the_info_of_the_table() {
-        let check = |code, wanted, busy| {
+    fn each_end_is_told_as_the_table_in_docs_says() {
+        let rows = table("sip.md", "| what happened | `reason` |");
+        for code in 300..700 {
             let reason = EndReason::from_sip(Side::Callee, code, "");
-            assert_eq!((info(&reason), is_busy(&reason)), (wanted, busy), "{code}");
-        };
-        check(486, "Normal call clearing", true);
-        check(600, "Normal call clearing", true);
-        check(603, "Normal call clearing", true);
-        check(487, "Normal call clearing", false);
-        check(404, "Failed by error", false);
-        check(403, "Failed by error", false);
-        check(408, "Failed by request timeout", false);
-        check(480, "Failed by request timeout", false);
-        check(488, "No common codecs", false);
-        check(500, "Failed by error", false);
+            let named = |row: &&Vec<String>| codes(&row[0]).contains(&code);
+            let row = rows.iter().find(named).or(rows.iter().find(|row| row[0].starts_with("any other")));
+            assert_eq!(quoted(&row.unwrap()[1]), [reason.cause.as_str()], "{code}");
+        }
+        for cause in Cause::ALL {
+            let reason = EndReason::new(None, *cause);
+            let of_cause = rows.iter().filter(|row| quoted(&row[1]).contains(&cause.as_str()));
+            let [row] = &of_cause.collect::<Vec<_>>()[..] else { panic!("{cause:?} stands once") };
+            let status = if reason.is_failure() { "FAILED" } else { "FINISH" };
+            assert_eq!((&*row[2], &*row[3]), (status, info(&reason)), "{cause:?}");
+        }
+        assert_eq!(rows.len(), Cause::ALL.len());
+    }
+
+    #[test]
+    fn pages_are_promised_the_same() {
+        let rows = table("websocket.md", "| end | `reason` |");
+        for cause in Cause::ALL {
+            let of_cause = rows.iter().find(|row| quoted(&row[1]).contains(&cause.as_str()));
+            let row = of_cause.unwrap_or_else(|| panic!("{cause:?} is missing"));
+            assert_eq!(row[3], info(&EndReason::new(None, *cause)), "{cause:?}");
+        }
+        for (row, code) in rows.iter().flat_map(|row| codes(&row[0]).into_iter().map(move |code| (row, code)))
+        {
+            let cause = EndReason::from_sip(Side::Callee, code, "").cause;
+            assert!(quoted(&row[1]).contains(&cause.as_str()), "{code}");
+        }
+    }
+
+    #[test]
+    fn busy_is_what_the_callee_said() {
+        for (code, busy) in [(486, true), (600, true), (603, true), (487, false), (480, false)] {
+            assert_eq!(is_busy(&EndReason::from_sip(Side::Callee, code, "")), busy, "{code}");
+        }
     }
 }

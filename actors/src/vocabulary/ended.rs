@@ -16,53 +16,88 @@ pub struct EndReason {
     pub detail: Option<String>,
 }
 
-/// Why a call ended. One word each, in logs, metrics and records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
+macro_rules! causes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $class:ident, $code:literal;)*) => {
+        /// Why a call ended. One word each, in logs, metrics and records.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Cause {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Cause {
+            /// All there are.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// One word for logs, labels and records.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// Whose doing this end is.
+            pub fn class(self) -> Class {
+                match self {
+                    $(Self::$name => Class::$class,)*
+                }
+            }
+
+            /// The final response for an INVITE that ends like this, where SIP gave none.
+            fn sip_code(self) -> u16 {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+// Why, its word, whose doing, and the final response that says so.
+causes! {
     /// An answered call was hung up.
-    HangUp,
+    HangUp = "hangup", Normal, 486;
     /// The far side took a transfer: it talks to somebody else now.
-    Transferred,
+    Transferred = "transferred", Normal, 486;
     /// The caller gave up before the answer.
-    Cancelled,
+    Cancelled = "cancelled", Normal, 487;
     /// Another page of the callee has taken the call.
-    AnsweredElsewhere,
+    AnsweredElsewhere = "answered_elsewhere", Normal, 487;
     /// The callee is busy (486, 600).
-    Busy,
+    Busy = "busy", User, 486;
     /// The callee said no (603 and what a phone sends for "reject").
-    Declined,
+    Declined = "declined", User, 603;
     /// Nobody answered in time (408, 480, our own limit).
-    NoAnswer,
+    NoAnswer = "no_answer", User, 480;
     /// An answered call lasted as long as a call may.
-    MaxDuration,
+    MaxDuration = "max_duration", Normal, 480;
     /// Nobody of that name (404, 410, 484, 604).
-    NotFound,
+    NotFound = "not_found", User, 404;
     /// The PBX refused us (401, 403, 407).
-    Forbidden,
+    Forbidden = "forbidden", Peer, 403;
     /// The two sides share no codec and no transcoder fits (488, 606, 415).
-    NoCommonCodec,
+    NoCommonCodec = "no_common_codec", Peer, 488;
     /// An SDP that cannot be used.
-    BadDescription,
+    BadDescription = "bad_description", Peer, 488;
     /// The far side did not answer SIP requests at all.
-    SignallingTimeout,
+    SignallingTimeout = "signalling_timeout", Network, 408;
     /// The next hop could not be found or reached: DNS, TCP, a refused address.
-    Unreachable,
+    Unreachable = "unreachable", Network, 500;
     /// Any other refusal by the far side.
-    Refused,
+    Refused = "refused", Peer, 403;
     /// What the page asked for cannot be sent: a bad callee, a bad SDP line.
-    BadRequest,
+    BadRequest = "bad_request", User, 400;
     /// The browser's UDP path never came up, or was lost.
-    IceFailed,
+    IceFailed = "ice_failed", Network, 500;
     /// The DTLS handshake with the browser failed.
-    DtlsFailed,
+    DtlsFailed = "dtls_failed", Network, 500;
     /// The page's session ended under the call.
-    SessionClosed,
+    SessionClosed = "session_closed", User, 480;
     /// A mailbox, the port pool or another bound was full.
-    Overload,
+    Overload = "overload", House, 503;
     /// Tandem is stopping.
-    Shutdown,
+    Shutdown = "shutdown", House, 503;
     /// A bug of ours; the log has the rest.
-    Internal,
+    Internal = "internal", House, 500;
 }
 
 /// Whose fault an end is: what an operator's alarm looks at.
@@ -99,6 +134,7 @@ impl EndReason {
     /// Whether something failed, in contrast to an end that a person wanted or must expect.
     pub fn is_failure(&self) -> bool {
         matches!(self.cause.class(), Class::Peer | Class::Network | Class::House)
+            || self.cause == Cause::BadRequest
     }
 
     /// The same end with words for a person.
@@ -109,19 +145,7 @@ impl EndReason {
 
     /// The final response for an INVITE that ends like this before it was answered.
     pub fn as_sip_code(&self) -> u16 {
-        self.sip_code.filter(|code| *code >= 400).unwrap_or(match self.cause {
-            Cause::Busy | Cause::HangUp | Cause::Transferred => 486,
-            Cause::Declined => 603,
-            Cause::Cancelled | Cause::AnsweredElsewhere => 487,
-            Cause::NoAnswer | Cause::MaxDuration | Cause::SessionClosed => 480,
-            Cause::NotFound => 404,
-            Cause::BadRequest => 400,
-            Cause::Forbidden | Cause::Refused => 403,
-            Cause::NoCommonCodec | Cause::BadDescription => 488,
-            Cause::SignallingTimeout => 408,
-            Cause::Unreachable | Cause::IceFailed | Cause::DtlsFailed | Cause::Internal => 500,
-            Cause::Overload | Cause::Shutdown => 503,
-        })
+        self.sip_code.filter(|code| *code >= 400).unwrap_or(self.cause.sip_code())
     }
 }
 
@@ -138,56 +162,6 @@ impl Cause {
             415 | 488 | 606 => Self::NoCommonCodec,
             503 => Self::Unreachable,
             _ => Self::Refused,
-        }
-    }
-
-    /// One word for logs, labels and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HangUp => "hangup",
-            Self::Transferred => "transferred",
-            Self::Cancelled => "cancelled",
-            Self::AnsweredElsewhere => "answered_elsewhere",
-            Self::Busy => "busy",
-            Self::Declined => "declined",
-            Self::NoAnswer => "no_answer",
-            Self::MaxDuration => "max_duration",
-            Self::NotFound => "not_found",
-            Self::Forbidden => "forbidden",
-            Self::NoCommonCodec => "no_common_codec",
-            Self::BadDescription => "bad_description",
-            Self::SignallingTimeout => "signalling_timeout",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::BadRequest => "bad_request",
-            Self::IceFailed => "ice_failed",
-            Self::DtlsFailed => "dtls_failed",
-            Self::SessionClosed => "session_closed",
-            Self::Overload => "overload",
-            Self::Shutdown => "shutdown",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// Whose doing this end is.
-    pub fn class(self) -> Class {
-        match self {
-            Self::HangUp
-            | Self::Transferred
-            | Self::Cancelled
-            | Self::AnsweredElsewhere
-            | Self::MaxDuration => Class::Normal,
-            Self::Busy
-            | Self::Declined
-            | Self::NoAnswer
-            | Self::NotFound
-            | Self::SessionClosed
-            | Self::BadRequest => Class::User,
-            Self::Forbidden | Self::NoCommonCodec | Self::BadDescription | Self::Refused => Class::Peer,
-            Self::SignallingTimeout | Self::Unreachable | Self::IceFailed | Self::DtlsFailed => {
-                Class::Network
-            }
-            Self::Overload | Self::Shutdown | Self::Internal => Class::House,
         }
     }
 }
