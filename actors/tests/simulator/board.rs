@@ -10,9 +10,9 @@ use actors::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place,
 use actors::leg::Leg;
 use actors::page::{CallView, ToPage};
 use actors::session::{CallJoined, Session, SessionEvent};
-use actors::sip::IncomingRequest;
+use actors::sip::{IncomingRequest, Respond};
 use actors::vocabulary::{Account, Additions, CallId, Cause, CodecId, EndReason, Side};
-use sip::message::SipUri;
+use sip::message::{SipUri, StatusCode};
 
 use super::page::{PageLeg, Path};
 use super::story::Story;
@@ -141,6 +141,10 @@ impl Handler<SessionEvent> for Board {
 impl Handler<IncomingRequest> for Board {
     type Result = ();
     fn handle(&mut self, incoming: IncomingRequest, ctx: &mut Self::Context) {
+        if self.session.upgrade().is_none() {
+            let response = incoming.request.stateless_response(StatusCode::NOT_FOUND);
+            return self.sip.endpoint.do_send(Respond { key: incoming.key, response });
+        }
         let view = CallView { incoming: true, ..CallView::unknown(CallId::random()) };
         let order = IncomingInvite {
             key: incoming.key,
