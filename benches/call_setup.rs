@@ -25,6 +25,7 @@ fn settings() -> SwitchSettings {
             dns_servers: vec![],
             target_policy: AddressPolicy::allow_all(),
             register_expires: Duration::from_secs(600),
+            keep_alive: None,
             tls: TlsSettings::default(),
             srtp: SrtpPolicy::Off,
             refer_policy: ReferPolicy::InDialog,

@@ -244,6 +244,30 @@ fn rq24_the_account_is_back_within_five_seconds_after_the_network_was_cut_withou
 }
 
 #[test]
+fn keep_alives_hold_the_way_to_the_pbx_open_while_a_page_is_there() {
+    let bench = Bench::new();
+    let pbx = Kamailio::start(&bench);
+    let house = house::Plan::new().set("sip.keep_alive_s", "1").start(&bench);
+    let mut sockets: Vec<WebSocket> =
+        ["1001", "1003"].map(|user| connect(&house, &pbx, user, &kamailio::password(user))).into();
+    for socket in &mut sockets {
+        socket.expect("registered", secs(5));
+    }
+    let seen = |seconds| {
+        let wire = Wiretap::start(&bench);
+        std::thread::sleep(secs(seconds));
+        let packets = wire.stop().packets;
+        let pings = packets.iter().filter(|p| p.from.port() == house.sip && p.to.port() == pbx.port);
+        pings.filter(|p| p.payload == b"\r\n\r\n").count()
+    };
+    let pings = seen(5);
+    assert!((4..=6).contains(&pings), "{pings} keep-alives in 5 s, for both accounts together");
+    drop(sockets);
+    house.wait_metric("tandem_registrations_active", 0.0, secs(6));
+    assert_eq!(seen(3), 0);
+}
+
+#[test]
 fn a_malformed_account_is_refused_within_100_ms() {
     let bench = Bench::new();
     let house = House::start(&bench);

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use support::browser::Account;
 use support::dns::{self, Record};
 use support::kamailio::DOMAIN;
+use support::pcap::Packet;
 use support::scene::{self, PAGE_TONE, PHONE_TONE, Scene};
 use support::sound::moment;
 use support::{Bench, House, Page, Web, baresip, fairly, house, kamailio, secs, sipp};
@@ -24,6 +25,7 @@ fn scene_with_dns() -> Scene {
         ],
     );
     let house = house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]"));
+    let house = house.set("sip.keep_alive_s", "2");
     Scene::on(bench, kamailio::Plan::new().at_port(sip), house)
 }
 
@@ -55,6 +57,22 @@ fn an_account_registers_and_calls_over_tcp() {
         assert!(requests.iter().any(|r| r.starts_with("INVITE") && r.contains("from tcp:")), "{requests:#?}");
         scene::assert_both_heard(&page, &call, &phone, &wire, (answered.at, ended_at));
     });
+}
+
+#[test]
+fn a_pbx_on_tcp_answers_the_keep_alives_of_its_accounts() {
+    let scene = scene_with_dns();
+    let _page = page_at_the_domain(&scene);
+    let wire = scene.wiretap();
+    std::thread::sleep(secs(6));
+    let packets = wire.stop().packets;
+    let count = |out: bool, payload: &[u8]| {
+        let port = |p: &Packet| if out { p.to.port() } else { p.from.port() };
+        packets.iter().filter(|p| p.tcp && port(p) == scene.pbx.port && p.payload == payload).count()
+    };
+    let (pings, pongs) = (count(true, b"\r\n\r\n"), count(false, b"\r\n"));
+    assert!(pings >= 2 && pongs >= 2, "{pings} keep-alives, {pongs} answers");
+    assert_eq!(scene.pbx.count("REGISTER"), 2, "the way was never lost");
 }
 
 #[test]

@@ -70,6 +70,8 @@ fn register(endpoint: &Addr<SipEndpoint>, at: SocketAddr, login: &str, password:
         expires: Duration::from_secs(3600),
         locate: endpoint.clone().recipient(),
         send: endpoint.clone().recipient(),
+        keep: endpoint.clone().recipient(),
+        keep_alive: None,
         owner: told.address.downgrade().recipient(),
         meters: Meters::new(),
     };

@@ -11,7 +11,7 @@ use actix::{Actor, Addr, Context, Handler};
 use actors::registration::{
     Registration, RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport,
 };
-use actors::sip::{Hop, Locate, LocateError, SendRequest, SipEvent, Transport};
+use actors::sip::{Hop, KeepAlive, Locate, LocateError, SendRequest, SipEvent, Transport};
 use actors::vocabulary::{Account, Meters, Secret};
 use sip::message::{HeaderName, Request, Response, StatusCode, Uri};
 use tokio::time::sleep;
@@ -25,6 +25,7 @@ struct Registrar {
     seen: Rc<RefCell<Vec<Request>>>,
     hops: Result<Vec<Hop>, LocateError>,
     network: Rc<Cell<bool>>,
+    kept: Rc<Cell<usize>>,
 }
 
 /// Keeps what the registration tells.
@@ -38,6 +39,8 @@ struct Stage {
     told: Rc<RefCell<Vec<RegistrationEvent>>>,
     /// Whether requests reach anybody.
     network: Rc<Cell<bool>>,
+    /// Keep-alives asked for so far.
+    kept: Rc<Cell<usize>>,
     meters: Meters,
     owner: Option<Addr<Owner>>,
 }
@@ -74,6 +77,15 @@ impl Handler<SendRequest> for Registrar {
     }
 }
 
+impl Handler<KeepAlive> for Registrar {
+    type Result = bool;
+    fn handle(&mut self, ask: KeepAlive, _: &mut Self::Context) -> bool {
+        assert_eq!(ask.every, KEEP_ALIVE);
+        self.kept.set(self.kept.get() + 1);
+        self.network.get()
+    }
+}
+
 impl Handler<RegistrationReport> for Owner {
     type Result = ();
     fn handle(&mut self, report: RegistrationReport, _: &mut Self::Context) {
@@ -81,6 +93,8 @@ impl Handler<RegistrationReport> for Owner {
         self.0.borrow_mut().push(report.event);
     }
 }
+
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 fn hop() -> Hop {
     Hop {
@@ -100,9 +114,15 @@ fn stage(
     tokio::time::pause();
     let script: Rc<RefCell<Script>> = Rc::new(RefCell::new(Box::new(script)));
     let (seen, told, meters) = (Rc::default(), Rc::default(), Meters::new());
-    let network = Rc::new(Cell::new(true));
-    let registrar =
-        Registrar { script: script.clone(), seen: Rc::clone(&seen), hops, network: network.clone() }.start();
+    let (network, kept) = (Rc::new(Cell::new(true)), Rc::<Cell<usize>>::default());
+    let registrar = Registrar {
+        script: script.clone(),
+        seen: Rc::clone(&seen),
+        hops,
+        network: network.clone(),
+        kept: kept.clone(),
+    }
+    .start();
     let owner = Owner(Rc::clone(&told)).start();
     let account = Account {
         login: "1001".into(),
@@ -118,12 +138,14 @@ fn stage(
         contact_user: "c0ffee".into(),
         expires: Duration::from_secs(3600),
         locate: registrar.clone().recipient(),
-        send: registrar.recipient(),
+        send: registrar.clone().recipient(),
+        keep: registrar.recipient(),
+        keep_alive: Some(KEEP_ALIVE),
         owner: owner.downgrade().recipient(),
         meters: meters.clone(),
     };
     let registration = Some(Registration::new(order).unwrap().start());
-    Stage { registration, script, seen, told, network, meters, owner: Some(owner) }
+    Stage { registration, script, seen, told, network, kept, meters, owner: Some(owner) }
 }
 
 impl Stage {
@@ -300,4 +322,24 @@ async fn an_account_whose_session_fell_without_a_word_is_unregistered_in_time() 
     sleep(Duration::from_secs(3600)).await;
     assert!(!stage.alive());
     assert_eq!(stage.seen.borrow().last().unwrap().headers.get(&HeaderName::Expires), Some("0"));
+}
+
+#[actix::test]
+async fn the_way_to_the_registrar_is_kept_open_while_the_account_is_registered() {
+    let stage = stage(Ok(vec![hop()]), says(500));
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(stage.kept.get(), 0, "nothing is registered yet");
+    stage.now_plays(ok);
+    sleep(Duration::from_secs(110)).await;
+    assert_eq!((stage.kept.get(), stage.told().len()), (4, 2));
+    let sent = stage.sent();
+    stage.network.set(false);
+    sleep(Duration::from_secs(26)).await;
+    assert!(stage.sent() > sent, "a lost way is opened again at once, an hour before the refresh");
+    let kept = stage.kept.get();
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(stage.kept.get(), kept, "nothing to keep");
+    stage.registration.as_ref().unwrap().do_send(RegistrationCommand::Unregister);
+    sleep(Duration::from_secs(100)).await;
+    assert!(!stage.alive());
 }

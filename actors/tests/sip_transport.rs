@@ -5,11 +5,12 @@ mod support;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use actors::sip::{Locate, RequestId, SendRequest, SipEvent, UsageNow};
+use actors::sip::{KeepAlive, Locate, RequestId, SendRequest, SipEvent, UsageNow};
 use sip::message::{Message, Method, NameAddr, Request, SipUri, StatusCode, Uri};
 use support::owner::Kept;
 use support::peer::{TcpPeer, UdpPeer, request};
 use support::{House, house, metric, settings, short_limits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -184,4 +185,50 @@ async fn a_thousand_connections_that_come_and_go_leave_nothing() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("{:?}", house.endpoint.send(UsageNow).await);
+}
+
+/// Asks to keep the way to `to` open, every 200 ms.
+async fn keep(house: &House, to: SocketAddr, param: &str) -> bool {
+    let target: Uri = format!("sip:{to}{param}").parse().unwrap();
+    let hop = house.endpoint.send(Locate { target }).await.unwrap().unwrap().remove(0);
+    house.endpoint.send(KeepAlive { hop, every: Duration::from_millis(200) }).await.unwrap()
+}
+
+#[actix::test]
+async fn keep_alives_go_by_the_way_of_the_requests_and_are_shared() {
+    let (house, owner) = (gateway().await, Kept::start());
+    let peer = UdpPeer::any(house.at).await;
+    let at = peer.socket.local_addr().unwrap();
+    assert!(keep(&house, at, "").await && keep(&house, at, "").await);
+    assert_eq!(peer.bytes(WAIT).await.unwrap(), b"\r\n\r\n");
+    assert_eq!(peer.bytes(Duration::from_millis(50)).await, None, "one for all accounts of the hop");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(keep(&house, at, "").await);
+    assert_eq!(peer.bytes(WAIT).await.unwrap(), b"\r\n\r\n");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    assert!(!keep(&house, to, ";transport=tcp").await, "no connection is opened for it");
+    let id = send(&house, &owner, to, ";transport=tcp", 0).await;
+    let (stream, _) = timeout(WAIT, listener.accept()).await.unwrap().unwrap();
+    let mut peer = TcpPeer::over(stream);
+    let head = peer.bytes(WAIT).await.unwrap();
+    peer.send(&answer(&head)).await;
+    expect_answer(&owner, id).await;
+    for _ in 0..2 {
+        assert!(keep(&house, to, ";transport=tcp").await);
+        let mut ping = [0; 4];
+        timeout(WAIT, peer.stream.read_exact(&mut ping)).await.unwrap().unwrap();
+        assert_eq!(&ping, b"\r\n\r\n");
+        peer.stream.write_all(b"\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    drop(peer);
+    for _ in 0..100 {
+        if !keep(&house, to, ";transport=tcp").await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a closed connection counts as kept");
 }

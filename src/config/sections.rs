@@ -35,6 +35,7 @@ fn sip(reader: &mut Reader) -> SipSettings {
         }),
         target_policy: target_policy(reader),
         register_expires: reader.duration_s("sip.register_expires_s", 60..=86_400),
+        keep_alive: Some(reader.duration_s("sip.keep_alive_s", 0..=600)).filter(|every| !every.is_zero()),
         tls: sip_tls(reader),
         srtp: reader.word(
             "sip.srtp",

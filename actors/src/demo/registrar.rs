@@ -90,6 +90,7 @@ pub async fn open(port: u16, meters: &Meters) -> io::Result<Addr<SipEndpoint>> {
         dns_servers: vec![],
         target_policy: AddressPolicy::allow_all(), // its phones are on loopback
         register_expires: Duration::from_secs(600),
+        keep_alive: None,
         tls: TlsSettings::default(),
         refer_policy: ReferPolicy::Off,
         srtp: SrtpPolicy::Off, // the dialogs of its machines follow the house's

@@ -4,7 +4,7 @@ use std::time::Duration;
 use actix::{Message, Recipient, WeakRecipient};
 use sip::message::SipUri;
 
-use crate::sip::{Locate, SendRequest};
+use crate::sip::{KeepAlive, Locate, SendRequest};
 use crate::vocabulary::{Account, Meters};
 
 /// What a registration is told at birth.
@@ -19,6 +19,10 @@ pub struct RegistrationOrder {
     pub locate: Recipient<Locate>,
     /// The endpoint, told what to send.
     pub send: Recipient<SendRequest>,
+    /// The endpoint, asked to keep the way to the registrar open,
+    pub keep: Recipient<KeepAlive>,
+    /// and how often; `None`: never.
+    pub keep_alive: Option<Duration>,
     /// Who hears of it.
     pub owner: WeakRecipient<RegistrationReport>,
     /// Where it counts.

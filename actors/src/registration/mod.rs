@@ -3,8 +3,9 @@
 //! This file is the shell. It turns messages into events, asks `state` what to do, and does it. One Call-ID, one From tag, one Contact
 //! user for its whole life, a growing CSeq. Owned by the switchboard, shared by all pages of the account.
 //!
-//! The Contact is what [`Hop::contact`](crate::sip::Hop) says. A registrar behind a NAT of ours reports in `received` and `rport` what it sees
-//! instead; whoever builds that in takes it from the response in `Handler<SipEvent>`.
+//! The Contact is what [`Hop::contact`](crate::sip::Hop) says: `sip.advertised_address`, or the address that reaches the registrar. Where the registrar sees another
+//! (`received`, `rport`), the log says so and the Contact stays: a PBX that serves phones behind NAT uses what it sees (RFC 3581, RFC 5626), and one that
+//! does not would be told a port that the NAT may change under a call. While registered, keep-alives hold that way open.
 mod answer;
 pub(crate) mod backoff;
 mod messages;
@@ -16,10 +17,12 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, SpawnHandle, WrapFuture,
 };
 use sip::auth::{Client, Secret, Tries};
-use sip::message::{HeaderName, Method, NameAddr, Request, SipUri, random_call_id, random_tag};
+use sip::message::{
+    HeaderName, Host, Method, NameAddr, Request, Response, SipUri, random_call_id, random_tag,
+};
 use tracing::{info, warn};
 
-use crate::sip::{Hop, Locate, RequestId, SendRequest, SipEvent, Transport};
+use crate::sip::{Hop, KeepAlive, Locate, RequestId, SendRequest, SipEvent, Transport};
 use crate::vocabulary::{Alive, FieldError};
 pub use messages::{RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport};
 use state::{Action, Event, Machine};
@@ -44,6 +47,12 @@ pub struct Registration {
     /// What the registrar said last about the way of further requests.
     service_route: Vec<SipUri>,
     timer: Option<SpawnHandle>,
+    /// Where the last REGISTER went.
+    hop: Option<Hop>,
+    /// The next keep-alive.
+    keeper: Option<SpawnHandle>,
+    /// Whether the log has said that the registrar sees us elsewhere.
+    is_natted: bool,
     /// Keeps the actor alive while it un-registers and nobody holds it any more.
     own_address: Option<Addr<Self>>,
     is_counted: bool,
@@ -85,6 +94,9 @@ impl Registration {
             last: None,
             service_route: vec![],
             timer: None,
+            hop: None,
+            keeper: None,
+            is_natted: false,
             own_address: None,
             is_counted: false,
             _alive: alive,
@@ -118,6 +130,7 @@ impl Registration {
             Action::TellRegistered { expires } => {
                 info!(account = %self.order.account.address(), seconds = expires.as_secs(), "registered");
                 self.count(true);
+                self.arm_keeper(ctx);
                 self.tell(RegistrationEvent::Registered);
             }
             Action::TellFailed { info, sip_status, last } => {
@@ -173,6 +186,7 @@ impl Registration {
         self.client.authorize(&mut request);
         let id = RequestId::fresh();
         self.last = Some((id, request.clone(), hop.transport));
+        self.hop = Some(hop.clone());
         let owner = ctx.address().downgrade().recipient();
         self.order.send.do_send(SendRequest { id, request, hop, owner }); // one at a time
     }
@@ -216,6 +230,7 @@ impl Registration {
                 {
                     let route = answer::service_route(&response, *transport);
                     self.route_by(route);
+                    self.notice_nat(&response);
                 }
                 Event::Answer(answer)
             }
@@ -240,6 +255,36 @@ impl Registration {
         if self.service_route != route {
             self.service_route.clone_from(&route);
             self.tell(RegistrationEvent::ServiceRoute(route));
+        }
+    }
+
+    fn arm_keeper(&mut self, ctx: &mut Context<Self>) {
+        if let (Some(every), None) = (self.order.keep_alive, self.keeper) {
+            self.keeper = Some(ctx.run_later(every, Self::keep_way_open));
+        }
+    }
+
+    /// Only while registered: after trouble the next success begins again.
+    fn keep_way_open(&mut self, ctx: &mut Context<Self>) {
+        self.keeper = None;
+        let (Some(every), Some(hop), true) = (self.order.keep_alive, self.hop.clone(), self.is_counted)
+        else {
+            return;
+        };
+        let kept = self.order.keep.send(KeepAlive { hop, every }).into_actor(self);
+        ctx.spawn(kept.map(|kept, registration, ctx| {
+            let event = if kept.unwrap_or(true) { Event::FlowKept } else { Event::FlowLost };
+            registration.step(event, ctx);
+        }));
+        self.arm_keeper(ctx);
+    }
+
+    fn notice_nat(&mut self, response: &Response) {
+        let (Some(hop), Ok(via)) = (&self.hop, response.headers.top_via()) else { return };
+        let Some(received) = via.received().filter(|ip| hop.contact.host != Host::from(*ip)) else { return };
+        if !std::mem::replace(&mut self.is_natted, true) {
+            let (account, contact) = (self.order.account.address(), &hop.contact);
+            info!(%account, %received, %contact, "the registrar sees another address than the Contact's");
         }
     }
 

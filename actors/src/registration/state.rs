@@ -17,6 +17,8 @@
 //! | Registering | Timer: 4.5 s without a final response | Registering | tell trouble |
 //! | Registering | Timer: 40 s without any event | Retrying | tell trouble |
 //! | Registered | Timer | Registering | REGISTER to the hop that worked |
+//! | Registered | FlowLost, twice in a row at most | Registering | the same |
+//! | any | FlowKept | same | counts anew |
 //! | Retrying | Timer | Registering | locate |
 //! | Registered; Retrying with a live binding | Stop | Unregistering | REGISTER with Expires 0 |
 //! | Registering, a REGISTER is out | Stop | Unregistering | waits for its response first |
@@ -52,6 +54,8 @@ pub(crate) struct Machine {
     bound_until: Option<Instant>,
     backoff: Backoff,
     told: Option<Told>,
+    /// How often in a row the way to the registrar was found lost.
+    flows_lost: u8,
     /// Nobody uses the account; so long it stays registered all the same.
     lingers_until: Option<Instant>,
 }
@@ -104,6 +108,10 @@ pub(crate) enum Event {
     /// The next hop is not who it should be; what is wrong, for a person.
     TlsFailed(String),
     Timer,
+    /// The way to the registrar is open.
+    FlowKept,
+    /// It is not: a PBX behind it cannot reach us.
+    FlowLost,
     /// Somebody uses the account.
     Keep,
     /// Nobody does any more.
@@ -189,6 +197,8 @@ const REPORT_AFTER: Duration = Duration::from_millis(4500);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(40);
 /// How long an account stays registered that nobody uses: as long as a page takes to be loaded anew.
 pub(crate) const LINGER: Duration = Duration::from_secs(3);
+/// A registrar that closes each connection after its answer does not want it kept.
+const MAX_FLOWS_LOST: u8 = 2;
 /// How long the end waits for the un-REGISTER.
 const UNREGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// 423s obeyed in one round.
@@ -208,6 +218,7 @@ impl Machine {
             bound_until: None,
             backoff: Backoff::default(),
             told: None,
+            flows_lost: 0,
             lingers_until: None,
         }
     }
@@ -219,6 +230,10 @@ impl Machine {
             Event::LetGo => self.let_go(now),
             Event::Timer if self.lingers_until.is_some_and(|at| now >= at) => self.stop(now),
             Event::Stop => self.stop(now),
+            Event::FlowKept => {
+                self.flows_lost = 0;
+                vec![]
+            }
             event => self.step(event, now),
         }
     }
@@ -263,6 +278,10 @@ impl Machine {
             (State::Idle | State::Failed, Event::Stop) => self.finish(),
             (State::Registering(round), event) => self.registering(round, event, now),
             (State::Registered { refresh_at }, Event::Timer) if now >= refresh_at => self.refresh(now),
+            (State::Registered { .. }, Event::FlowLost) if self.flows_lost < MAX_FLOWS_LOST => {
+                self.flows_lost += 1;
+                self.refresh(now)
+            }
             (State::Retrying { at }, Event::Timer) if now >= at => self.locate(now),
             (State::Registered { .. } | State::Retrying { .. }, Event::Stop) => self.unregister(now),
             (State::Unregistering(farewell), event) => self.unregistering(farewell, event, now),

@@ -1,9 +1,12 @@
 //! Which TCP connections there are, who may have more, and which one reaches a peer. Pure but for the queues.
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip::transport::{Flow, Transport};
+use sip::transport::{Flow, KEEP_ALIVE_PING, Transport};
 use tokio::sync::mpsc;
 
 /// All connections of an endpoint, theirs and ours.
@@ -16,8 +19,39 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Connection {
     queue: mpsc::Sender<Bytes>,
+    signs: Arc<Signs>,
+    /// Our last keep-alive.
+    ping: Option<Ping>,
+    /// Whether a keep-alive of ours was ever answered; a peer that never does may not know them.
+    answers: bool,
     /// TLS, opened by us: whom the peer has proved to be.
     name: Option<String>,
+}
+
+/// What a connection's reader has seen.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    /// Reads that brought something.
+    pub(super) reads: AtomicUsize,
+    /// Those that brought a keep-alive's answer and nothing else.
+    pub(super) pongs: AtomicUsize,
+}
+
+/// A keep-alive, and what the reader had seen when it went out.
+#[derive(Debug, Clone, Copy)]
+struct Ping {
+    at: Instant,
+    reads: usize,
+    pongs: usize,
+}
+
+/// The far ends of a connection's entry, for whoever serves it.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// What is to be written.
+    pub(super) queue: mpsc::Receiver<Bytes>,
+    /// What has been read.
+    pub(super) signs: Arc<Signs>,
 }
 
 /// Whom a connection must reach. With TLS the name counts as much as the address: who controls the DNS of one domain must not be
@@ -37,13 +71,16 @@ pub(super) const MAX_PER_ADDRESS: usize = 32;
 /// Messages that wait for a peer to read; beyond, it is gone.
 const QUEUE: usize = 256;
 
+/// How long a peer may take to answer a keep-alive (RFC 5626 §4.4.1).
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
 /// A connection takes no more.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gone;
 
 impl Connections {
-    /// Enters a connection with the `name` of its peer; the queue's far end is for its writer. `None`: there are too many already.
-    pub(super) fn add(&mut self, flow: Flow, name: Option<String>) -> Option<mpsc::Receiver<Bytes>> {
+    /// Enters a connection with the `name` of its peer; the far ends are for those who serve it. `None`: there are too many already.
+    pub(super) fn add(&mut self, flow: Flow, name: Option<String>) -> Option<Ends> {
         let ip = flow.remote.ip();
         let of_this = self.by_ip.get(&ip).copied().unwrap_or_default();
         if self.by_flow.len() >= MAX_CONNECTIONS
@@ -53,9 +90,11 @@ impl Connections {
             return None;
         }
         let (sender, receiver) = mpsc::channel(QUEUE);
-        self.by_flow.insert(flow, Connection { queue: sender, name });
+        let signs = Arc::<Signs>::default();
+        let connection = Connection { queue: sender, signs: signs.clone(), ping: None, answers: false, name };
+        self.by_flow.insert(flow, connection);
         self.by_ip.insert(ip, of_this + 1);
-        Some(receiver)
+        Some(Ends { queue: receiver, signs })
     }
 
     /// Forgets a connection; its writer drains its queue and closes.
@@ -76,6 +115,25 @@ impl Connections {
     /// Queues bytes for the peer of `flow`. A peer that does not read is gone: the caller must say so to its transactions.
     pub(super) fn send(&mut self, flow: &Flow, bytes: Bytes) -> Result<(), Gone> {
         self.by_flow.get(flow).ok_or(Gone)?.queue.try_send(bytes).map_err(|_| Gone)
+    }
+
+    /// Sends a keep-alive unless one went out within half of `every`. False: the connection is gone, or its peer is.
+    pub(super) fn keep_alive(&mut self, flow: &Flow, now: Instant, every: Duration) -> bool {
+        let Some(connection) = self.by_flow.get_mut(flow) else { return false };
+        let (reads, pongs) =
+            (connection.signs.reads.load(Ordering::Relaxed), connection.signs.pongs.load(Ordering::Relaxed));
+        if let Some(ping) = connection.ping {
+            connection.answers |= pongs != ping.pongs;
+            let waited = now.saturating_duration_since(ping.at);
+            if connection.answers && reads == ping.reads {
+                return waited < PONG_WITHIN;
+            }
+            if waited < every / 2 {
+                return true;
+            }
+        }
+        connection.ping = Some(Ping { at: now, reads, pongs });
+        connection.queue.try_send(Bytes::from_static(KEEP_ALIVE_PING)).is_ok()
     }
 
     /// A connection that reaches `peer`, whoever opened it (RFC 5923 in spirit: same address, same port, same name).
@@ -152,6 +210,31 @@ mod tests {
         assert_eq!(all.to(&peer(tls, "evil.example")), None);
         assert_eq!(all.to(&peer(tls, "")), None);
         assert_eq!(all.to(&peer(flow(9, 5061), "")), None, "plain is another thing");
+    }
+
+    #[test]
+    fn a_peer_that_stops_answering_keep_alives_is_gone_and_one_that_never_did_is_not() {
+        let (every, start) = (Duration::from_secs(25), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        for answers in [true, false] {
+            let mut all = Connections::default();
+            let mut ends = all.add(flow(9, 5060), None).unwrap();
+            let mut ping = |at| all.keep_alive(&flow(9, 5060), at, every);
+            assert!(ping(start) && ping(after(1)));
+            assert_eq!(ends.queue.try_recv().unwrap(), KEEP_ALIVE_PING);
+            assert!(ends.queue.try_recv().is_err(), "accounts share keep-alives");
+            if answers {
+                ends.signs.reads.fetch_add(1, Ordering::Relaxed);
+                ends.signs.pongs.fetch_add(1, Ordering::Relaxed);
+            }
+            assert!(ping(after(25)) && ping(after(34)));
+            assert_eq!(ping(after(50)), !answers);
+        }
+        let mut all = Connections::default();
+        let ends = all.add(flow(9, 5060), None);
+        drop(ends);
+        assert!(!all.keep_alive(&flow(9, 5060), start, every));
+        assert!(!all.keep_alive(&flow(8, 5060), start, every));
     }
 
     #[test]

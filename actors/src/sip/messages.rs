@@ -1,6 +1,7 @@
 //! What may be asked of the SIP endpoint, and what it tells the owners of requests and dialogs.
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::{Message, MessageResponse, Recipient};
 use sip::message::{HostPort, Reason, Request, Response, Uri};
@@ -77,6 +78,18 @@ pub struct CancelRequest {
     pub id: RequestId,
     /// What the far side is told of the cause (RFC 3326), if it could not guess it.
     pub reason: Option<Reason>,
+}
+
+/// Keeps the way to `hop` open through NATs and firewalls, and asks whether it still is (RFC 5626 §3.5.1, §4.4.1): a double CRLF, which over
+/// TCP and TLS a peer that knows it answers. False: there is no connection (any more), or a peer that used to answer did not. Accounts
+/// that share a hop share its keep-alives.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct KeepAlive {
+    /// Where the account's REGISTER went.
+    pub hop: Hop,
+    /// How often.
+    pub every: Duration,
 }
 
 /// Sends the ACK for a 2xx: outside any transaction (RFC 3261 §13.2.2.4).

@@ -72,6 +72,8 @@ pub struct SipEndpoint {
     local_tls: LocalAddresses,
     tls: Tls,
     dns: Dns,
+    /// UDP peers that keep-alives go to, and when the last one went.
+    kept: HashMap<SocketAddr, Instant>,
     timer: Option<(Instant, SpawnHandle)>,
     readers: Vec<JoinHandle<()>>,
     counted: Counters,
@@ -88,6 +90,8 @@ struct Sweep;
 const MAILBOX: usize = 4096;
 /// How often the tables are rid of owners that are gone without a word.
 const SWEEP: Duration = Duration::from_secs(60);
+/// Longer than any `sip.keep_alive_s`: who has not been kept for so long is nobody's hop any more.
+const KEPT: Duration = Duration::from_secs(3600);
 /// Tries to get the same free port for UDP and TCP, when any will do.
 const PORT_TRIES: usize = 8;
 
@@ -119,6 +123,7 @@ impl SipEndpoint {
             local_tls: LocalAddresses::new(listening_tls, settings.advertised_address),
             tls,
             dns: Dns::new(&settings.dns_servers),
+            kept: HashMap::new(),
             timer: None,
             readers: vec![],
             counted: Counters::default(),
@@ -263,6 +268,7 @@ impl Handler<Sweep> for SipEndpoint {
     type Result = ();
     fn handle(&mut self, Sweep: Sweep, _: &mut Self::Context) {
         self.routes.sweep(|owner| owner.upgrade().is_some());
+        self.kept.retain(|_, last| now().saturating_duration_since(*last) < KEPT);
     }
 }
 
@@ -271,6 +277,15 @@ impl Handler<SendRequest> for SipEndpoint {
     fn handle(&mut self, ask: SendRequest, ctx: &mut Self::Context) {
         self.send(ask, ctx);
         self.settle(ctx);
+    }
+}
+
+impl Handler<KeepAlive> for SipEndpoint {
+    type Result = bool;
+    fn handle(&mut self, KeepAlive { hop, every }: KeepAlive, ctx: &mut Self::Context) -> bool {
+        let lives = self.keep_alive(&hop, every);
+        self.settle(ctx);
+        lives
     }
 }
 

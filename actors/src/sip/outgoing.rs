@@ -1,11 +1,12 @@
 //! What the owners send: over UDP at once, over TCP and TLS when a connection is there.
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
 use sip::message::{HeaderName, Method, Request, Response};
 use sip::transaction::ServerKey;
-use sip::transport::{Flow, Transport, fits_udp};
+use sip::transport::{Flow, KEEP_ALIVE_PING, Transport, fits_udp};
 
 use super::connections::Peer;
 use super::tcp::{self, Accepted, Connected, Dial, NoConnection, Stream};
@@ -70,6 +71,27 @@ impl SipEndpoint {
         }
     }
 
+    /// Sends a keep-alive to `hop`, if it is due. False: there is no way that could be kept open.
+    pub(super) fn keep_alive(&mut self, hop: &Hop, every: Duration) -> bool {
+        if hop.transport == Transport::Udp {
+            let last = self.kept.get(&hop.remote);
+            if last.is_none_or(|last| now().saturating_duration_since(*last) >= every / 2)
+                && let Some(flow) = self.udp_flow(hop.remote)
+            {
+                self.kept.insert(hop.remote, now());
+                self.transmit(Bytes::from_static(KEEP_ALIVE_PING), &flow);
+            }
+            return true;
+        }
+        let Some(flow) = self.connection(hop) else { return false };
+        let lives = self.connections.keep_alive(&flow, now(), every);
+        if !lives {
+            self.connections.remove(&flow);
+            self.layer.transport_failed(now(), &flow);
+        }
+        lives
+    }
+
     /// Answers a request that came in.
     pub(super) fn respond(&mut self, key: ServerKey, mut response: Response) {
         let method = response.headers.cseq().map(|cseq| cseq.method).unwrap_or(Method::Options);
@@ -111,16 +133,16 @@ impl SipEndpoint {
         let acceptor = if is_tls { self.tls.acceptor(now(), self.limits.tls_files) } else { None };
         let transport = if is_tls { Transport::Tls } else { Transport::Tcp };
         let flow = Flow { transport, local, remote };
-        let Some(queue) = self.connections.add(flow, None) else {
+        let Some(ends) = self.connections.add(flow, None) else {
             return self.meters.sip_dropped_total.with_label_values(&["connections"]).inc();
         };
         let endpoint = ctx.address().downgrade();
         match acceptor {
             Some(tls) => {
-                actix_rt::spawn(tcp::serve_tls(tls, stream, flow, queue, self.limits, endpoint));
+                actix_rt::spawn(tcp::serve_tls(tls, stream, flow, ends, self.limits, endpoint));
             }
             None => {
-                actix_rt::spawn(tcp::serve(Stream::Plain(stream), flow, queue, self.limits, endpoint));
+                actix_rt::spawn(tcp::serve(Stream::Plain(stream), flow, ends, self.limits, endpoint));
             }
         }
     }
@@ -131,13 +153,13 @@ impl SipEndpoint {
         let waiting = self.waiting.remove(&peer).unwrap_or_default();
         let up = stream.and_then(|(stream, local)| {
             let flow = Flow { transport: peer.transport, local, remote: peer.remote };
-            let queue = self
+            let ends = self
                 .connections
                 .add(flow, peer.name.clone())
                 .ok_or_else(|| std::io::Error::other("too many connections"))?;
             // A connection of ours need not prove itself.
             let limits = super::Limits { first_message: self.limits.idle, ..self.limits };
-            actix_rt::spawn(tcp::serve(stream, flow, queue, limits, ctx.address().downgrade()));
+            actix_rt::spawn(tcp::serve(stream, flow, ends, limits, ctx.address().downgrade()));
             Ok(flow)
         });
         for one in waiting {

@@ -1,6 +1,7 @@
 //! One TCP or TLS connection: frames in, bytes out, deadlines. What connections there are is known by [`super::connections`].
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::{Message, WeakAddr};
@@ -12,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
-use super::connections::Peer;
+use super::connections::{Ends, Peer, Signs};
 use super::tls::{self, TlsAcceptor, TlsConnector, TlsStream};
 use super::{Limits, SipEndpoint};
 
@@ -152,12 +153,12 @@ pub(super) async fn serve_tls(
     acceptor: TlsAcceptor,
     stream: TcpStream,
     flow: Flow,
-    queue: mpsc::Receiver<Bytes>,
+    ends: Ends,
     limits: Limits,
     endpoint: WeakAddr<SipEndpoint>,
 ) {
     match timeout(limits.handshake, tls::accept(acceptor, stream)).await {
-        Ok(Ok(stream)) => return serve(Stream::Tls(Box::new(stream)), flow, queue, limits, endpoint).await,
+        Ok(Ok(stream)) => return serve(Stream::Tls(Box::new(stream)), flow, ends, limits, endpoint).await,
         Ok(Err(error)) => tracing::debug!(remote = %flow.remote, %error, "sip: a TLS handshake failed"),
         Err(_) => tracing::debug!(remote = %flow.remote, "sip: a TLS handshake took too long"),
     }
@@ -169,18 +170,18 @@ pub(super) async fn serve_tls(
 pub(super) async fn serve(
     stream: Stream,
     flow: Flow,
-    queue: mpsc::Receiver<Bytes>,
+    ends: Ends,
     limits: Limits,
     endpoint: WeakAddr<SipEndpoint>,
 ) {
     match stream {
         Stream::Plain(stream) => {
             let _ = stream.set_nodelay(true);
-            talk(stream.into_split(), flow, queue, limits, &endpoint).await;
+            talk(stream.into_split(), flow, ends, limits, &endpoint).await;
         }
         Stream::Tls(stream) => {
             let _ = stream.get_ref().0.set_nodelay(true);
-            talk(tokio::io::split(stream), flow, queue, limits, &endpoint).await;
+            talk(tokio::io::split(stream), flow, ends, limits, &endpoint).await;
         }
     }
     closed(flow, &endpoint);
@@ -195,13 +196,13 @@ fn closed(flow: Flow, endpoint: &WeakAddr<SipEndpoint>) {
 async fn talk(
     (reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     flow: Flow,
-    queue: mpsc::Receiver<Bytes>,
+    Ends { queue, signs }: Ends,
     limits: Limits,
     endpoint: &WeakAddr<SipEndpoint>,
 ) {
     let (pongs, ping) = mpsc::channel(1);
     tokio::select! {
-        () = read(reader, flow, limits, pongs, endpoint) => {}
+        () = read(reader, flow, limits, (pongs, &signs), endpoint) => {}
         () = write(writer, queue, ping) => {}
     }
 }
@@ -210,7 +211,7 @@ async fn read(
     mut reader: impl AsyncRead + Unpin,
     flow: Flow,
     limits: Limits,
-    pongs: mpsc::Sender<()>,
+    (pongs, signs): (mpsc::Sender<()>, &Signs),
     endpoint: &WeakAddr<SipEndpoint>,
 ) {
     let mut framer = Framer::new();
@@ -229,6 +230,10 @@ async fn read(
             Ok(length) => length,
             Err(_) => return,
         };
+        signs.reads.fetch_add(1, Ordering::Relaxed);
+        if buffer[..length] == *KEEP_ALIVE_PONG {
+            signs.pongs.fetch_add(1, Ordering::Relaxed);
+        }
         framer.push(&buffer[..length]);
         while let Some(frame) = framer.next_frame(now()) {
             silent_until = now() + limits.idle;

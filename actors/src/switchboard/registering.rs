@@ -65,6 +65,8 @@ impl Switchboard {
             expires: self.settings.sip.register_expires,
             locate: self.sip.endpoint.clone().recipient(),
             send: self.sip.endpoint.clone().recipient(),
+            keep: self.sip.endpoint.clone().recipient(),
+            keep_alive: self.settings.sip.keep_alive,
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         })?;

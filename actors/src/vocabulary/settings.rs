@@ -40,6 +40,8 @@ pub struct SipSettings {
     pub target_policy: AddressPolicy,
     /// Expires that we ask for in REGISTER.
     pub register_expires: Duration,
+    /// How often the way to an account's registrar is kept open; `None`: never.
+    pub keep_alive: Option<Duration>,
     /// SIP over TLS.
     pub tls: TlsSettings,
     /// Whether media on the SIP side is encrypted.

@@ -6,6 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::message::{MAX_MESSAGE, declared_length};
 
+/// Keeps a way open; a peer that knows RFC 5626 answers it with [`KEEP_ALIVE_PONG`] on a stream.
+pub const KEEP_ALIVE_PING: &[u8] = b"\r\n\r\n";
+
 /// What to send for [`Frame::Ping`].
 pub const KEEP_ALIVE_PONG: &[u8] = b"\r\n";
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 pub use crate::message::Transport;
 pub use address::{UDP_REQUEST_MAX, fits_udp, response_address, stamp_top_via};
-pub use framing::{BODY_DEADLINE, Frame, Framer, KEEP_ALIVE_PONG};
+pub use framing::{BODY_DEADLINE, Frame, Framer, KEEP_ALIVE_PING, KEEP_ALIVE_PONG};
 
 /// A way to a peer: a connection, or a pair of addresses over UDP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -199,6 +199,18 @@ fn the_end_waits_for_a_register_that_is_out() {
 }
 
 #[test]
+fn a_lost_way_is_opened_again_unless_the_registrar_closes_it_each_time() {
+    let (lost, kept, ok) = ((25.0, Event::FlowLost), (25.0, Event::FlowKept), (0.0, granted(HOUR)));
+    check(&registered(std::slice::from_ref(&lost)), "registering", "send(0,3600)");
+    let twice = [lost.clone(), ok.clone(), lost.clone(), ok.clone()];
+    check(&registered(&twice), "registered", "");
+    check(&registered(&[&twice[..], std::slice::from_ref(&lost)].concat()), "registered", "");
+    check(&registered(&[&twice[..], &[kept, lost.clone()]].concat()), "registering", "send(0,3600)");
+    check(&sent(1, std::slice::from_ref(&lost)), "registering", "");
+    check(&sent(1, &[(0.0, refused(500)), lost]), "retrying", "");
+}
+
+#[test]
 fn an_account_that_nobody_uses_stays_registered_as_long_as_a_page_takes_to_be_loaded_anew() {
     let (gone, back) = ((0.0, Event::LetGo), (2.9, Event::Keep));
     check(&registered(std::slice::from_ref(&gone)), "registered", "");
@@ -254,6 +266,8 @@ fn any_event() -> impl Strategy<Value = (f64, Event)> {
         Just(Event::TlsFailed("expired".into())),
         Just(Event::Timer),
         Just(Event::Keep),
+        Just(Event::FlowLost),
+        Just(Event::FlowKept),
     ];
     (0.0..60.0f64, event)
 }
