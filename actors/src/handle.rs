@@ -2,10 +2,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::sip::message::Uri;
 use actix::{Actor, Addr};
 use tokio::sync::mpsc;
 
 use crate::browser::Certificate;
+use crate::call::{Introduce, Transfer, TransferFailed};
 use crate::dialog::SipSide;
 use crate::lanes::Lanes;
 pub use crate::leg::{DigitMethod, Digits};
@@ -13,7 +15,7 @@ pub use crate::page::{CallStatus, CallView, FromPage, PlaceCall, SendText, Text,
 use crate::rtp::ports::PortPool;
 use crate::session::Session;
 use crate::sip::SipEndpoint;
-use crate::switchboard::{OpenError, OpenSession, Shutdown, Switchboard};
+use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
     Account, Additions, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint, HeaderRule,
     HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret, SessionId, Side, SipSettings,
@@ -69,6 +71,38 @@ pub const DEMO_PORT: u16 = crate::demo::ADDRESS.port();
 
 /// The demo's accounts; the password of each is `demo` and its number.
 pub const DEMO_ACCOUNTS: std::ops::RangeInclusive<u16> = crate::demo::ACCOUNTS;
+
+/// Whom the far side of a call is to talk to instead of its page.
+#[derive(Debug, Clone)]
+pub enum TransferTo {
+    /// Somebody who is called: a number or name of the account's domain, or a SIP URI.
+    Address(String),
+    /// The far side of another call of the same page, which is answered already.
+    Call(CallId),
+}
+
+/// Why a transfer did not come about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// There is no such call.
+    #[error("callId: there is no such call")]
+    NoCall,
+    /// What was asked for cannot be used.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// A call is not answered, or is being transferred already.
+    #[error("the call is not in a state to be transferred")]
+    WrongState,
+    /// The far side would not, or could not; the call goes on, or ended in another way.
+    #[error("the transfer failed: {0}")]
+    Refused(EndReason),
+    /// Nobody said in time what became of it.
+    #[error("the far side does not say what became of the transfer")]
+    NoAnswer,
+}
+
+/// How long a transfer may take: as long as people let a telephone ring.
+const TRANSFER: Duration = Duration::from_secs(60);
 
 /// How long calls and registrations may take to say goodbye when Tandem stops.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -133,6 +167,45 @@ impl Switch {
     pub fn metrics(&self) -> String {
         self.sip.ports.free(std::time::Instant::now()); // ports that have rested count as free
         self.sip.meters.text()
+    }
+
+    /// Asks the far side of a call to talk to somebody else; returns when that is decided, after 60 s at most.
+    ///
+    /// # Errors
+    /// [`TransferError`]; unless it says so the call goes on as it was.
+    pub async fn transfer(&self, call_id: &CallId, to: &TransferTo) -> Result<(), TransferError> {
+        let found = self.find(call_id).await.ok_or(TransferError::NoCall)?;
+        let to = match to {
+            TransferTo::Address(text) => {
+                let account = found.account.as_ref();
+                let account =
+                    account.ok_or_else(|| FieldError::new("callId", "its page has no SIP account"))?;
+                account.address_named("target", text)?
+            }
+            TransferTo::Call(other) => self.introduced(&found, other).await?,
+        };
+        let asked = found.call.send(Transfer { by: found.page_side, to });
+        match tokio::time::timeout(TRANSFER, asked).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(TransferFailed::WrongState))) => Err(TransferError::WrongState),
+            Ok(Ok(Err(TransferFailed::Refused(why)))) => Err(TransferError::Refused(why)),
+            Ok(Err(_)) => Err(TransferError::NoCall),
+            Err(_) => Err(TransferError::NoAnswer),
+        }
+    }
+
+    /// How the far side of another call is taken over.
+    async fn introduced(&self, found: &FoundCall, other: &CallId) -> Result<Uri, TransferError> {
+        let other = self.find(other).await.filter(|other| other.call != found.call);
+        let ours = |other: &FoundCall| other.pages.iter().any(|page| found.pages.contains(page));
+        let other =
+            other.filter(ours).ok_or_else(|| FieldError::new("replaces", "is no other call of this page"))?;
+        let introduced = other.call.send(Introduce(other.page_side.other())).await;
+        introduced.ok().flatten().ok_or(TransferError::WrongState)
+    }
+
+    async fn find(&self, call_id: &CallId) -> Option<FoundCall> {
+        self.switchboard.send(FindCall(call_id.clone())).await.ok().flatten()
     }
 
     /// Ends all calls and sessions and un-registers; returns when nothing is left, or after 4 s.

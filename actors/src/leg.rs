@@ -44,6 +44,8 @@ pub enum LegCommand {
         /// Why.
         why: EndReason,
     },
+    /// Say how somebody else could take your far end over: [`LegEvent::Introduced`].
+    Introduce,
     /// How the leg fares that you offered as your successor.
     SuccessorFared(Fared),
     /// Send digits (`0-9*#A-D`, in order) to your far end.
@@ -123,6 +125,8 @@ pub enum LegEvent {
     TransferAsked(Uri),
     /// [`LegCommand::Transfer`] came to nothing; things are as before.
     TransferRefused(EndReason),
+    /// Whoever calls this address takes the far end over; `None`: nobody can.
+    Introduced(Option<Uri>),
     /// Another leg is to take the place of this one, if its far end answers.
     SuccessorOffered(Successor),
     /// The far end wants these digits sent to the other side.

@@ -17,7 +17,7 @@
 //! | Talking                    | PageTransfers       | Talking          | report the wish                          |
 //! | Talking                    | ShowTransferRefused | Talking          | show it                                  |
 //! | any but Ended              | Hold, Resume        | same             | report Held, Resumed: the page need not know |
-//! | any but Ended              | Transfer            | same             | report that a page cannot be moved       |
+//! | any but Ended              | Transfer, Introduce | same             | report that a page cannot be moved, nor taken over |
 //! | any but Ended              | PageDials           | same             | report the digits, if Talking            |
 //! | any but Ended              | PageHangsUp, PageGone | same           | report the end; the call answers HangUp  |
 //! | any but Ended              | PathFailed, DescriptionFailed | same   | report the end                           |
@@ -169,6 +169,9 @@ impl State {
             (Talking, Event::Command(LegCommand::ShowTransferRefused { held, why })) => {
                 (Talking, vec![ShowTransferRefused { held, why }])
             }
+            (now, Event::Command(LegCommand::Introduce)) => {
+                (now.clone(), vec![Report(LegEvent::Introduced(None))])
+            }
             (now, Event::Command(LegCommand::Transfer(_))) => {
                 let why = EndReason::from_sip(side, 501, "");
                 (now.clone(), vec![Report(LegEvent::TransferRefused(why))])
@@ -300,6 +303,8 @@ mod tests {
         check(Progressing, Caller, Event::PageTransfers(to.clone()), Progressing, "[]");
         let cannot = [Action::Report(LegEvent::TransferRefused(EndReason::from_sip(Caller, 501, "")))];
         assert_eq!(state.on(command(LegCommand::Transfer(to)), Caller), cannot);
+        let nobody = [Action::Report(LegEvent::Introduced(None))];
+        assert_eq!(state.on(command(LegCommand::Introduce), Caller), nobody);
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod fork;
 mod messages;
 mod state;
 mod succession;
+mod transferring;
 mod wiring;
 
 use std::time::Duration;
@@ -23,6 +24,8 @@ use fork::Fork;
 pub use messages::{Begin, CallEnded, HangUp};
 use state::{Action, Event, State};
 use succession::{Heir, Succession};
+use transferring::Waiting;
+pub use transferring::{Introduce, Transfer, TransferFailed};
 use wiring::{Plan, Wiring};
 
 /// What a call is told at birth.
@@ -56,6 +59,7 @@ pub struct Call {
     limit: Option<SpawnHandle>,
     succession: Succession,
     heir: Option<Heir>,
+    waiting: Waiting,
     /// A transfer that waits until a hold is decided.
     postponed: Option<Event>,
     begun: Instant,
@@ -105,6 +109,7 @@ impl Call {
             limit: None,
             succession: Succession::default(),
             heir: None,
+            waiting: Waiting::default(),
             postponed: None,
             begun: Instant::now(),
             answered: None,
@@ -170,7 +175,11 @@ impl Call {
             LegEvent::Resumed => Event::Resumed,
             LegEvent::Refused => Event::Refused,
             LegEvent::TransferAsked(to) => Event::TransferAsked(side, to),
-            LegEvent::TransferRefused(why) => Event::TransferRefused(why),
+            LegEvent::TransferRefused(why) => {
+                self.transfer_refused(&why);
+                Event::TransferRefused(why)
+            }
+            LegEvent::Introduced(to) => return self.introduced(to),
             LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
             LegEvent::Ended(why) => Event::LegEnded(why),
         };
@@ -285,6 +294,7 @@ impl Call {
 
     fn finish(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
         self.succession_step(succession::Event::Over, ctx);
+        self.transfer_over(&reason);
         let talked = self.answered.map(|since| since.elapsed());
         let (call_id, direction) = (&self.order.call_id, self.order.direction);
         info!(

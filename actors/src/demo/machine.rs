@@ -196,6 +196,7 @@ impl Handler<LegCommand> for Machine {
                     player.sound().digit();
                 }
             }
+            LegCommand::Introduce => self.report(LegEvent::Introduced(None)),
             LegCommand::Transfer(_) => self.report(LegEvent::TransferRefused(cannot_move())),
             LegCommand::HangUp(_) => ctx.stop(),
             LegCommand::Ring

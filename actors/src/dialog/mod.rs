@@ -337,6 +337,7 @@ impl Dialog {
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::Transfer(to) => self.transfer(to, ctx),
+            LegCommand::Introduce => self.introduce(),
             LegCommand::ShowHold(_) | LegCommand::ShowTransferRefused { .. } => {}
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::SuccessorFared(fared) => self.successor_fared(fared, ctx),

@@ -18,13 +18,14 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 use sip::auth::SentTo;
-use sip::dialog::{Notification, is_silent};
+use sip::dialog::{DialogId, Notification, Replaces, is_silent};
 use sip::message::{HeaderName, Request, Response, StatusCode, Uri};
 use sip::transaction::ServerKey;
 use tracing::info;
 
 use super::Dialog;
 use super::outbound::{Outbound, Purpose};
+use super::signalling::Signalling;
 use super::state::State;
 use crate::leg::LegEvent;
 use crate::vocabulary::{Cause, EndReason, Side};
@@ -155,6 +156,19 @@ impl Dialog {
             }
             None => self.report(LegEvent::TransferRefused(EndReason::from_sip(self.far, 491, ""))),
         }
+    }
+
+    /// Says how somebody else takes our place towards the far end: a call to its Contact that replaces this dialog (RFC 3891).
+    pub(super) fn introduce(&mut self) {
+        let up = matches!(self.state, State::Up(_));
+        let dialog = self.signalling.as_mut().filter(|_| up).and_then(Signalling::dialog);
+        let to = dialog.and_then(|dialog| {
+            let DialogId { call_id, local_tag, remote_tag } = dialog.id().clone();
+            let replaces = Replaces { call_id, to_tag: remote_tag, from_tag: local_tag, early_only: false };
+            let contact = dialog.remote_target().as_sip()?.clone().without_headers();
+            Some(contact.with_header("Replaces", &replaces.to_string()).into())
+        });
+        self.report(LegEvent::Introduced(to));
     }
 
     fn send_refer(&mut self, request: Request, ctx: &mut Context<Self>) {

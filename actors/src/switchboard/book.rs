@@ -88,6 +88,11 @@ impl<S, C> Book<S, C> {
         self.calls.remove(id);
     }
 
+    /// A call by id.
+    pub fn call(&self, id: &CallId) -> Option<&C> {
+        self.calls.get(id)
+    }
+
     /// All calls.
     pub fn calls(&self) -> impl Iterator<Item = &C> {
         self.calls.values()

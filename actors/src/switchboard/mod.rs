@@ -10,7 +10,7 @@ mod texts;
 use std::sync::Arc;
 
 use ::sip::message::{Method, StatusCode};
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WeakRecipient};
 use tokio::sync::mpsc;
 use tracing::info;
 
@@ -62,6 +62,24 @@ pub enum OpenError {
     Full,
 }
 
+/// Asks for a call by its id.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<FoundCall>")]
+pub struct FindCall(pub CallId);
+
+/// A call that was asked for.
+#[derive(Debug)]
+pub struct FoundCall {
+    /// The call.
+    pub call: Addr<Call>,
+    /// Which end of it its page is.
+    pub page_side: Side,
+    /// The account of its page.
+    pub account: Option<Account>,
+    /// Its pages.
+    pub pages: Vec<SessionId>,
+}
+
 /// Ends all calls and sessions. Answered when it has been told to all; who counts what is left looks at the meters.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -88,6 +106,7 @@ const MAX_RINGING: usize = 16;
 /// A call in the book.
 struct Wired {
     call: Addr<Call>,
+    page_side: Side,
     /// Its pages and what reaches their legs: those that ring, and the one that has the call.
     pages: Vec<(SessionId, Recipient<PageWord>)>,
 }
@@ -334,7 +353,15 @@ impl Switchboard {
         if let Some(begin) = begin {
             call.do_send(begin);
         }
-        self.book.add_call(view.call_id, Wired { call, pages: at_page });
+        self.book.add_call(view.call_id, Wired { call, page_side, pages: at_page });
+    }
+
+    fn find_call(&self, id: &CallId) -> Option<FoundCall> {
+        let Wired { call, page_side, pages } = self.book.call(id)?;
+        let pages: Vec<_> = pages.iter().map(|(page, _)| *page).collect();
+        let session = pages.iter().find_map(|page| self.book.session(*page));
+        let account = session.and_then(|entry| entry.account.clone());
+        Some(FoundCall { call: call.clone(), page_side: *page_side, account, pages })
     }
 
     fn shut_down(&mut self) {
@@ -394,6 +421,13 @@ impl Handler<IncomingRequest> for Switchboard {
             Method::Message => self.text_came(&incoming),
             _ => self.incoming(incoming, ctx),
         }
+    }
+}
+
+impl Handler<FindCall> for Switchboard {
+    type Result = MessageResult<FindCall>;
+    fn handle(&mut self, FindCall(id): FindCall, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.find_call(&id))
     }
 }
 

@@ -100,6 +100,13 @@ impl SipUri {
             .map(|(_, v)| escape::decode(v))
     }
 
+    /// Adds a header to the header part; everything that is not plainly legal there is escaped.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        let before = self.headers.map_or(String::new(), |headers| format!("{headers}&"));
+        self.headers = Some(format!("{before}{name}={}", escape::encode(value, b"")).into());
+        self
+    }
+
     /// The URI without its header part and `method` parameter: legal as a Request-URI (RFC 3261 19.1.5).
     pub fn without_headers(mut self) -> Self {
         self.headers = None;
@@ -192,6 +199,18 @@ mod tests {
             Ok(Uri::Sip(uri)) => uri,
             other => panic!("{text}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn a_header_in_a_uri_is_escaped_and_read_back() {
+        let plain = uri("sip:b@192.0.2.1:5070;transport=tcp");
+        let value = "a@b;to-tag=1;from-tag=\"x\r\n&y";
+        let uri = plain.with_header("Replaces", value);
+        let text = uri.to_string();
+        assert!(text.starts_with("sip:b@192.0.2.1:5070;transport=tcp?Replaces=a%40b%3Bto-tag%3D1"), "{text}");
+        let Uri::Sip(read) = text.parse::<Uri>().unwrap() else { panic!("{text}") };
+        assert_eq!(read.header("Replaces").as_deref(), Some(value));
+        assert!(uri.with_header("Subject", "x").to_string().ends_with("&Subject=x"));
     }
 
     #[test]
