@@ -1,4 +1,4 @@
-//! Text messages (RFC 3428) between pages and SIP.
+//! Text messages (RFC 3428) between pages and SIP, and what a PBX says of a mailbox (RFC 3842).
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use support::browser::Event;
 use support::kamailio::DOMAIN;
 use support::scene::Scene;
-use support::websocket::WebSocket;
+use support::websocket::{Frame, WebSocket};
 use support::{Bench, House, secs, sipp};
 
 #[test]
@@ -51,4 +51,34 @@ fn a_text_for_a_page_is_told_and_leaves_the_unmodified_sdk_alone() {
     page.wait_call(&call, "FINISH", secs(5));
     assert!(!page.has(|event| event.kind == "page error"), "{:?}", page.events().last());
     assert_eq!(page.events().into_iter().filter(is_text).count(), 1, "the text, and not the HTML");
+}
+
+#[test]
+fn a_page_that_asks_hears_of_its_mailbox_and_others_do_not() {
+    let bench = Bench::new();
+    let mut house = House::start(&bench);
+    let mut socket = WebSocket::open(house.web);
+    socket.send(
+        "connection",
+        json!({ "appKey": "defaultApp", "sipLogin": "1001", "sipDomain": "127.0.0.1", "sipPort": 5999,
+        "sipRegisterRequired": false, "tandemEvents": ["message-summary"] }),
+    );
+    socket.expect("getUserData", secs(5));
+    let mut other = WebSocket::session(house.web, "1002", "127.0.0.1", 5999);
+    let tell = |user: &str| {
+        let to = format!("127.0.0.1:{}", house.sip);
+        let mut pbx = sipp::Plan::new("uac_mailbox").calling(user, "127.0.0.1", &to, "pbx").start(&bench);
+        pbx.assert_passed(secs(5));
+    };
+    tell("1001");
+    let told = socket.expect("notifyMessageSummary", secs(2));
+    assert_eq!(
+        told,
+        json!({ "waiting": true, "account": "sip:1001@pbx.test", "newMessages": 2, "oldMessages": 8 })
+    );
+    tell("1002");
+    other.send("ping", json!(null));
+    let next = other.next(secs(2));
+    assert!(matches!(&next, Some(Frame::Text(frame)) if frame["message"] == "pong"), "{next:?}");
+    house.assert_well();
 }

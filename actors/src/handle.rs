@@ -11,7 +11,9 @@ use crate::call::{Introduce, Transfer, TransferFailed};
 use crate::dialog::SipSide;
 use crate::lanes::Lanes;
 pub use crate::leg::{DigitMethod, Digits};
-pub use crate::page::{CallStatus, CallView, FromPage, PlaceCall, SendText, Text, TextStatus, ToPage};
+pub use crate::page::{
+    CallStatus, CallView, FromPage, MailWaiting, PlaceCall, SendText, Text, TextStatus, ToPage,
+};
 use crate::rtp::ports::PortPool;
 use crate::session::Session;
 use crate::sip::SipEndpoint;

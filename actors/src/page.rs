@@ -83,6 +83,19 @@ pub struct Text {
     pub body: String,
 }
 
+/// What a PBX says of the account's mailbox (RFC 3842).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailWaiting {
+    /// Whether there are new messages.
+    pub waiting: bool,
+    /// Which mailbox, if the PBX says so.
+    pub account: Option<String>,
+    /// New voice messages.
+    pub new: u32,
+    /// Old ones.
+    pub old: u32,
+}
+
 /// Where a text message stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextStatus {
@@ -150,6 +163,8 @@ pub enum ToPage {
     IncomingCall(CallView, InviteHeaders),
     /// A text message, or what became of one: `notifyMessage`.
     Text(Text, TextStatus),
+    /// The account's mailbox: `notifyMessageSummary`, for pages that asked for it.
+    MailWaiting(MailWaiting),
     /// A call's state: `notifyTryingResponse`, `ring`, `talk`, `hold`, `finish`.
     CallStatus(CallView, CallStatus),
 }

@@ -1,10 +1,10 @@
-//! Text messages (RFC 3428) between a page and a PBX, datagram by datagram.
+//! Text messages (RFC 3428) between a page and a PBX, and words of its mailbox (RFC 3842), datagram by datagram.
 #![allow(clippy::unwrap_used)]
 mod support;
 
 use std::time::Duration;
 
-use actors::handle::{FromPage, SendText, SessionHandle, Text, TextStatus, ToPage};
+use actors::handle::{FromPage, MailWaiting, SendText, SessionHandle, Text, TextStatus, ToPage};
 use sip::message::{HeaderName, Message, Method, Request, StatusCode};
 use support::peer::{code_of, request};
 use support::switch::House;
@@ -47,11 +47,15 @@ impl Scene {
         }
     }
 
-    /// The code that a MESSAGE from outside hears.
+    /// The code that a MESSAGE from outside hears, and its whole answer.
     async fn receives(&self, user: &str, lines: &str, body: &str) -> (u16, String) {
+        self.receives_as("MESSAGE", user, lines, body).await
+    }
+
+    async fn receives_as(&self, method: &str, user: &str, lines: &str, body: &str) -> (u16, String) {
         let at = self.house.phone.socket.local_addr().unwrap();
         let more = format!("{lines}Content-Length: {}\r\n\r\n{body}", body.len());
-        let text = String::from_utf8(request("MESSAGE", "UDP", at, &more)).unwrap();
+        let text = String::from_utf8(request(method, "UDP", at, &more)).unwrap();
         self.house.phone.send(text.replacen("sip:test@", &format!("sip:{user}@"), 1).as_bytes()).await;
         let answer = self.house.phone.bytes(WAIT).await.expect("an answer");
         (code_of(&answer), String::from_utf8(answer).unwrap())
@@ -170,4 +174,18 @@ async fn a_flood_of_texts_is_turned_away_and_the_page_stays() {
     assert_eq!(scene.told().await.1, TextStatus::Received);
     scene.sends("m1", "1002", "still here");
     scene.hears().await;
+}
+
+#[actix::test]
+async fn a_page_is_told_of_its_mailbox() {
+    let mut scene = Scene::new().await;
+    let lines = "Event: message-summary\r\nSubscription-State: active\r\nContent-Type: application/simple-message-summary\r\n";
+    let body = "Messages-Waiting: yes\r\nVoice-Message: 2/8 (0/0)\r\n";
+    assert_eq!(scene.receives_as("NOTIFY", "1001", lines, body).await.0, 200);
+    let told = timeout(WAIT, scene.page.recv()).await.expect("the page is told");
+    let wanted = MailWaiting { waiting: true, account: None, new: 2, old: 8 };
+    assert_eq!(told, Some(ToPage::MailWaiting(wanted)));
+    assert_eq!(scene.receives_as("NOTIFY", "1001", lines, "hello").await.0, 400);
+    assert_eq!(scene.receives_as("NOTIFY", "1009", lines, body).await.0, 404);
+    assert_eq!(scene.receives_as("NOTIFY", "1001", "Event: presence\r\n", "").await.0, 481);
 }

@@ -35,6 +35,8 @@ pub struct Connection {
     pub auth_token: Option<String>,
     /// The SIP account; `None` for a page without SIP fields.
     pub account: Option<Account>,
+    /// `tandemEvents`: whether the page wants to hear of its mailbox.
+    pub wants_mail: bool,
     /// The fields that `getUserData` repeats.
     pub echo: Map<String, Value>,
 }
@@ -44,7 +46,12 @@ impl Connection {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         let echo =
             ECHOED.iter().filter_map(|key| fields.raw(key).map(|value| ((*key).to_owned(), value.clone())));
-        Ok(Self { auth_token: filled(fields, "authToken")?, account: account(fields)?, echo: echo.collect() })
+        Ok(Self {
+            auth_token: filled(fields, "authToken")?,
+            account: account(fields)?,
+            wants_mail: wants(fields, "message-summary")?,
+            echo: echo.collect(),
+        })
     }
 }
 
@@ -74,6 +81,15 @@ fn account(fields: &Fields<'_>) -> Result<Option<Account>, FieldError> {
     };
     account.check()?;
     Ok(Some(account))
+}
+
+/// Whether the page asks for this kind of event, beyond what WCS tells. Kinds that we do not know are for a later Tandem.
+fn wants(fields: &Fields<'_>, kind: &str) -> Result<bool, FieldError> {
+    match fields.raw("tandemEvents") {
+        None => Ok(false),
+        Some(Value::Array(kinds)) => Ok(kinds.iter().any(|wanted| wanted.as_str() == Some(kind))),
+        Some(_) => Err(FieldError::new("tandemEvents", "must be a list")),
+    }
 }
 
 /// A text that is there and not empty.
@@ -129,6 +145,16 @@ mod tests {
         check(json!({"sipLogin": "1001", "sipDomain": "pbx", "sipPassword": "a\nb"}), "sipPassword");
         check(json!({"sipLogin": {}, "sipDomain": "pbx"}), "sipLogin");
         check(json!({"sipLogin": "x".repeat(300), "sipDomain": "pbx"}), "sipLogin");
+    }
+
+    #[test]
+    fn a_page_hears_of_its_mailbox_if_it_asks() {
+        let wants =
+            |events: Value| read(json!({"tandemEvents": events})).map(|connection| connection.wants_mail);
+        assert_eq!(wants(json!(["message-summary"])), Ok(true));
+        assert_eq!(wants(json!(["of-a-later-day", 7])), Ok(false));
+        assert_eq!(wants(json!(null)), Ok(false));
+        assert_eq!(wants(json!("message-summary")).unwrap_err().field, "tandemEvents");
     }
 
     #[test]

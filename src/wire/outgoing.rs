@@ -1,6 +1,6 @@
 //! What a page is told. Every frame is `{"message": name, "data": [arguments]}`; the WebSDK reads `data[0]` before
 //! it looks at the name, so `data` is always there.
-use actors::handle::{CallId, CallStatus, CallView, EndReason, Text, TextStatus, ToPage};
+use actors::handle::{CallId, CallStatus, CallView, EndReason, MailWaiting, Text, TextStatus, ToPage};
 use serde_json::{Map, Value, json};
 
 use super::ended::{info, is_busy};
@@ -111,6 +111,7 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
         }
         ToPage::IncomingCall(view, headers) => incoming_call(view, headers),
         ToPage::Text(text, status) => vec![text_message(text, status)],
+        ToPage::MailWaiting(mail) => vec![mail_waiting(mail)],
         ToPage::CallStatus(view, status) => call_status(view, status),
     }
 }
@@ -139,6 +140,15 @@ fn text_message(text: &Text, status: &TextStatus) -> String {
         }
     }
     frame("notifyMessage", json!([data, null]))
+}
+
+/// `notifyMessageSummary`, ours alone.
+fn mail_waiting(mail: &MailWaiting) -> String {
+    let mut data = json!({"waiting": mail.waiting, "newMessages": mail.new, "oldMessages": mail.old});
+    if let Some(account) = &mail.account {
+        data["account"] = account.as_str().into();
+    }
+    frame("notifyMessageSummary", json!([data]))
 }
 
 /// The frames for a call that comes in. What the INVITE said besides stands in `inviteParameters`, as in WCS's call object. The WebSDK 2.0 keeps
@@ -313,6 +323,14 @@ mod tests {
             (&frames[0]["data"][0]["info"], &frames[0]["data"][0]["sipStatus"]),
             (&json!("Not Found"), &json!(404))
         );
+    }
+
+    #[test]
+    fn a_mailbox_is_told_in_numbers() {
+        let mail = MailWaiting { waiting: true, account: Some("sip:a@b".into()), new: 2, old: 8 };
+        let frames = check(&ToPage::MailWaiting(mail), &["notifyMessageSummary -"]);
+        let wanted = json!([{"waiting": true, "newMessages": 2, "oldMessages": 8, "account": "sip:a@b"}]);
+        assert_eq!(frames[0]["data"], wanted);
     }
 
     #[test]

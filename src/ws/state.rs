@@ -45,6 +45,8 @@ pub(super) struct Socket {
     probes: u32,
     unanswered: u32,
     logs: Limit,
+    /// Whether the page asked to hear of its mailbox.
+    wants_mail: bool,
     /// The calls that the page knows, as it was last told of them. Bounded by the switch's limit per session.
     calls: HashMap<CallId, (CallView, CallStatus)>,
 }
@@ -98,6 +100,7 @@ impl Socket {
     pub(super) fn new(probes: u32) -> Self {
         Self {
             phase: Phase::Waiting,
+            wants_mail: false,
             stopping: false,
             probes,
             unanswered: 0,
@@ -144,6 +147,7 @@ impl Socket {
     /// The switch tells the page something.
     pub(super) fn told(&mut self, told: &ToPage) -> Vec<Action> {
         match told {
+            ToPage::MailWaiting(_) if !self.wants_mail => return Vec::new(),
             ToPage::CallStatus(view, CallStatus::Finish(_) | CallStatus::Failed(_)) => {
                 self.calls.remove(&view.call_id);
             }
@@ -224,6 +228,7 @@ impl Socket {
         if connection.auth_token.is_some() {
             return self.refused("Session does not exist", Farewell::Normal);
         }
+        self.wants_mail = connection.wants_mail;
         self.phase = Phase::Opening(connection.echo);
         vec![Action::Open(connection.account)]
     }

@@ -84,7 +84,7 @@ fn methods(refer: ReferPolicy) -> &'static [Method] {
 /// | REFER outside one | 403: whom a stranger wants called, no page has asked for |
 /// | SUBSCRIBE | 489: there is nothing to subscribe to (RFC 6665 §4.2.1.1) |
 /// | INVITE with Replaces, where the far side may move | the owner of the dialog that it names; none: 481, more than one: 400 (RFC 3891 §3) |
-/// | INVITE; MESSAGE; REGISTER at a registrar | the consumer |
+/// | INVITE; MESSAGE; REGISTER at a registrar; NOTIFY of `message-summary` outside a dialog, as PBXs send it unasked | the consumer |
 pub(super) fn judge(
     request: &Request,
     capabilities: &Capabilities<'_>,
@@ -114,6 +114,12 @@ pub(super) fn judge(
             replaced(request, knows)
         }
         (Method::Invite | Method::Message | Method::Register, None) => Verdict::Consumer,
+        // A registrar has no mailboxes to show, as it has nobody to show a text to.
+        (Method::Notify, None)
+            if capabilities.methods.contains(&Method::Message) && is_message_summary(request) =>
+        {
+            Verdict::Consumer
+        }
         (Method::Refer, None) => Verdict::Answer(Box::new(request.stateless_response(StatusCode::FORBIDDEN))),
         _ => Verdict::Answer(Box::new(request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST))),
     }
@@ -133,6 +139,12 @@ fn replaced(invite: &Request, knows: impl Fn(&DialogKey) -> bool) -> Verdict {
         _ => StatusCode::BAD_REQUEST,
     };
     Verdict::Answer(Box::new(invite.stateless_response(code)))
+}
+
+/// Whether a NOTIFY tells of a mailbox (RFC 3842).
+fn is_message_summary(request: &Request) -> bool {
+    let package = request.headers.get(&HeaderName::Event).and_then(|event| event.split(';').next());
+    package.is_some_and(|package| package.trim().eq_ignore_ascii_case("message-summary"))
 }
 
 /// The dialog that a request from outside names: its To tag is the one that we gave.
@@ -190,6 +202,16 @@ mod tests {
         }
         check("REGISTER", "", false, "405");
         check("REGISTER", "", true, "consumer");
+    }
+
+    #[test]
+    fn a_mailbox_may_be_told_of_unasked_and_nothing_else() {
+        let mailbox = "Event: message-summary;id=1\r\n";
+        check_with(mailbox, ReferPolicy::InDialog, "NOTIFY", "", false, "consumer");
+        check_with("o: Message-Summary\r\n", ReferPolicy::InDialog, "NOTIFY", "", false, "consumer");
+        check_with(mailbox, ReferPolicy::InDialog, "NOTIFY", "", true, "481");
+        check_with(mailbox, ReferPolicy::InDialog, "NOTIFY", "gone", false, "481");
+        check_with("Event: presence\r\n", ReferPolicy::InDialog, "NOTIFY", "", false, "481");
     }
 
     #[test]

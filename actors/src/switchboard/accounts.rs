@@ -32,7 +32,7 @@ pub struct Shared<R> {
     pub told: Option<RegistrationEvent>,
     /// The routers that its registrar named for further requests.
     pub service_route: Vec<SipUri>,
-    /// Text messages that its pages may still be handed.
+    /// Text messages, and words of its mailbox, that its pages may still be handed.
     pub texts: Allowance,
 }
 

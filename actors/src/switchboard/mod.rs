@@ -2,6 +2,7 @@
 mod accounts;
 mod book;
 mod incoming;
+mod mailbox;
 mod outgoing;
 mod registering;
 mod texting;
@@ -419,6 +420,7 @@ impl Handler<IncomingRequest> for Switchboard {
     fn handle(&mut self, incoming: IncomingRequest, ctx: &mut Self::Context) {
         match incoming.request.method {
             Method::Message => self.text_came(&incoming),
+            Method::Notify => self.mail_came(&incoming),
             _ => self.incoming(incoming, ctx),
         }
     }

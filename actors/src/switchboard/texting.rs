@@ -1,11 +1,11 @@
-//! Text messages to and from pages: the shell round `texts`, as part of the switchboard.
+//! Text messages to and from pages, and what their PBX says of their mailboxes: the shell round `texts` and `mailbox`, as part of the switchboard.
 use std::time::Instant;
 
 use ::sip::message::{Request, Response, StatusCode};
 use actix::{Actor, Addr};
 
 use super::book::Entry;
-use super::{MAX_RINGING, Switchboard, texts};
+use super::{MAX_RINGING, Switchboard, mailbox, texts};
 use crate::courier::{Courier, CourierEvent, CourierOrder, Outcome};
 use crate::page::{SendText, TextStatus, ToPage};
 use crate::session::Session;
@@ -16,12 +16,32 @@ impl Switchboard {
     /// A text message for one of our accounts came in. It is accepted once it is in a page's queue; how it gets from there to a person, nobody
     /// can promise.
     pub(super) fn text_came(&mut self, incoming: &IncomingRequest) {
-        let taken = self.take_text(&incoming.request);
+        self.hand_over(incoming, |request, login| {
+            Ok(ToPage::Text(texts::read(request, login)?, TextStatus::Received))
+        });
+    }
+
+    /// A PBX tells of an account's mailbox, unasked as they do. Only pages that want it are told; the PBX hears 200 in either case.
+    pub(super) fn mail_came(&mut self, incoming: &IncomingRequest) {
+        self.hand_over(incoming, |request, _| Ok(ToPage::MailWaiting(mailbox::read(request)?)));
+    }
+
+    fn hand_over(
+        &mut self,
+        incoming: &IncomingRequest,
+        read: impl FnOnce(&Request, &str) -> Result<ToPage, Response>,
+    ) {
+        let taken = self.tell_account(&incoming.request, read);
         let response = taken.err().unwrap_or_else(|| incoming.request.stateless_response(StatusCode::OK));
         self.sip.endpoint.do_send(Respond { key: incoming.key, response });
     }
 
-    fn take_text(&mut self, request: &Request) -> Result<(), Response> {
+    /// Tells the pages of the account that a request names what `read` makes of it for its login.
+    fn tell_account(
+        &mut self,
+        request: &Request,
+        read: impl FnOnce(&Request, &str) -> Result<ToPage, Response>,
+    ) -> Result<(), Response> {
         let refuse = |code| Err(request.stateless_response(code));
         let user = request.uri.user().map(|user| user.into_owned()).unwrap_or_default();
         let found = self.accounts.find_user(&user).map(|shared| shared.contact.clone());
@@ -34,10 +54,9 @@ impl Switchboard {
         if !shared.texts.take(now()) {
             return Err(texts::too_many(request));
         }
-        let text = texts::read(request, &shared.account.login)?;
+        let word = read(request, &shared.account.login)?;
         let pages = shared.pages.iter().rev().take(MAX_RINGING).filter_map(|id| self.book.session(*id));
-        let word = || ToPage::Text(text.clone(), TextStatus::Received);
-        let taken = pages.filter(|entry| entry.session.try_send(word()).is_ok()).count();
+        let taken = pages.filter(|entry| entry.session.try_send(word.clone()).is_ok()).count();
         if taken > 0 { Ok(()) } else { Err(texts::too_many(request)) }
     }
 

@@ -256,3 +256,15 @@ fn a_page_hears_the_end_of_its_calls_before_tandem_stops() {
     assert_eq!(short(&socket.abandoned()), ["close 1001"]);
     assert_eq!(short(&Socket::new(3).stopping()), ["close 1001"]);
 }
+
+#[test]
+fn only_a_page_that_asks_hears_of_its_mailbox() {
+    let mail = ToPage::MailWaiting(actors::handle::MailWaiting::default());
+    assert_eq!(short(&open().told(&mail)), [""; 0]);
+    let mut socket = Socket::new(3);
+    let mut asks = account();
+    asks["tandemEvents"] = json!(["message-summary"]);
+    check(&mut socket, "connection", asks, &["open 1001"]);
+    assert_eq!(short(&socket.opened("token", "id")), ["getUserData ESTABLISHED"]);
+    assert_eq!(short(&socket.told(&mail)), ["notifyMessageSummary"]);
+}
