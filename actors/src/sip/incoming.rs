@@ -1,7 +1,7 @@
 //! What the layer puts out: bytes to sockets, requests and responses to their owners.
 use actix::WeakRecipient;
 use actix::dev::SendError;
-use sip::message::{HeaderName, Method, Request, StatusCode};
+use sip::message::{HeaderName, Method, Request, Response, StatusCode};
 use sip::transaction::{Counters, Output, ServerFailure, ServerKey};
 use sip::transport::{Flow, Transport};
 
@@ -85,7 +85,19 @@ impl SipEndpoint {
     }
 
     fn hand_to_owner(&mut self, key: ServerKey, dialog: &DialogKey, event: SipEvent) {
-        let sent = match self.routes.hand_to_owner(key, dialog).map(|owner| owner.upgrade()) {
+        let refusal = match &event {
+            SipEvent::Request { request, .. } | SipEvent::Replacing { request, .. }
+                if request.method == Method::Invite =>
+            {
+                Some(request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST))
+            }
+            _ => None,
+        };
+        let handed = self.routes.hand_to_owner(key, dialog);
+        if let Some(refusal) = refusal {
+            self.routes.refuse_if_left(&key, refusal);
+        }
+        let sent = match handed.map(|owner| owner.upgrade()) {
             Some(Some(owner)) => owner.try_send(event),
             Some(None) => Err(SendError::Closed(event)),
             None => Err(SendError::Full(event)),
@@ -98,8 +110,9 @@ impl SipEndpoint {
             return;
         };
         if closed {
-            self.routes.leave(dialog);
             self.respond(key, request.stateless_response(StatusCode::CALL_DOES_NOT_EXIST));
+            let left = self.routes.leave(dialog);
+            self.refuse_left(left);
         } else {
             self.refuse_busy(key, &request);
         }
@@ -109,6 +122,13 @@ impl SipEndpoint {
     fn hop_of(&mut self, flow: Flow) -> Option<Hop> {
         let hop = self.hop(flow.transport, flow.remote)?;
         Some(Hop { flow: (flow.transport == Transport::Tls).then_some(flow), ..hop })
+    }
+
+    /// Refuses INVITEs whose dialog ended while they waited in its mailbox.
+    pub(super) fn refuse_left(&mut self, left: Vec<(ServerKey, Response)>) {
+        for (key, refusal) in left {
+            self.respond(key, refusal);
+        }
     }
 
     fn hand_to_consumer(&mut self, key: ServerKey, request: Request, flow: Flow) {

@@ -266,9 +266,11 @@ impl Handler<Close> for SipEndpoint {
 
 impl Handler<Sweep> for SipEndpoint {
     type Result = ();
-    fn handle(&mut self, Sweep: Sweep, _: &mut Self::Context) {
-        self.routes.sweep(|owner| owner.upgrade().is_some());
+    fn handle(&mut self, Sweep: Sweep, ctx: &mut Self::Context) {
         self.kept.retain(|_, last| now().saturating_duration_since(*last) < KEPT);
+        let left = self.routes.sweep(|owner| owner.upgrade().is_some());
+        self.refuse_left(left);
+        self.settle(ctx);
     }
 }
 
@@ -329,8 +331,10 @@ impl Handler<JoinDialog> for SipEndpoint {
 
 impl Handler<LeaveDialog> for SipEndpoint {
     type Result = ();
-    fn handle(&mut self, LeaveDialog(dialog): LeaveDialog, _: &mut Self::Context) {
-        self.routes.leave(&dialog);
+    fn handle(&mut self, LeaveDialog(dialog): LeaveDialog, ctx: &mut Self::Context) {
+        let left = self.routes.leave(&dialog);
+        self.refuse_left(left);
+        self.settle(ctx);
     }
 }
 

@@ -2,6 +2,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use sip::message::Response;
+
 use super::DialogKey;
 
 /// The tables. `C`, `S`: keys of client and server transactions; `I`: the owners' names of requests; `O`: what reaches an owner.
@@ -33,6 +35,8 @@ struct Open<O> {
     cancelled: bool,
     /// Whether the consumer has done anything about it.
     taken: bool,
+    /// What an INVITE hears if its dialog ends first: no timer ends it (RFC 3261 §17.2.1).
+    refusal: Option<Response>,
 }
 
 /// Dialogs in the table. A node carries some thousands; beyond, new ones live without requests from the far side, which then time out.
@@ -87,9 +91,20 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
         true
     }
 
-    /// The dialog is over.
-    pub(super) fn leave(&mut self, dialog: &DialogKey) {
-        self.dialogs.remove(dialog);
+    /// What an INVITE that was handed to the owner of its dialog hears if he ends before he answers.
+    pub(super) fn refuse_if_left(&mut self, key: &S, refusal: Response) {
+        if let Some(open) = self.open.get_mut(key) {
+            open.refusal = Some(refusal);
+        }
+    }
+
+    /// The dialog is over: what its INVITEs hear that nobody will answer now.
+    pub(super) fn leave(&mut self, dialog: &DialogKey) -> Vec<(S, Response)> {
+        if self.dialogs.remove(dialog).is_none_or(|known| known.open == 0) {
+            return vec![];
+        }
+        let of_dialog = self.open.iter_mut().filter(|(_, open)| open.dialog.as_ref() == Some(dialog));
+        of_dialog.filter_map(|(key, open)| Some((*key, open.refusal.take()?))).collect()
     }
 
     /// Whether somebody serves a dialog.
@@ -109,7 +124,13 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
         let owner = Some(dialog.owner.clone());
         self.open.insert(
             key,
-            Open { dialog: Some(name.clone()), owner: owner.clone(), cancelled: false, taken: true },
+            Open {
+                dialog: Some(name.clone()),
+                owner: owner.clone(),
+                cancelled: false,
+                taken: true,
+                refusal: None,
+            },
         );
         owner
     }
@@ -120,7 +141,8 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
             return false;
         }
         self.untaken += 1;
-        self.open.insert(key, Open { dialog: None, owner: None, cancelled: false, taken: false });
+        self.open
+            .insert(key, Open { dialog: None, owner: None, cancelled: false, taken: false, refusal: None });
         true
     }
 
@@ -130,6 +152,7 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
         match self.open.get_mut(key) {
             Some(open) => {
                 open.owner = Some(owner);
+                open.refusal = None; // his to answer now, whatever becomes of a call that it replaces
                 open.cancelled
             }
             None => false,
@@ -162,9 +185,11 @@ impl<C: Copy + Eq + Hash, S: Copy + Eq + Hash, I: Copy + Eq + Hash, O: Clone> Ro
         }
     }
 
-    /// Forgets the dialogs whose owners are gone without a word.
-    pub(super) fn sweep(&mut self, alive: impl Fn(&O) -> bool) {
-        self.dialogs.retain(|_, dialog| alive(&dialog.owner));
+    /// Leaves the dialogs whose owners are gone without a word.
+    pub(super) fn sweep(&mut self, alive: impl Fn(&O) -> bool) -> Vec<(S, Response)> {
+        let dead = self.dialogs.iter().filter(|(_, dialog)| !alive(&dialog.owner));
+        let dead: Vec<_> = dead.map(|(name, _)| name.clone()).collect();
+        dead.iter().flat_map(|name| self.leave(name)).collect()
     }
 
     /// How many dialogs have an owner.
@@ -200,6 +225,30 @@ mod tests {
         assert_eq!(routes.owner_of(&dialog("b")), None);
         routes.leave(&dialog("a"));
         assert_eq!(routes.dialogs(), 0);
+    }
+
+    #[test]
+    fn an_invite_whose_dialog_ends_first_is_refused_once() {
+        let mut routes = Table::new();
+        let text = "SIP/2.0 481 X\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
+                    To: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n";
+        let Ok(sip::message::Message::Response(refusal)) = sip::message::parse(text.as_bytes()) else {
+            panic!("{text}")
+        };
+        for key in 0..3 {
+            routes.join(dialog("a"), "ann");
+            routes.hand_to_owner(key, &dialog("a"));
+            routes.refuse_if_left(&key, refusal.clone());
+        }
+        routes.answered(&0);
+        let mut refused: Vec<_> = routes.leave(&dialog("a")).into_iter().map(|(key, _)| key).collect();
+        refused.sort_unstable();
+        assert_eq!(refused, [1, 2]);
+        assert!(routes.leave(&dialog("a")).is_empty());
+        routes.join(dialog("b"), "bob");
+        routes.hand_to_owner(7, &dialog("b"));
+        routes.refuse_if_left(&7, refusal);
+        assert_eq!(routes.sweep(|_| false).len(), 1);
     }
 
     #[test]

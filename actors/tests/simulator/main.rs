@@ -3,7 +3,8 @@
 //!
 //! The real Session, Call, Dialog and SipEndpoint, with their real sockets, in virtual time; a page leg with the real state
 //! machine and a made-up path; a phone with the real transaction layer behind a network that loses, doubles and delays. Dice with
-//! a seed decide what all of them do. A run that fails tells its seed: `TANDEM_SEED=…` runs it alone.
+//! a seed decide what all of them do. A run that fails tells its seed: `TANDEM_SEED=…` runs it alone,
+//! `TANDEM_SEED=3500..3750` those of a house.
 #![allow(clippy::unwrap_used)]
 mod board;
 mod house;
@@ -44,8 +45,9 @@ fn rq28_whatever_happens_each_call_ends_once_in_its_time_and_nothing_is_left() {
     let variable = |name| std::env::var(name).ok();
     let seeds = match (variable("TANDEM_SEED"), variable("TANDEM_SOAK")) {
         (Some(seed), _) => {
-            let seed: u64 = seed.parse().expect("TANDEM_SEED is a number");
-            seed..seed + 1
+            let (first, last) = seed.split_once("..").unwrap_or((&seed, ""));
+            let first: u64 = first.parse().expect("TANDEM_SEED is a number, or two with .. between");
+            first..last.parse().unwrap_or(first + 1)
         }
         (None, Some(_)) => 0..SOAK,
         (None, None) => 0..RUNS,
