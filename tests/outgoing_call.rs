@@ -123,6 +123,50 @@ fn keys_of_the_page_reach_the_phone_once_each() {
 }
 
 #[test]
+fn rq21_a_180_stops_no_announcement_and_a_refusal_only_ends_it() {
+    fairly(|| {
+        let bench = support::Bench::new();
+        let mut announcer = sipp::Plan::new("uas_announcement_refused").start(&bench);
+        let pbx = kamailio::Plan::new().route("2001", &announcer.target());
+        let scene = Scene::on(bench, pbx, house::Plan::new());
+        let page = scene.page();
+        let call = page.call("2001");
+        let early = page.wait_call(&call, "RING_MEDIA", secs(3));
+        let refused = page.wait_call(&call, "FINISH", secs(5));
+        announcer.assert_passed(secs(5));
+        // The SDK would play a ring tone of its own over it.
+        assert!(page.received().iter().all(|(_, event)| event.body["frame"]["data"][0]["status"] != "RING"));
+        let found = page.heard(&call).between(early.at + 500.0, refused.at).assert_tone(PAGE_TONE);
+        println!("heard for {:.0} ms, {found:?}", refused.at - early.at - 500.0);
+    });
+}
+
+#[test]
+fn rq22_of_many_forks_the_one_that_answers_is_heard_and_the_late_one_is_sent_away() {
+    fairly(|| {
+        let bench = support::Bench::new();
+        let mut phones = sipp::Sipp::start(&bench, "uas_forks");
+        let house = house::House::start(&bench);
+        let web = support::Web::start(&bench);
+        let page = web.page("alone", PAGE_TONE);
+        page.connect_and_wait(&house, &support::browser::Account::direct("2009", "127.0.0.1", phones.port));
+        let call = page.call("2001");
+        page.wait_call(&call, "RING_MEDIA", secs(3));
+        let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(3));
+        let ended_at = moment();
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+        phones.assert_passed(secs(5));
+        // Only the fourth phone sends back what it hears.
+        page.heard(&call).between(answered.at + 500.0, ended_at).assert_tone(PAGE_TONE);
+        let descriptions = page.received().iter().filter(|(message, _)| message == "setRemoteSDP").count();
+        assert_eq!(descriptions, 1, "the browser leg is negotiated once");
+        house.wait_metric("tandem_calls_active", 0.0, secs(5));
+    });
+}
+
+#[test]
 fn an_announcement_before_the_answer_is_heard() {
     let bench = support::Bench::new();
     let mut announcer = sipp::Plan::new("uas_early_media").start(&bench);
