@@ -140,8 +140,11 @@ fn a_scripted_caller_cancels() {
 
 /// baresip calls a scenario and is the measure of what the scenario does.
 fn a_phone_calls(scenario: &str, tcp: bool, seconds: u64) -> Vec<String> {
+    a_phone_meets(sipp::Plan::new(scenario), tcp, seconds)
+}
+
+fn a_phone_meets(plan: sipp::Plan, tcp: bool, seconds: u64) -> Vec<String> {
     let bench = Bench::new();
-    let plan = sipp::Plan::new(scenario);
     let mut called = if tcp { plan.tcp().start(&bench) } else { plan.start(&bench) };
     let target = if tcp { format!("{};transport=tcp", called.target()) } else { called.target() };
     let pbx = kamailio::Plan::new().route("2001", &target).start(&bench);
@@ -167,12 +170,12 @@ fn a_scripted_phone_answers_over_tcp() {
 
 #[test]
 fn a_scripted_phone_holds_and_resumes() {
-    a_phone_calls("uas_hold", false, 6);
+    a_phone_meets(sipp::Plan::holding("sendonly", "127.0.0.1", 2000), false, 6);
 }
 
 #[test]
 fn a_scripted_phone_holds_as_in_rfc_2543() {
-    a_phone_calls("uas_hold_inactive", false, 6);
+    a_phone_meets(sipp::Plan::holding("inactive", "0.0.0.0", 2000), false, 6);
 }
 
 #[test]

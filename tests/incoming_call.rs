@@ -52,7 +52,7 @@ fn frames_come_in_the_order_that_the_sdk_needs() {
 }
 
 #[test]
-fn an_invite_without_offer_gets_one() {
+fn rq34_an_invite_without_offer_gets_one() {
     let scene = Scene::new();
     let page = scene.page();
     let to = scene.pbx.proxy();

@@ -46,6 +46,12 @@ impl Plan {
         }
     }
 
+    /// A phone that puts its caller on hold for `ms`, by a direction and an address in `c=`.
+    pub fn holding(direction: &str, held_at: &str, ms: u64) -> Self {
+        let hold = Self::new("uas_hold").limit(secs(60) + Duration::from_millis(ms));
+        hold.key("direction", direction).key("held_at", held_at).key("hold_ms", &ms.to_string())
+    }
+
     /// How many calls it takes or makes; a second apart would be `rate` 1.
     pub fn calls(mut self, calls: u32, rate: u32) -> Self {
         (self.calls, self.rate) = (calls, rate);

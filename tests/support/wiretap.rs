@@ -71,6 +71,19 @@ impl Capture {
         rtp::play(&self.rtp_to(ports)).unwrap_or_else(|| panic!("no G.711 came to the ports {ports:?}"))
     }
 
+    /// Asserts that a WebRTC port of Tandem sent one stream without a missing number: whatever happened on the SIP side, the browser saw
+    /// nothing of it.
+    #[track_caller]
+    pub fn assert_one_stream(&self, port: u16) {
+        let sent = self.packets.iter().filter(|packet| packet.from.port() == port);
+        let stream: Vec<Rtp> = sent.filter_map(rtp::parse).collect();
+        assert!(stream.len() > 50, "{} packets", stream.len());
+        for pair in stream.windows(2) {
+            assert_eq!(pair[0].ssrc, pair[1].ssrc, "the source changed within a call");
+            assert_eq!(pair[1].sequence.wrapping_sub(pair[0].sequence), 1, "a number is missing");
+        }
+    }
+
     /// The keys that were pressed towards these ports; `kind` is the payload type of telephone-event.
     pub fn keys_to(&self, ports: (u16, u16), kind: u8) -> Vec<Key> {
         rtp::keys(&self.rtp_to(ports), kind)

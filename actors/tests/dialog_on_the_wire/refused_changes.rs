@@ -2,7 +2,7 @@
 use super::*;
 
 #[actix::test]
-async fn a_refusal_leaves_the_call_as_it_was() {
+async fn rq13_a_refusal_leaves_the_call_as_it_was() {
     for code in [403, 408, 415, 488, 500, 503, 603] {
         let scene = Scene::new().await;
         let (dialog, first) = scene.talks().await;
@@ -23,7 +23,7 @@ async fn a_refusal_leaves_the_call_as_it_was() {
 }
 
 #[actix::test]
-async fn a_481_ends_the_call() {
+async fn rq13_a_481_ends_the_call() {
     let scene = Scene::new().await;
     let (dialog, _) = scene.talks().await;
     dialog.do_send(LegCommand::Hold);
@@ -34,7 +34,7 @@ async fn a_481_ends_the_call() {
 }
 
 #[actix::test]
-async fn a_collision_is_tried_again_after_a_while_but_not_for_ever() {
+async fn rq13_a_collision_is_tried_again_after_a_while_but_not_for_ever() {
     let scene = Scene::new().await;
     let (dialog, _) = scene.talks().await;
     dialog.do_send(LegCommand::Hold);

@@ -21,7 +21,7 @@ impl Scene {
 }
 
 #[actix::test]
-async fn reliable_responses_are_acknowledged_once_each_and_the_call_goes_on() {
+async fn rq21_reliable_responses_are_acknowledged_once_each_and_the_call_goes_on() {
     let scene = Scene::new().await;
     let (_dialog, invite) = scene.calls().await;
     assert!(invite.headers.supported().unwrap().contains(&"100rel".to_owned()));
@@ -43,7 +43,7 @@ async fn reliable_responses_are_acknowledged_once_each_and_the_call_goes_on() {
 }
 
 #[actix::test]
-async fn each_fork_is_acknowledged_in_its_own_dialog() {
+async fn rq21_each_fork_is_acknowledged_in_its_own_dialog() {
     let scene = Scene::new().await;
     let (_dialog, invite) = scene.calls().await;
     for (tag, rseq) in [("desk", 1), ("mobile", 100)] {
@@ -54,7 +54,7 @@ async fn each_fork_is_acknowledged_in_its_own_dialog() {
 }
 
 #[actix::test]
-async fn a_phone_that_rings_may_update_its_early_dialog_but_not_say_goodbye() {
+async fn rq21_a_phone_that_rings_may_update_its_early_dialog_but_not_say_goodbye() {
     let scene = Scene::new().await;
     let (_dialog, invite) = scene.calls().await;
     scene.progress(&invite, 183, "phone", 1, true).await;
@@ -68,7 +68,7 @@ async fn a_phone_that_rings_may_update_its_early_dialog_but_not_say_goodbye() {
 }
 
 #[actix::test]
-async fn a_caller_that_insists_hears_reliable_ringing_until_its_prack() {
+async fn rq21_a_caller_that_insists_hears_reliable_ringing_until_its_prack() {
     let scene = Scene::new().await;
     let at = scene.phone.socket.local_addr().unwrap();
     let lines = format!(

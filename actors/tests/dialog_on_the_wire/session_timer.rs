@@ -40,7 +40,7 @@ fn value(request: &Request, name: HeaderName) -> &str {
 }
 
 #[actix::test]
-async fn an_invite_offers_a_session_timer() {
+async fn rq23_an_invite_offers_a_session_timer() {
     let scene = Scene::new().await;
     let (_dialog, invite) = scene.calls().await;
     assert_eq!(value(&invite, HeaderName::SessionExpires), "1800");
@@ -49,7 +49,7 @@ async fn an_invite_offers_a_session_timer() {
 }
 
 #[actix::test]
-async fn a_session_is_refreshed_by_update_and_again() {
+async fn rq23_a_session_is_refreshed_by_update_and_again() {
     let (scene, _dialog, _) = answered_with(&[REFRESH_AFTER_2_S, ALLOWS_UPDATE]).await;
     for _ in 0..2 {
         let update = scene.hears_within(LIMIT).await;
@@ -61,7 +61,7 @@ async fn a_session_is_refreshed_by_update_and_again() {
 }
 
 #[actix::test]
-async fn a_phone_without_update_is_refreshed_by_a_re_invite_that_repeats_our_sdp() {
+async fn rq23_a_phone_without_update_is_refreshed_by_a_re_invite_that_repeats_our_sdp() {
     let (scene, dialog, invite) = answered_with(&[REFRESH_AFTER_2_S]).await;
     let refresh = scene.hears_within(LIMIT).await;
     assert_eq!(refresh.method, Method::Invite);
@@ -76,7 +76,7 @@ async fn a_phone_without_update_is_refreshed_by_a_re_invite_that_repeats_our_sdp
 }
 
 #[actix::test]
-async fn a_refused_update_is_followed_by_a_re_invite() {
+async fn rq23_a_refused_update_is_followed_by_a_re_invite() {
     let (scene, _dialog, _) = answered_with(&[REFRESH_AFTER_2_S, ALLOWS_UPDATE]).await;
     let update = scene.hears_within(LIMIT).await;
     scene.answers(&update, StatusCode::PROXY_AUTHENTICATION_REQUIRED, "phone").await;
@@ -84,7 +84,7 @@ async fn a_refused_update_is_followed_by_a_re_invite() {
 }
 
 #[actix::test]
-async fn an_update_to_a_phone_that_knows_no_such_call_ends_it() {
+async fn rq23_an_update_to_a_phone_that_knows_no_such_call_ends_it() {
     let (scene, _dialog, _) = answered_with(&[REFRESH_AFTER_2_S, ALLOWS_UPDATE]).await;
     let update = scene.hears_within(LIMIT).await;
     scene.answers(&update, StatusCode::CALL_DOES_NOT_EXIST, "phone").await;
@@ -93,7 +93,7 @@ async fn an_update_to_a_phone_that_knows_no_such_call_ends_it() {
 }
 
 #[actix::test]
-async fn a_session_that_the_phone_does_not_refresh_ends_with_a_reason() {
+async fn rq23_a_session_that_the_phone_does_not_refresh_ends_with_a_reason() {
     let (scene, _dialog, _) = answered_with(&[EXPIRES_AFTER_2_7_S]).await;
     let bye = scene.hears_within(LIMIT).await;
     assert_eq!(bye.method, Method::Bye);
@@ -105,7 +105,7 @@ async fn a_session_that_the_phone_does_not_refresh_ends_with_a_reason() {
 }
 
 #[actix::test]
-async fn a_422_makes_the_invite_ask_for_more() {
+async fn rq23_a_422_makes_the_invite_ask_for_more() {
     let scene = Scene::new().await;
     let (_dialog, invite) = scene.calls().await;
     let code = StatusCode::SESSION_INTERVAL_TOO_SMALL;
@@ -151,7 +151,7 @@ async fn called_with(lines: &str) -> Response {
 }
 
 #[actix::test]
-async fn a_caller_gets_its_timer_or_hears_the_least_that_it_may_ask_for() {
+async fn rq23_a_caller_gets_its_timer_or_hears_the_least_that_it_may_ask_for() {
     for (lines, code, name, expected) in [
         (
             "Supported: timer\r\nSession-Expires: 600\r\n",
