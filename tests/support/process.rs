@@ -61,6 +61,15 @@ impl<'a> Start<'a> {
         self.run()
     }
 
+    /// Starts it with a pipe for commands; what it says goes to the log.
+    pub fn spawn_talking(mut self) -> (Process, ChildStdin) {
+        let log = self.log_file();
+        self.command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut process = self.run();
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
     /// Starts it with pipes for a conversation; only its errors go to the log.
     pub fn spawn_piped(mut self) -> (Process, ChildStdin, ChildStdout) {
         let log = self.log_file();
