@@ -131,7 +131,7 @@ async fn a_pinned_certificate_is_believed_as_it_is_and_no_other() {
 }
 
 #[actix::test]
-async fn a_new_ca_file_is_used_by_the_next_connection_and_a_broken_one_by_none() {
+async fn rq32_a_new_ca_file_is_used_by_the_next_connection_and_a_broken_one_by_none() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let (house, file) = believer("reload", &old).await;
     let (at_old, at_new) = (
@@ -149,7 +149,7 @@ async fn a_new_ca_file_is_used_by_the_next_connection_and_a_broken_one_by_none()
 }
 
 #[actix::test]
-async fn the_listener_shows_a_new_certificate_to_new_connections_and_old_ones_live_on() {
+async fn rq32_the_listener_shows_a_new_certificate_to_new_connections_and_old_ones_live_on() {
     let (authority, folder) = (Authority::new("ours"), folder("listener"));
     let files = authority.issue("old.test", GOOD).write(&folder);
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
