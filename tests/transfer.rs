@@ -69,7 +69,8 @@ fn refused(scenario: &str, words: (&str, &str)) -> Value {
     page.hang_up(&second);
     page.wait_call(&second, "FINISH", secs(3));
     assert!(page.received().iter().all(|(message, _)| message != "notifyTransferEvent"));
-    std::thread::sleep(secs(2));
+    // Time for Chromium to let go of the second call's microphone: it was seen to stumble over that for 215 ms.
+    std::thread::sleep(secs(3));
     let ended_at = moment();
     page.hang_up(&call);
     page.wait_call(&call, "FINISH", secs(3));
