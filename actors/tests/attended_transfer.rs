@@ -4,32 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use actors::handle::{
-    Additions, CallId, CallStatus, FromPage, PlaceCall, SessionHandle, ToPage, TransferError, TransferTo,
-};
+use actors::handle::{Additions, CallId, CallStatus, FromPage, PlaceCall, ToPage, TransferError, TransferTo};
 use sip::message::{HeaderName, Message, Method, NameAddr, Request, StatusCode, Uri};
-use support::switch::House;
-use tokio::sync::mpsc::{Receiver, channel};
+use support::switch::Scene;
 
 const WAIT: Duration = Duration::from_secs(2);
 const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
 
-/// A page, and the phone that all of its calls reach.
-struct Scene {
-    house: House,
-    session: SessionHandle,
-    page: Receiver<ToPage>,
-}
-
 impl Scene {
-    async fn new() -> Self {
-        let house = House::new().await;
-        let (tell, page) = channel(256);
-        let session = house.switch.open_session(Some(house.account()), tell).await.unwrap();
-        Self { house, session, page }
-    }
-
     /// The page calls; the INVITE as the phone got it.
     async fn calls(&self, call_id: &CallId) -> Request {
         self.session.tell(FromPage::Call(PlaceCall {

@@ -4,29 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use actors::handle::{FromPage, MailWaiting, SendText, SessionHandle, Text, TextStatus, ToPage};
+use actors::handle::{FromPage, MailWaiting, SendText, Text, TextStatus, ToPage};
 use sip::message::{HeaderName, Message, Method, Request, StatusCode};
 use support::peer::{code_of, request};
-use support::switch::House;
-use tokio::sync::mpsc::{Receiver, channel};
+use support::switch::Scene;
 use tokio::time::timeout;
 
 const WAIT: Duration = Duration::from_secs(2);
 
-struct Scene {
-    house: House,
-    session: SessionHandle,
-    page: Receiver<ToPage>,
-}
-
 impl Scene {
-    async fn new() -> Self {
-        let house = House::new().await;
-        let (tell, page) = channel(256);
-        let session = house.switch.open_session(Some(house.account()), tell).await.unwrap();
-        Self { house, session, page }
-    }
-
     fn sends(&self, id: &str, to: &str, body: &str) {
         let (id, to, body) = (id.to_owned(), to.to_owned(), body.to_owned());
         let visible_name = Some("Zoë".to_owned());

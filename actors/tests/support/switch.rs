@@ -2,7 +2,10 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use actors::handle::{Account, AnswerTiming, CodecId, MediaSettings, Secret, Switch, SwitchSettings};
+use actors::handle::{
+    Account, AnswerTiming, CodecId, MediaSettings, Secret, SessionHandle, Switch, SwitchSettings, ToPage,
+};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::sleep;
 
 use super::peer::UdpPeer;
@@ -76,5 +79,21 @@ impl House {
             sleep(Duration::from_millis(20)).await;
         }
         panic!("no {line} in {}", self.switch.metrics());
+    }
+}
+
+/// A page of the house's account, and the phone that all of its calls reach.
+pub struct Scene {
+    pub house: House,
+    pub session: SessionHandle,
+    pub page: Receiver<ToPage>,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        let house = House::new().await;
+        let (tell, page) = channel(256);
+        let session = house.switch.open_session(Some(house.account()), tell).await.unwrap();
+        Self { house, session, page }
     }
 }
