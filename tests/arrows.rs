@@ -37,6 +37,7 @@ const ONE_FILE: &[(&str, &str)] = &[
     ("rtc_srtp", "actors/src/rtp/srtp.rs"),
     ("prometheus", "actors/src/vocabulary/meters.rs"),
     ("opus", "codecs/src/audio/opus.rs"),
+    ("libloading", "codecs/src/audio/g729.rs"),
     ("sdp_types", "sip/src/sdp/parse.rs"),
     ("toml", "src/config/mod.rs"),
 ];
@@ -149,6 +150,20 @@ fn each_foreign_library_has_one_file() {
         }
     }
     none(wrong, "foreign libraries out of their file");
+}
+
+#[test]
+fn only_codecs_that_wrap_c_are_unsafe() {
+    let folders = ["src", "actors", "sip", "codecs", "tests", "benches"];
+    let mut wrong = vec![];
+    for file in folders.into_iter().flat_map(rust_files).filter(|file| !file.starts_with("codecs/src/audio"))
+    {
+        let allowed = |line: &String| line.contains("(unsafe_code)") && !line.contains("line.contains");
+        wrong.extend(
+            code(&file).into_iter().filter(|(_, line)| allowed(line)).map(|_| file.display().to_string()),
+        );
+    }
+    none(wrong, "unsafe code");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn the_answer_lists_what_we_want_first_with_the_pages_numbers() {
     check(&[Opus], "111 110", Opus);
     check(&[Opus, Opus], "111 110", Opus);
     let (_, sdp) = answered(OFFER_AUDIO, &[Opus]).unwrap();
-    assert_eq!(lines(&sdp, "a=fmtp:111 "), ["minptime=10;useinbandfec=1"]);
+    assert_eq!(lines(&sdp, "a=fmtp:111 "), ["useinbandfec=1"]);
     assert_eq!(lines(&sdp, "a=setup:"), ["passive"]);
     assert_eq!(lines(&sdp, "a=mid:"), ["0"]);
     assert_eq!(lines(&sdp, "a=group:"), ["BUNDLE 0"]);

@@ -16,6 +16,12 @@ pub enum CodecId {
     Pcma,
     /// G.722 at 64 kbit/s, RTP payload RFC 3551 §4.5.2.
     G722,
+    /// G.729 with annex A, RTP payload RFC 3551 §4.5.6.
+    G729,
+    /// Speex in wide band, RTP payload RFC 5574.
+    SpeexWide,
+    /// Speex in narrow band, RTP payload RFC 5574.
+    SpeexNarrow,
 }
 
 impl CodecId {
@@ -27,12 +33,18 @@ impl CodecId {
 
     /// The codec of a static payload type (RFC 3551 §6), for `m=` lines without an `a=rtpmap`.
     pub fn from_static_payload_type(payload_type: u8) -> Option<Self> {
-        table::CODECS.iter().find(|spec| spec.static_payload_type == Some(payload_type)).map(|spec| spec.id)
+        let meant = |spec: &&CodecSpec| spec.payload_type == payload_type && payload_type < DYNAMIC;
+        table::CODECS.iter().find(meant).map(|spec| spec.id)
     }
 
-    /// The codec by the name that the settings use (`opus`, `alaw`, `ulaw`, `g722`).
+    /// The codec by the name that the settings use (`opus`, `alaw`, `speex16`).
     pub fn from_setting(name: &str) -> Option<Self> {
         table::CODECS.iter().find(|spec| spec.setting.eq_ignore_ascii_case(name)).map(|spec| spec.id)
+    }
+
+    /// The names of the settings, all of them.
+    pub fn settings() -> Vec<&'static str> {
+        table::CODECS.iter().map(|spec| spec.setting).collect()
     }
 
     /// Its row of the table.
@@ -60,10 +72,14 @@ pub struct CodecSpec {
     pub clock_rate: u32,
     /// Channels in `a=rtpmap`; 1 is not written. Opus always says 2 (RFC 7587 §7).
     pub sdp_channels: u8,
-    /// Payload type that needs no `a=rtpmap` (RFC 3551 §6).
-    pub static_payload_type: Option<u8>,
+    /// Payload type in our offers: the static one where there is one (RFC 3551 §6), else a dynamic one of its own.
+    pub payload_type: u8,
     /// `a=fmtp` parameters that we offer.
     pub fmtp: Option<&'static str>,
+    /// Which browsers have it.
+    pub browsers: Browsers,
+    /// Why this machine has not got it, for its operator; `None`: it has.
+    pub missing: fn() -> Option<&'static str>,
     /// Rates in Hz at which samples go in and come out, lowest first. The last is the codec's full band.
     pub sample_rates: &'static [u32],
     /// Packet durations in ms that we can send, shortest first.
@@ -74,6 +90,17 @@ pub struct CodecSpec {
     pub decoder: Make<dyn Decoder>,
     /// Makes an encoder that takes mono samples at the rate.
     pub encoder: Make<dyn Encoder>,
+}
+
+/// Which browsers know a codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Browsers {
+    /// Every one must (RFC 7874 §3): where it is missing, the page has taken it out.
+    All,
+    /// Some do.
+    Some,
+    /// None does.
+    None,
 }
 
 /// Makes one side of a codec that runs at a rate in Hz.
@@ -148,6 +175,9 @@ pub trait Encoder: Send {
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError>;
 }
 
+/// The first payload type that means nothing without an `a=rtpmap` (RFC 3551 §3).
+const DYNAMIC: u8 = 96;
+
 /// Longest payload that we decode or make, in bytes: what fits an Ethernet frame.
 pub const MAX_PAYLOAD: usize = 1500;
 
@@ -175,6 +205,18 @@ mod tests {
         check("g722", 8000, Some(CodecId::G722));
         check("G722", 16000, None);
         check("telephone-event", 8000, None);
+        check("Speex", 16000, Some(CodecId::SpeexWide));
+        check("speex", 8000, Some(CodecId::SpeexNarrow));
+        check("speex", 32000, None);
+    }
+
+    #[test]
+    fn a_static_number_finds_its_codec_and_a_dynamic_one_does_not() {
+        let check = |number, expected| assert_eq!(CodecId::from_static_payload_type(number), expected);
+        check(0, Some(CodecId::Pcmu));
+        check(18, Some(CodecId::G729));
+        check(111, None);
+        check(3, None);
     }
 
     #[test]
@@ -193,6 +235,7 @@ mod tests {
         check(CodecId::Opus, 30, 20);
         check(CodecId::Opus, 1000, 60);
         check(CodecId::Pcma, 5, 10);
+        check(CodecId::SpeexWide, 10, 20);
     }
 
     #[test]
@@ -205,6 +248,13 @@ mod tests {
             let odd = (spec.decoder)(11_025, &Settings::default()).err();
             assert_eq!(odd, Some(CodecError::SampleRate { codec: spec.name, rate: 11_025 }));
             assert!(spec.ptimes_ms.contains(&spec.default_ptime_ms));
+            let same =
+                |other: &CodecSpec| other.payload_type == spec.payload_type || other.setting == spec.setting;
+            assert_eq!(
+                table::CODECS.iter().filter(|other| same(other)).count(),
+                1,
+                "{spec}: one number, one name"
+            );
         }
     }
 }

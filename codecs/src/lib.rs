@@ -27,6 +27,6 @@ pub mod tone;
 pub mod voice;
 
 pub use chain::{Chain, Frame, Loss};
-pub use codec::{CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};
+pub use codec::{Browsers, CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};
 pub use error::CodecError;
 pub use table::CODECS;

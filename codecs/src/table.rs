@@ -1,18 +1,20 @@
 //! The one table of codecs. A new codec is one file under `audio/`, one [`CodecId`] and one row here.
 
 use crate::audio;
-use crate::codec::{CodecId, CodecSpec};
+use crate::codec::{Browsers, CodecId, CodecSpec};
 
-/// Every codec that we can transcode, one row each.
-pub static CODECS: [CodecSpec; 4] = [
+/// Every codec that we can transcode, one row each; the order is that of our offers to browsers.
+pub static CODECS: [CodecSpec; 7] = [
     CodecSpec {
         id: CodecId::Opus,
         name: "opus",
         setting: "opus",
         clock_rate: 48_000,
         sdp_channels: 2,
-        static_payload_type: None,
-        fmtp: Some("minptime=10;useinbandfec=1"),
+        payload_type: 111, // what browsers themselves use
+        fmtp: Some("useinbandfec=1"),
+        browsers: Browsers::All,
+        missing: nothing,
         sample_rates: &[8_000, 12_000, 16_000, 24_000, 48_000],
         ptimes_ms: &[10, 20, 40, 60],
         default_ptime_ms: 20,
@@ -20,13 +22,31 @@ pub static CODECS: [CodecSpec; 4] = [
         encoder: audio::opus::encoder,
     },
     CodecSpec {
+        id: CodecId::G722,
+        name: "G722",
+        setting: "g722",
+        clock_rate: 8_000, // by an error that RFC 3551 §4.5.2 keeps; it samples at 16 kHz
+        sdp_channels: 1,
+        payload_type: 9,
+        fmtp: None,
+        browsers: Browsers::Some,
+        missing: nothing,
+        sample_rates: &[16_000],
+        ptimes_ms: &[10, 20, 30, 40, 50, 60],
+        default_ptime_ms: 20,
+        decoder: audio::g722::decoder,
+        encoder: audio::g722::encoder,
+    },
+    CodecSpec {
         id: CodecId::Pcmu,
         name: "PCMU",
         setting: "ulaw",
         clock_rate: 8_000,
         sdp_channels: 1,
-        static_payload_type: Some(0),
+        payload_type: 0,
         fmtp: None,
+        browsers: Browsers::All,
+        missing: nothing,
         sample_rates: &[8_000],
         ptimes_ms: &[10, 20, 30, 40, 50, 60],
         default_ptime_ms: 20,
@@ -39,8 +59,10 @@ pub static CODECS: [CodecSpec; 4] = [
         setting: "alaw",
         clock_rate: 8_000,
         sdp_channels: 1,
-        static_payload_type: Some(8),
+        payload_type: 8,
         fmtp: None,
+        browsers: Browsers::All,
+        missing: nothing,
         sample_rates: &[8_000],
         ptimes_ms: &[10, 20, 30, 40, 50, 60],
         default_ptime_ms: 20,
@@ -48,17 +70,56 @@ pub static CODECS: [CodecSpec; 4] = [
         encoder: audio::g711::pcma_encoder,
     },
     CodecSpec {
-        id: CodecId::G722,
-        name: "G722",
-        setting: "g722",
-        clock_rate: 8_000, // by an error that RFC 3551 §4.5.2 keeps; it samples at 16 kHz
+        id: CodecId::G729,
+        name: "G729",
+        setting: "g729",
+        clock_rate: 8_000,
         sdp_channels: 1,
-        static_payload_type: Some(9),
-        fmtp: None,
-        sample_rates: &[16_000],
+        payload_type: 18,
+        fmtp: Some("annexb=no"), // what is not said means yes (RFC 4856 §2.1.9)
+        browsers: Browsers::None,
+        missing: audio::g729::missing,
+        sample_rates: &[8_000],
         ptimes_ms: &[10, 20, 30, 40, 50, 60],
         default_ptime_ms: 20,
-        decoder: audio::g722::decoder,
-        encoder: audio::g722::encoder,
+        decoder: audio::g729::decoder,
+        encoder: audio::g729::encoder,
+    },
+    CodecSpec {
+        id: CodecId::SpeexWide,
+        name: "speex",
+        setting: "speex16",
+        clock_rate: 16_000,
+        sdp_channels: 1,
+        payload_type: 97,
+        fmtp: None,
+        browsers: Browsers::None,
+        missing: nothing,
+        sample_rates: &[16_000],
+        ptimes_ms: &[20, 40, 60],
+        default_ptime_ms: 20,
+        decoder: audio::speex::wide_decoder,
+        encoder: audio::speex::wide_encoder,
+    },
+    CodecSpec {
+        id: CodecId::SpeexNarrow,
+        name: "speex",
+        setting: "speex8",
+        clock_rate: 8_000,
+        sdp_channels: 1,
+        payload_type: 98,
+        fmtp: None,
+        browsers: Browsers::None,
+        missing: nothing,
+        sample_rates: &[8_000],
+        ptimes_ms: &[20, 40, 60],
+        default_ptime_ms: 20,
+        decoder: audio::speex::narrow_decoder,
+        encoder: audio::speex::narrow_encoder,
     },
 ];
+
+/// Of a codec that is part of the program.
+fn nothing() -> Option<&'static str> {
+    None
+}

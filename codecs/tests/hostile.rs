@@ -7,7 +7,7 @@ use codecs::{CodecError, CodecId, Loss, MAX_PAYLOAD, Settings};
 use proptest::prelude::*;
 use support::{Line, Source};
 
-use CodecId::{G722, Opus, Pcma, Pcmu};
+use CodecId::{G722, G729, Opus, Pcma, Pcmu, SpeexNarrow, SpeexWide};
 
 #[test]
 fn empty_and_oversized_payloads_are_refused() {
@@ -90,6 +90,17 @@ proptest! {
     #[test]
     fn g722_takes_anything(events in events()) {
         storm(G722, Opus, events);
+    }
+
+    #[test]
+    fn g729_takes_anything(events in events()) {
+        storm(G729, Pcmu, events);
+    }
+
+    #[test]
+    fn speex_takes_anything(events in events()) {
+        storm(SpeexNarrow, Pcmu, events.clone());
+        storm(SpeexWide, Opus, events);
     }
 
     #[test]

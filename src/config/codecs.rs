@@ -8,19 +8,12 @@ use super::reader::{Reader, one_of};
 enum Named {
     Audio(CodecId),
     TelephoneEvent,
-    /// Known, but nothing that Tandem puts into an audio offer: video, streaming, or a codec of a later part.
+    /// Known, but nothing that Tandem puts into an audio offer: video, streaming.
     Other,
 }
 
-/// Every name that a WCS settings file may hold.
-const NAMES: &[(&str, Named)] = &[
-    ("opus", Named::Audio(CodecId::Opus)),
-    ("alaw", Named::Audio(CodecId::Pcma)),
-    ("ulaw", Named::Audio(CodecId::Pcmu)),
-    ("g722", Named::Audio(CodecId::G722)),
-    ("g729", Named::Other),
-    ("speex8", Named::Other),
-    ("speex16", Named::Other),
+/// The names that a WCS settings file may hold besides those of [`CodecId`].
+const OTHERS: &[(&str, Named)] = &[
     ("telephone-event", Named::TelephoneEvent),
     ("h264", Named::Other),
     ("vp8", Named::Other),
@@ -28,6 +21,13 @@ const NAMES: &[(&str, Named)] = &[
     ("flv", Named::Other),
     ("mpv", Named::Other),
 ];
+
+fn named(name: &str) -> Result<Named, String> {
+    CodecId::from_setting(name).map_or_else(
+        || one_of(name, OTHERS).map_err(|problem| format!("{problem}, {}", CodecId::settings().join(", "))),
+        |codec| Ok(Named::Audio(codec)),
+    )
+}
 
 /// `codecs` and `codecs_exclude_sip`, understood.
 pub(super) struct Codecs {
@@ -41,8 +41,8 @@ pub(super) struct Codecs {
 
 /// Reads both lists.
 pub(super) fn read(reader: &mut Reader) -> Codecs {
-    let listed = reader.list("codecs", |name| one_of(name, NAMES));
-    let excluded = reader.list("codecs_exclude_sip", |name| one_of(name, NAMES));
+    let listed = reader.list("codecs", named);
+    let excluded = reader.list("codecs_exclude_sip", named);
     let mut page: Vec<CodecId> = Vec::new();
     for named in &listed {
         if let Named::Audio(codec) = named
@@ -51,10 +51,22 @@ pub(super) fn read(reader: &mut Reader) -> Codecs {
             page.push(*codec);
         }
     }
+    page.retain(|codec| {
+        let spec = codec.spec();
+        let missing = (spec.missing)();
+        if let Some(why) = missing {
+            reader.note(format!("codecs names {}, which nobody is offered: {why}", spec.setting));
+        }
+        missing.is_none()
+    });
     let sip: Vec<CodecId> =
         page.iter().copied().filter(|codec| !excluded.contains(&Named::Audio(*codec))).collect();
     if sip.is_empty() {
-        reader.clash("codecs", "…", "leaves no audio codec for SIP, of opus, alaw, ulaw and g722");
+        reader.clash(
+            "codecs",
+            "…",
+            format!("leaves no audio codec for SIP, of {}", CodecId::settings().join(", ")),
+        );
     }
     let events = Named::TelephoneEvent;
     Codecs { sip, page, telephone_events: listed.contains(&events) && !excluded.contains(&events) }

@@ -37,6 +37,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Variables that begin like ours and name nothing.
     pub strange_variables: Vec<String>,
+    /// What else the operator should know: a codec that is listed and not there.
+    pub notes: Vec<String>,
 }
 
 /// Pages and WebSocket.
@@ -151,6 +153,7 @@ impl Settings {
             rest: sections::rest(reader),
             log: sections::log(reader),
             strange_variables,
+            notes: reader.notes(),
         }
     }
 }

@@ -11,16 +11,27 @@ use super::layers::{ConfigError, Layers, shown};
 pub(super) struct Reader {
     layers: Layers,
     errors: Vec<ConfigError>,
+    notes: Vec<String>,
 }
 
 impl Reader {
     pub(super) fn new(layers: Layers) -> Self {
-        Self { layers, errors: Vec::new() }
+        Self { layers, errors: Vec::new(), notes: Vec::new() }
     }
 
     /// Everything that was wrong.
     pub(super) fn finish(self) -> Result<(), Vec<ConfigError>> {
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+
+    /// Says something that is no error and that the operator should know.
+    pub(super) fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
+    /// What was said.
+    pub(super) fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Keys that nobody read.

@@ -70,14 +70,21 @@ fn lists_come_by_commas_and_an_empty_variable_is_an_empty_list() {
 
 #[test]
 fn codecs_for_sip_keep_their_order_and_lose_what_is_excluded() {
-    use actors::handle::CodecId::{G722, Opus, Pcma, Pcmu};
+    use actors::handle::CodecId::{G722, G729, Opus, Pcma, Pcmu, SpeexNarrow, SpeexWide};
     let media = |file: &str| load(file, &[]).unwrap().switch.media;
     let default = media("");
-    assert_eq!((default.audio_codecs, default.telephone_events), (vec![Opus, Pcma, Pcmu, G722], true));
+    assert_eq!(
+        (default.audio_codecs, default.telephone_events),
+        (vec![Opus, Pcma, Pcmu, G729, SpeexWide, G722], true)
+    );
     let ordered = media("codecs = [\"ulaw\", \"opus\", \"ulaw\", \"h264\"]");
     assert_eq!((ordered.audio_codecs, ordered.telephone_events), (vec![Pcmu, Opus], false));
     let excluded = media("codecs_exclude_sip = [\"opus\", \"telephone-event\", \"flv\"]");
-    assert_eq!((&excluded.audio_codecs, excluded.telephone_events), (&vec![Pcma, Pcmu, G722], false));
+    assert_eq!(
+        (&excluded.audio_codecs, excluded.telephone_events),
+        (&vec![Pcma, Pcmu, G729, SpeexWide, G722], false)
+    );
+    assert_eq!(media("codecs = [\"speex8\", \"speex16\"]").audio_codecs, [SpeexNarrow, SpeexWide]);
     assert_eq!(excluded.browser_codecs(), [Opus, G722, Pcmu, Pcma], "the page's side is not SIP");
 }
 
@@ -98,7 +105,7 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
     refuse("allow_outside_codecs = 1", &[], &["allow_outside_codecs", "true or false"]);
     refuse("media.answer_audio = \"later\"", &[], &["later", "at_once, on_sip_sdp"]);
     refuse("listen.sip = \"5060\"", &[], &["listen.sip", "5060", "address with a port"]);
-    refuse("codecs = [\"opus\", \"mp3\"]", &[], &["codecs", "mp3"]);
+    refuse("codecs = [\"opus\", \"mp3\"]", &[], &["codecs", "mp3", "telephone-event", "speex16"]);
     refuse("security.sip_target_deny = [\"private\"]", &[], &["sip_target_deny", "private"]);
     refuse("web.allowed_origins = [\"shop.example\"]", &[], &["allowed_origins", "shop.example"]);
     refuse("media.hold_music_file = \"/nowhere.wav\"", &[], &["hold_music_file", "no such file"]);
@@ -142,7 +149,8 @@ fn all_errors_are_told_at_once() {
 fn settings_that_do_not_go_together_are_refused() {
     refuse("media.rtp_port_to = 19999", &[], &["media.rtp_port_to", "19999", "20000"]);
     refuse("listen.rest = \"0.0.0.0:8081\"", &[], &["listen.rest", "0.0.0.0:8081", "rest.token"]);
-    refuse("codecs_exclude_sip = [\"opus\", \"alaw\", \"ulaw\", \"g722\"]", &[], &["codecs"]);
+    let all = "codecs_exclude_sip = [\"opus\", \"alaw\", \"ulaw\", \"g722\", \"g729\", \"speex16\"]";
+    refuse(all, &[], &["codecs", "speex8"]);
     assert!(load("listen.rest = \"0.0.0.0:8081\"\nrest.token = \"0123456789abcdef\"", &[]).is_ok());
 }
 

@@ -11,6 +11,7 @@ pub fn warnings(settings: &Settings, addresses: &[IpAddr]) -> Vec<String> {
     let mut all =
         ephemeral(settings, std::fs::read_to_string(EPHEMERAL_FILE).ok().as_deref().and_then(range));
     all.extend(private(settings, addresses));
+    all.extend(settings.notes.iter().cloned());
     all.extend(settings.strange_variables.iter().map(|name| format!("the variable {name} names no setting")));
     all
 }

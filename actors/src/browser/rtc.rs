@@ -504,7 +504,8 @@ fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
             CodecId::Opus => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
             CodecId::Pcmu => (Codec::PCMU, Frequency::EIGHT_KHZ, None),
             CodecId::Pcma => (Codec::PCMA, Frequency::EIGHT_KHZ, None),
-            CodecId::G722 => (Codec::G722, Frequency::SIXTEEN_KHZ, None), // str0m makes its clock 8 kHz itself,
+            CodecId::G722 => (Codec::G722, Frequency::SIXTEEN_KHZ, None), // str0m makes its clock 8 kHz itself
+            _ => continue,                                                // no browser has it
         };
         codecs.add_config(number, None, codec, rate, channels, plain);
     }

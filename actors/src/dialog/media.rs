@@ -345,6 +345,13 @@ impl RtpSession {
     }
 }
 
+/// A codec as our SDP has it.
+pub(super) fn format_of(codec: CodecId) -> Format {
+    let spec = codec.spec();
+    let format = Format::new(spec.payload_type, spec.name, spec.clock_rate, spec.sdp_channels);
+    Format { fmtp: spec.fmtp.map(str::to_owned), ..format }
+}
+
 fn codec_of(format: &Format) -> Option<CodecId> {
     CodecId::from_rtpmap(&format.encoding, format.clock)
 }

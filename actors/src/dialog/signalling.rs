@@ -128,8 +128,8 @@ impl Signalling {
 
     /// Our RTP address, once there is one.
     pub fn has_media(&mut self, address: IpAddr, port: u16) {
-        let names: Vec<&str> = self.codecs.iter().map(|codec| codec.spec().name).collect();
-        let mut local = LocalMedia::audio(address, port, &names);
+        let codecs = self.codecs.iter().copied().map(super::media::format_of).collect();
+        let mut local = LocalMedia::audio(address, port, codecs);
         local.extra_lines.clone_from(&self.additions.lines);
         if !self.telephone_events {
             local.events.clear();
@@ -154,7 +154,7 @@ impl Signalling {
     /// The other leg speaks this: rather not transcode.
     pub fn prefer(&mut self, format: AudioFormat) {
         if let Some(local) = &mut self.local {
-            local.prefer = vec![format.codec.spec().name.to_owned()];
+            local.prefer = vec![super::media::format_of(format.codec)];
         }
     }
 

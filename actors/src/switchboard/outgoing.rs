@@ -1,4 +1,6 @@
 //! What an INVITE of ours offers, out of the settings and the page's own offer. Pure.
+use codecs::Browsers;
+
 use crate::browser::sdp::Description;
 use crate::vocabulary::{CodecId, MediaSettings};
 
@@ -21,18 +23,11 @@ pub fn offered(media: &MediaSettings, page: &str) -> Offered {
         let theirs = page.audio_codecs();
         codecs.retain(|codec| {
             let has = theirs.iter().any(|numbered| numbered.codec == *codec);
-            has || !every_browser_has(*codec) && media.allow_outside_codecs
+            has || codec.spec().browsers != Browsers::All && media.allow_outside_codecs
         });
         telephone_events &= page.has_telephone_events();
     }
     Offered { codecs, telephone_events }
-}
-
-fn every_browser_has(codec: CodecId) -> bool {
-    match codec {
-        CodecId::Opus | CodecId::Pcma | CodecId::Pcmu => true,
-        CodecId::G722 => false,
-    }
 }
 
 #[cfg(test)]

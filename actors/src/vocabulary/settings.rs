@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::HeaderRules;
-use codecs::CodecId;
+use codecs::{Browsers, CODECS, CodecId};
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
 
@@ -152,9 +152,8 @@ impl MediaSettings {
     /// What the browser leg speaks, by preference: Opus first, for its error correction and its band; then what
     /// browsers know beside it.
     pub fn browser_codecs(&self) -> Vec<CodecId> {
-        let mut codecs = vec![CodecId::Opus, CodecId::G722, CodecId::Pcmu, CodecId::Pcma];
-        codecs.retain(|codec| self.page_codecs.contains(codec));
-        codecs
+        let known = CODECS.iter().filter(|spec| spec.browsers != Browsers::None).map(|spec| spec.id);
+        known.filter(|codec| self.page_codecs.contains(codec)).collect()
     }
 }
 

@@ -2,4 +2,6 @@
 
 pub mod g711;
 pub mod g722;
+pub mod g729;
 pub mod opus;
+pub mod speex;

@@ -22,8 +22,8 @@ pub struct LocalMedia {
     pub events: Vec<Format>,
     /// Packet length that we want to receive, in ms; `None` writes none.
     pub ptime: Option<u16>,
-    /// Encodings that need no transcoding, best first: the first that both sides know is sent, whatever the order of the lists.
-    pub prefer: Vec<String>,
+    /// Codecs that need no transcoding, best first: the first that both sides know is sent, whatever the order of the lists.
+    pub prefer: Vec<Format>,
     /// Lines between `c=` and `t=`, in order; the first [`ExtraLine::MAX`] are written.
     pub extra_lines: Vec<ExtraLine>,
     /// Whether media is encrypted.
@@ -31,11 +31,8 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// Audio with the named codecs in this order; RTCP on the next port, 20 ms packets, telephone-event at 8 kHz and, with
-    /// Opus, at 48 kHz. Encodings known by name here: opus, PCMA, PCMU, G722, G729; others are left out (push
-    /// them to [`codecs`](Self::codecs) as data).
-    pub fn audio(address: IpAddr, rtp_port: u16, encodings: &[&str]) -> Self {
-        let codecs: Vec<Format> = encodings.iter().filter_map(|name| default_format(name)).collect();
+    /// Audio with these codecs in this order; RTCP on the next port, 20 ms packets, telephone-event at 8 kHz and, with Opus, at 48 kHz.
+    pub fn audio(address: IpAddr, rtp_port: u16, codecs: Vec<Format>) -> Self {
         let mut events = vec![Format::new(101, "telephone-event", 8000, 1).with_fmtp("0-15")];
         if codecs.iter().any(|codec| codec.clock == 48000) {
             events.insert(0, Format::new(110, "telephone-event", 48000, 1).with_fmtp("0-15"));
@@ -63,21 +60,8 @@ impl LocalMedia {
 
     /// Place in `prefer`, or its length: smaller is better.
     pub(super) fn prefer_rank(&self, format: &Format) -> usize {
-        self.prefer.iter().position(|name| format.is(name)).unwrap_or(self.prefer.len())
+        self.prefer.iter().position(|preferred| preferred.same_codec(format)).unwrap_or(self.prefer.len())
     }
-}
-
-/// The payload type and clock that we give a codec unless told otherwise: static numbers where RFC 3551 has them.
-pub(super) fn default_format(encoding: &str) -> Option<Format> {
-    let format = match encoding.to_ascii_lowercase().as_str() {
-        "opus" => Format::new(111, "opus", 48000, 2).with_fmtp("useinbandfec=1"),
-        "pcma" => Format::new(8, "PCMA", 8000, 1),
-        "pcmu" => Format::new(0, "PCMU", 8000, 1),
-        "g722" => Format::new(9, "G722", 8000, 1),
-        "g729" => Format::new(18, "G729", 8000, 1).with_fmtp("annexb=no"),
-        _ => return None,
-    };
-    Some(format)
 }
 
 /// One line that a page asked to have in our SDP, such as `b=AS:3000`. Made only by [`ExtraLine::new`], so that it is one line
@@ -169,9 +153,11 @@ mod tests {
 
     #[test]
     fn preferred_codecs_come_first_and_the_rest_keeps_its_order() {
-        let mut local = LocalMedia::audio(IpAddr::from([127, 0, 0, 1]), 2, &["opus", "PCMA", "pcmu", "none"]);
-        local.prefer = vec!["g722".into(), "pcmu".into()];
-        let names: Vec<_> = local.ordered_codecs().iter().map(|codec| codec.encoding.clone()).collect();
-        assert_eq!(names, ["PCMU", "opus", "PCMA"]);
+        let speex = |clock| Format::new(97, "speex", clock, 1);
+        let codecs = vec![speex(16_000), speex(8_000), Format::new(0, "pcmu", 8000, 1)];
+        let mut local = LocalMedia::audio(IpAddr::from([127, 0, 0, 1]), 2, codecs);
+        local.prefer = vec![Format::new(9, "G722", 8000, 1), Format::new(0, "PCMU", 8000, 1), speex(8_000)];
+        let names: Vec<_> = local.ordered_codecs().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["pcmu/8000", "speex/8000", "speex/16000"]);
     }
 }

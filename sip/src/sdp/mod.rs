@@ -10,14 +10,14 @@
 //!
 //! # Use
 //! ```
-//! use sip::sdp::{LocalMedia, OfferAnswer, Session};
+//! use sip::sdp::{Format, LocalMedia, OfferAnswer, Session};
 //!
-//! let local = LocalMedia::audio("203.0.113.5".parse()?, 20000, &["opus", "PCMA", "PCMU"]);
+//! let local = LocalMedia::audio("203.0.113.5".parse()?, 20000, vec![Format::new(111, "opus", 48000, 2), Format::new(0, "PCMU", 8000, 1)]);
 //! let mut ours = OfferAnswer::new(1);
 //! let offer = ours.make_offer(&local)?.to_string();                       // body of the INVITE
 //!
 //! let mut theirs = OfferAnswer::new(2);
-//! let far = LocalMedia::audio("198.51.100.7".parse()?, 4000, &["PCMU"]);
+//! let far = LocalMedia::audio("198.51.100.7".parse()?, 4000, vec![Format::new(0, "PCMU", 8000, 1)]);
 //! theirs.receive_offer(Session::parse(offer.as_bytes())?)?;               // INVITE arrives
 //! let (answer, _) = theirs.answer(&far)?;                                 // body of the 200
 //!

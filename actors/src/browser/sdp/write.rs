@@ -14,8 +14,6 @@ const STREAM: &str = "tandem";
 const AUDIO_TRACK: &str = "tandem-audio";
 /// The mid of the audio m-line when we offer.
 pub(crate) const OFFERED_MID: &str = "0";
-/// The one codec of ours without a static number; 111 is what browsers themselves use.
-const OFFERED_OPUS: u8 = 111;
 /// The telephone-event numbers that browsers themselves use.
 const OFFERED_EVENTS: [TelephoneEvent; 2] = [
     TelephoneEvent { payload_type: 110, clock_rate: 48_000 },
@@ -89,7 +87,7 @@ pub(crate) fn offer(codecs: &[CodecId], local: &Local<'_>) -> (String, Agreed) {
         .into_iter()
         .map(|codec| NumberedCodec {
             codec,
-            payload_type: codec.spec().static_payload_type.unwrap_or(OFFERED_OPUS),
+            payload_type: codec.spec().payload_type,
             opus: Default::default(),
         })
         .collect();

@@ -69,7 +69,7 @@ fn an_offer_without_any_address_is_refused() {
 fn a_look_ahead_shows_the_common_codecs_and_changes_nothing() {
     let offer = remote("m=audio_4000_RTP/AVP_0_96_8 a=rtpmap:96_opus/48000/2");
     let mut local = local();
-    local.prefer = vec!["PCMU".into()];
+    local.prefer = vec![codec("PCMU")];
     let names: Vec<_> =
         common_codecs(&offer, &local).unwrap().iter().map(|f| format!("{} {f}", f.payload_type)).collect();
     assert_eq!(names, ["0 PCMU/8000", "96 opus/48000/2", "8 PCMA/8000"]);

@@ -13,7 +13,23 @@ use super::*;
 
 /// Our side: 203.0.113.5:20000 with the default codecs.
 fn local() -> LocalMedia {
-    LocalMedia::audio("203.0.113.5".parse().unwrap(), 20000, &["opus", "PCMA", "PCMU"])
+    with_codecs(&["opus", "PCMA", "PCMU"])
+}
+
+/// The same with the named codecs.
+fn with_codecs(names: &[&str]) -> LocalMedia {
+    LocalMedia::audio("203.0.113.5".parse().unwrap(), 20000, names.iter().map(|name| codec(name)).collect())
+}
+
+fn codec(name: &str) -> Format {
+    match name {
+        "opus" => Format::new(111, "opus", 48000, 2).with_fmtp("useinbandfec=1"),
+        "PCMA" => Format::new(8, "PCMA", 8000, 1),
+        "PCMU" => Format::new(0, "PCMU", 8000, 1),
+        "G722" => Format::new(9, "G722", 8000, 1),
+        "G729" => Format::new(18, "G729", 8000, 1).with_fmtp("annexb=no"),
+        other => panic!("no {other} in these tests"),
+    }
 }
 
 /// A terse remote description: session-level `c=` and the given lines below it, with `_` for a blank; in `a=crypto`, where names have

@@ -22,8 +22,7 @@ fn our_offer_is_small_and_reads_so() {
 
 #[test]
 fn a_long_codec_list_stays_far_below_the_datagram_limit() {
-    let mut local =
-        LocalMedia::audio("203.0.113.5".parse().unwrap(), 20000, &["opus", "PCMA", "PCMU", "G722", "G729"]);
+    let mut local = with_codecs(&["opus", "PCMA", "PCMU", "G722", "G729"]);
     for (number, clock) in [(97, 8000), (98, 16000), (99, 32000)] {
         local.codecs.push(Format::new(number, "speex", clock, 1).with_fmtp("vbr=on"));
     }
@@ -95,7 +94,7 @@ fn sloppy_answers_are_understood() {
 #[test]
 fn a_codec_that_needs_no_transcoding_wins_over_the_answerers_first() {
     let mut local = local();
-    local.prefer = vec!["opus".into(), "pcma".into()];
+    local.prefer = vec![codec("opus"), codec("PCMA")];
     let mut ours = OfferAnswer::new(1);
     ours.make_offer(&local).unwrap();
     let agreed = ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0_8")).unwrap().audio.unwrap();
