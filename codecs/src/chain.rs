@@ -260,7 +260,7 @@ impl fmt::Display for Chain {
 
 /// The rates at which to decode and to encode: the lowest that both know and that keeps the narrower band, so that no
 /// resampler is needed; else each side's own.
-fn rates(from: &CodecSpec, to: &CodecSpec) -> (u32, u32) {
+pub fn rates(from: &CodecSpec, to: &CodecSpec) -> (u32, u32) {
     let band = from.full_rate().min(to.full_rate());
     let lowest = |spec: &CodecSpec| spec.sample_rates.iter().copied().find(|rate| *rate >= band);
     let shared = |rate: &&u32| **rate >= band && to.sample_rates.contains(rate);
