@@ -36,6 +36,21 @@ fn answered(offer: &str, audio: &[CodecId]) -> Result<(Agreed, String), SdpError
     Ok((peer.agreed().clone(), text))
 }
 
+/// A client on our own machine names loopback, and may have nothing else; to others it would mean their own machine.
+#[test]
+fn loopback_is_told_only_to_a_client_that_names_it() {
+    let here: std::net::SocketAddr = "127.0.0.1:30000".parse().unwrap();
+    let mut config = config(&[CodecId::Opus]);
+    config.local.push(LocalAddress { bound: here, advertised: here });
+    let told = |offer: &str| {
+        let (_, text) = Peer::answer(&Description::parse(offer).unwrap(), &config, Instant::now()).unwrap();
+        lines(&text, "a=candidate:").iter().any(|line| line.contains(" 127.0.0.1 30000 "))
+    };
+    assert!(!told(OFFER_AUDIO));
+    let names = |ip: &str| format!("{OFFER_AUDIO}a=candidate:1 1 udp 2130706431 {ip} 40000 typ host\r\n");
+    assert!(told(&names("127.0.0.1")) && !told(&names("10.0.0.9")) && !told(&names("3ac1.local")));
+}
+
 fn lines<'a>(sdp: &'a str, start: &str) -> Vec<&'a str> {
     sdp.lines().filter_map(|line| line.strip_prefix(start)).collect()
 }

@@ -129,10 +129,14 @@ impl std::fmt::Debug for Certificate {
 }
 
 impl PeerConfig {
-    /// What pages are told, each once: several bound addresses may share an advertised one.
-    fn candidates(&self) -> Vec<SocketAddr> {
+    /// What a page is told, each once: several bound addresses may share an advertised one. Loopback, where there are
+    /// others, only if the client names it itself (`loopback`).
+    fn candidates(&self, loopback: bool) -> Vec<SocketAddr> {
+        let far = |address: &SocketAddr| !address.ip().is_loopback();
+        let told = || self.local.iter().map(|local| local.advertised);
+        let all = loopback || !told().any(|address| far(&address));
         let mut candidates = Vec::with_capacity(self.local.len());
-        for address in self.local.iter().map(|local| local.advertised) {
+        for address in told().filter(|address| all || far(address)) {
             if !candidates.contains(&address) {
                 candidates.push(address);
             }
@@ -160,7 +164,7 @@ impl Peer {
         let text = sdp::answer(
             offer,
             &peer.agreed,
-            &secrets.local(config.candidates(), config.certificate.fingerprint, setup),
+            &secrets.local(config.candidates(offer.loopback), config.certificate.fingerprint, setup),
         );
         Ok((peer, text))
     }
@@ -170,7 +174,7 @@ impl Peer {
     /// Nothing times out until the page has answered: how long it may ring is the call's affair.
     pub fn offer(config: &PeerConfig, now: Instant) -> (Self, String) {
         let secrets = Secrets::generate();
-        let local = secrets.local(config.candidates(), config.certificate.fingerprint, Setup::ActPass);
+        let local = secrets.local(config.candidates(false), config.certificate.fingerprint, Setup::ActPass);
         let (text, agreed) = sdp::offer(&config.audio, &local);
         let extension = (sdp::OFFERED_MID, Some(sdp::OFFERED_MID_EXTENSION));
         (Self::build(config, &secrets, agreed, extension, now), text)

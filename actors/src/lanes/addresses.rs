@@ -25,19 +25,20 @@ pub fn to_bind(settings: &MediaSettings) -> io::Result<Vec<IpAddr>> {
 /// Most addresses that one lane binds. Each costs a socket, and a candidate that every page checks.
 const MAX_ADDRESSES: usize = 16;
 
-/// Loopback serves only where there is nothing else. Link-local addresses never: an IPv6 one means nothing without
+/// Loopback comes last: it serves clients on our own machine, and all where there is nothing else. Link-local addresses never: an IPv6 one means nothing without
 /// its interface, an IPv4 one is the sign of a network that failed.
 fn usable(found: Vec<IpAddr>) -> Vec<IpAddr> {
     let link_local = |ip: &IpAddr| match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    let (loopback, mut others): (Vec<IpAddr>, Vec<IpAddr>) =
+    let (loopback, mut used): (Vec<IpAddr>, Vec<IpAddr>) =
         found.into_iter().filter(|ip| !link_local(ip)).partition(IpAddr::is_loopback);
-    others.sort_by_key(IpAddr::is_ipv6); // IPv4 first: pages try candidates in order
-    others.dedup();
-    others.truncate(MAX_ADDRESSES);
-    if others.is_empty() { loopback } else { others }
+    used.sort_by_key(IpAddr::is_ipv6); // IPv4 first: pages try candidates in order
+    used.dedup();
+    used.truncate(MAX_ADDRESSES);
+    used.extend(loopback);
+    used
 }
 
 /// What pages are told of a bound address. An advertised address stands for every bound one of its family.
@@ -58,8 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn loopback_serves_only_where_there_is_nothing_else() {
-        check(&["127.0.0.1", "10.0.0.5", "fe80::1", "2001:db8::5", "::1"], &["10.0.0.5", "2001:db8::5"]);
+    fn loopback_comes_last_and_link_local_addresses_never() {
+        check(
+            &["127.0.0.1", "10.0.0.5", "fe80::1", "2001:db8::5", "::1"],
+            &["10.0.0.5", "2001:db8::5", "127.0.0.1", "::1"],
+        );
         check(&["127.0.0.1", "::1"], &["127.0.0.1", "::1"]);
         check(&["169.254.3.4", "127.0.0.1"], &["127.0.0.1"]);
     }

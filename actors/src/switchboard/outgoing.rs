@@ -14,20 +14,26 @@ pub struct Offered {
 }
 
 /// Of the settings' codecs those that the page allows. Every browser has Opus, G.711 and telephone-event (RFC 7874 §3): a page's offer
-/// without one had it taken out (`stripCodecs`), and so have we. What browsers need not have is up to `allow_outside_codecs`.
+/// without one had it taken out (`stripCodecs`), and so have we. What browsers need not have is up to `allow_outside_codecs`; so is G.711 for
+/// a client that has neither law: nearly every phone has nothing else, and a transcoded call is better than none.
 ///
 /// A page's SDP that cannot be read takes nothing away: its browser leg says what is wrong.
 pub fn offered(media: &MediaSettings, page: &str) -> Offered {
     let (mut codecs, mut telephone_events) = (media.audio_codecs.clone(), media.telephone_events);
     if let Ok(page) = Description::parse(page) {
-        let theirs = page.audio_codecs();
+        let theirs: Vec<CodecId> = page.audio_codecs().iter().map(|numbered| numbered.codec).collect();
+        let g711 = theirs.iter().any(|codec| is_g711(*codec));
         codecs.retain(|codec| {
-            let has = theirs.iter().any(|numbered| numbered.codec == *codec);
-            has || codec.spec().browsers != Browsers::All && media.allow_outside_codecs
+            let stripped = codec.spec().browsers == Browsers::All && (g711 || !is_g711(*codec));
+            theirs.contains(codec) || !stripped && media.allow_outside_codecs
         });
         telephone_events &= page.has_telephone_events();
     }
     Offered { codecs, telephone_events }
+}
+
+fn is_g711(codec: CodecId) -> bool {
+    matches!(codec, CodecId::Pcma | CodecId::Pcmu)
 }
 
 #[cfg(test)]
@@ -61,15 +67,15 @@ mod tests {
         assert_eq!(offered(&media, page), Offered { codecs, telephone_events });
     }
 
-    /// The page's offer without the formats of this name.
-    fn without(name: &str) -> String {
+    /// The page's offer without the formats of these names.
+    fn without(names: &str) -> String {
         let gone: Vec<&str> = OFFER
             .lines()
             .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '))
-            .filter(|(_, codec)| codec.to_ascii_lowercase().contains(name))
+            .filter(|(_, codec)| names.split(',').any(|name| codec.to_ascii_lowercase().contains(name)))
             .map(|(number, _)| number)
             .collect();
-        assert!(!gone.is_empty(), "{name} stands in the offer");
+        assert!(!gone.is_empty(), "{names} stands in the offer");
         let mut text = String::new();
         for line in OFFER.lines() {
             let about = |prefix: &str| {
@@ -98,6 +104,11 @@ mod tests {
         check(&[Opus, Pcma, Pcmu], true, &without("pcma"), (&[Opus, Pcmu], true));
         check(&[Opus, Pcma], true, &without("telephone-event"), (&[Opus, Pcma], false));
         check(&[Opus], true, &without("opus"), (&[], true));
+    }
+
+    #[test]
+    fn a_client_without_any_g711_is_transcoded_to_it() {
+        check(&[Opus, Pcma, Pcmu], true, &without("pcma,pcmu"), (&[Opus, Pcma, Pcmu], true));
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub struct Description {
     pub(crate) ice: IceCredentials,
     pub(crate) fingerprint: [u8; 32],
     pub(crate) setup: Setup,
+    /// Whether it names a candidate on loopback: the client sits on our machine, and may have no other address.
+    pub(crate) loopback: bool,
     pub(crate) bundle: Vec<String>,
     pub(crate) sections: Vec<Section>,
     /// Index of the section that carries the sound.

@@ -1,5 +1,7 @@
 //! Reading a page's description: forgiving about form, strict about what is used.
 
+use std::net::IpAddr;
+
 use super::{
     Description, Direction, Format, IceCredentials, Kind, MAX_BYTES, MAX_MEDIA, MAX_PAYLOADS, SdpError,
     Section, Setup,
@@ -23,6 +25,7 @@ struct Transport {
     fingerprint: Option<String>,
     foreign_hash: bool,
     setup: Option<String>,
+    loopback: bool,
 }
 
 impl Transport {
@@ -40,6 +43,7 @@ impl Transport {
         if self.setup.is_none() {
             self.setup.clone_from(&other.setup);
         }
+        self.loopback |= other.loopback;
         self
     }
 }
@@ -150,8 +154,9 @@ impl Session {
                 }
             }
         }
+        let loopback = transport.loopback;
         let (ice, fingerprint, setup) = transport.check()?;
-        Ok(Description { ice, fingerprint, setup, bundle: self.bundle, sections, audio })
+        Ok(Description { loopback, ice, fingerprint, setup, bundle: self.bundle, sections, audio })
     }
 }
 
@@ -161,6 +166,10 @@ impl Transport {
             "ice-ufrag" => self.ufrag = Some(value.to_owned()),
             "ice-pwd" => self.pwd = Some(value.to_owned()),
             "setup" => self.setup = Some(value.to_owned()),
+            "candidate" => {
+                let address = value.split_ascii_whitespace().nth(4).and_then(|ip| ip.parse::<IpAddr>().ok());
+                self.loopback |= address.is_some_and(|ip| ip.is_loopback());
+            }
             "fingerprint" => match value.split_once(' ') {
                 Some((hash, digest)) if hash.eq_ignore_ascii_case("sha-256") => {
                     self.fingerprint.get_or_insert_with(|| digest.trim().to_owned());
