@@ -88,7 +88,7 @@ fn main() {
     let port = phone.local_addr().unwrap().port();
     let (asked, invited) = std::sync::mpsc::channel();
     actix_rt::System::new().block_on(async move {
-        let switch = Switch::start(settings()).await.unwrap();
+        let switch = Switch::start(settings(), std::sync::Arc::new(|_| ())).await.unwrap();
         let account = Account {
             login: "1001".to_owned(),
             auth_name: "1001".to_owned(),

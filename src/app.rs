@@ -1,6 +1,7 @@
 //! Builds the house, floor by floor, and takes it down in reverse.
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -15,6 +16,7 @@ use crate::counters::Counters;
 use crate::front::Front;
 use crate::http::{self, PhoneHints};
 use crate::listen::{BindError, Bound, server};
+use crate::records;
 use crate::tls::{self, TlsError};
 
 /// The running house.
@@ -51,7 +53,7 @@ impl House {
         let rest = Bound::to("listen.rest", &settings.rest.listen)?;
         let names = addresses().into_iter().chain(settings.switch.media.advertised_address);
         let certificate = tls::server_config(settings.web.certificate.as_ref(), names)?;
-        let switch = Switch::start(settings.switch).await?;
+        let switch = Switch::start(settings.switch, Arc::new(records::write)).await?;
         let (stopping, told) = watch::channel(false);
         let front = Front {
             switch: switch.clone(),

@@ -7,6 +7,7 @@
 //! | [`listen`] | TCP listeners and the HTTP servers behind them |
 //! | [`config`] | settings: file, environment, defaults |
 //! | [`telemetry`] | logs |
+//! | [`records`] | one line for each call that is over |
 //! | [`tls`] | the certificate of the TLS listener |
 //! | [`http`] | routes: the phone page, probes, metrics |
 //! | [`ws`] | one task per page's socket |
@@ -24,6 +25,7 @@ pub mod front;
 pub mod http;
 pub mod listen;
 pub mod origin;
+pub mod records;
 pub mod telemetry;
 pub mod tls;
 pub mod wire;

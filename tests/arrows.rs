@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Floors of `actors/src`, lowest first; neighbours on one floor are strangers.
 const FLOORS: &[&[&str]] = &[
     &["vocabulary", "udp"],
-    &["rtp", "sip", "lanes"],
+    &["rtp", "quality", "sip", "lanes"],
     &["leg", "transcoder", "generator"],
     &["page"],
     &["browser", "dialog", "registration", "courier", "call"],

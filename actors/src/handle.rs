@@ -6,7 +6,6 @@ use ::sip::message::Uri;
 use actix::{Actor, Addr};
 use tokio::sync::mpsc;
 
-use crate::browser::Certificate;
 use crate::call::{Introduce, Transfer, TransferFailed};
 use crate::dialog::SipSide;
 use crate::lanes::Lanes;
@@ -14,14 +13,15 @@ pub use crate::leg::{DigitMethod, Digits};
 pub use crate::page::{
     CallStatus, CallView, FromPage, MailWaiting, PlaceCall, SendText, Text, TextStatus, ToPage,
 };
+pub use crate::quality::{CallRecord, LegRecord, Mos, Recorder};
 use crate::rtp::ports::PortPool;
 use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
-    Account, Additions, AnswerTiming, CallId, Cause, Class, EndReason, FieldError, Fingerprint, HeaderRule,
-    HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret, SessionId, Side, SipSettings,
-    SwitchSettings, TlsSettings,
+    Account, Additions, AnswerTiming, Both, CallId, Cause, Class, EndReason, FieldError, Fingerprint,
+    HeaderRule, HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret, SessionId, Side,
+    SipSettings, SwitchSettings, TlsSettings,
 };
 pub use ::codecs::CodecId;
 pub use ::sip::resolve::{AddressClass, AddressPolicy};
@@ -110,8 +110,8 @@ const TRANSFER: Duration = Duration::from_secs(60);
 const GOODBYE: Duration = Duration::from_secs(4);
 
 impl Switch {
-    /// Binds every listener and starts the lanes. Must be called inside an actix system.
-    pub async fn start(settings: SwitchSettings) -> Result<Self, StartError> {
+    /// Binds every listener and starts the lanes; `recorder` is told of each call that is over. Must be called inside an actix system.
+    pub async fn start(settings: SwitchSettings, recorder: Recorder) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
         let meters = Meters::new();
         let ports = PortPool::new(settings.media.rtp_ports, settings.media.port_rest, &meters);
@@ -122,7 +122,7 @@ impl Switch {
             .map_err(|source| StartError { what: "listen.sip".to_owned(), source })?;
         let endpoint = endpoint.start();
         let sip = SipSide { endpoint: endpoint.clone(), ports, settings: settings.clone(), meters };
-        let switchboard = Switchboard::new(settings, lanes, sip.clone(), Certificate::generate()).start();
+        let switchboard = Switchboard::new(settings, lanes, sip.clone(), recorder).start();
         endpoint.do_send(crate::sip::Serve(switchboard.clone().recipient()));
         Ok(Self { switchboard, sip })
     }
@@ -217,6 +217,8 @@ impl Switch {
         while tokio::time::Instant::now() < end && self.sip.meters.busy() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // Behind the last calls' ends in its mailbox: their records are written now.
+        let _ = self.switchboard.send(Shutdown).await;
         self.sip.endpoint.do_send(crate::sip::Close);
     }
 }

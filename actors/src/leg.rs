@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix::{Message, Recipient};
 use sip::message::Uri;
 
-use crate::vocabulary::{Additions, AudioFormat, EndReason, Packet, Side, Sink};
+use crate::vocabulary::{Additions, AudioFormat, EndReason, Measured, Packet, Side, Sink};
 
 /// What a call tells a leg.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
@@ -46,6 +46,8 @@ pub enum LegCommand {
     },
     /// Say how somebody else could take your far end over: [`LegEvent::Introduced`].
     Introduce,
+    /// Say how your sound fares: [`LegEvent::Measured`].
+    Measure,
     /// How the leg fares that you offered as your successor.
     SuccessorFared(Fared),
     /// Send digits (`0-9*#A-D`, in order) to your far end.
@@ -131,6 +133,8 @@ pub enum LegEvent {
     SuccessorOffered(Successor),
     /// The far end wants these digits sent to the other side.
     DigitsAsked(Digits),
+    /// How the leg's sound fares; also said before [`LegEvent::Ended`] by a leg that cannot be asked afterwards.
+    Measured(Measured),
     /// The leg is over.
     Ended(EndReason),
 }

@@ -11,7 +11,7 @@
 //! | 4 | [`browser`], [`dialog`]: legs · [`registration`] · [`courier`] · [`call`]: joins two legs and does not know what they are |
 //! | 3 | [`page`]: the words of a page |
 //! | 2 | [`leg`]: the contract between call and legs · [`transcoder`] · [`generator`] |
-//! | 1 | [`rtp`]: packets, buffers, ports · [`sip`]: the endpoint · [`lanes`]: threads and their WebRTC sockets |
+//! | 1 | [`rtp`]: packets, buffers, ports · [`quality`]: what figures mean · [`sip`]: the endpoint · [`lanes`]: threads and their WebRTC sockets |
 //! | 0 | [`udp`]: a socket as a stream · [`vocabulary`]: ids, packets, reasons, settings, counters |
 //!
 //! An actor is a shell: it receives, asks its pure `state.rs`, and carries out the answer. Asks go down, events go up and
@@ -28,6 +28,7 @@ pub mod handle;
 pub mod lanes;
 pub mod leg;
 pub mod page;
+pub mod quality;
 pub mod registration;
 pub mod rtp;
 pub mod session;

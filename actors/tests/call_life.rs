@@ -148,7 +148,7 @@ impl Stage {
     }
 
     async fn end(&mut self) -> EndReason {
-        self.ended.recv().await.unwrap().reason
+        self.ended.recv().await.unwrap().0.reason
     }
 
     /// After the actors have had their turns: nothing of the call is left.

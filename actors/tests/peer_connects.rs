@@ -177,8 +177,7 @@ fn rtcp_reports_come_every_five_seconds() {
         call.run(Duration::from_millis(20));
     }
     let report = call.reports.last().expect("reports in 22 s");
-    assert!(report.sent_packets > 900 && report.received_packets > 900, "{report:?}");
-    assert!(report.round_trip.is_some() && report.sent_loss == Some(0.0), "{report:?}");
+    assert!(report.round_trip.is_some() && report.lost == Some(0), "{report:?}");
     assert_eq!(call.reports.len(), 4);
     let rtcp = |datagram: &[u8]| matches!(datagram, [128..192, 200..=207, ..]);
     assert!(call.sent.iter().any(|(_, datagram)| rtcp(datagram)), "we report too");

@@ -2,6 +2,7 @@
 //!
 //! The shell. `state` decides, `rtc` is the peer connection; this file joins them to the lane's sockets, the page's
 //! session and the call. The page's path is negotiated once and never again.
+mod figures;
 mod messages;
 mod once;
 pub mod peer;
@@ -14,12 +15,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, ToPage};
 use crate::rtp::sequencer::{Incoming, Sequencer};
+use crate::rtp::tally::Tally;
 use crate::vocabulary::{
     Additions, Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink,
 };
@@ -75,6 +77,7 @@ pub struct BrowserLeg {
     described: Option<Instant>,
     /// RTP packets from and to the page.
     counted: [Counter; 2],
+    tally: Tally,
     _alive: Alive,
 }
 
@@ -105,6 +108,7 @@ impl BrowserLeg {
             timer: None,
             described: None,
             counted,
+            tally: Tally::new(now(), 48_000),
         }
     }
 
@@ -213,6 +217,7 @@ impl BrowserLeg {
             telephone_event: !agreed.telephone_events.is_empty(),
         };
         self.codec = Some(format);
+        self.tally.stream.set_clock_rate(codec.spec().clock_rate);
         Some(format)
     }
 
@@ -239,7 +244,7 @@ impl BrowserLeg {
                 }
                 Output::Connected => self.connected(ctx),
                 Output::Packet(packet) => self.forward(packet),
-                Output::Report(report) => debug!(call_id = %self.order.view.call_id, ?report, "browser leg"),
+                Output::Report(report) => self.page_reports(&report),
                 Output::Disconnected(lost) => self.lost(&lost, ctx),
             }
         }
@@ -274,6 +279,8 @@ impl BrowserLeg {
 
     fn forward(&mut self, packet: Packet) {
         self.counted[0].inc();
+        let stands = (packet.ssrc, packet.sequence, packet.timestamp);
+        self.tally.took(packet.received, stands, packet.payload.len());
         if self.sink.as_mut().is_some_and(|sink| !sink.send(packet)) {
             self.order.meters.dropped("sink").inc();
         }
@@ -325,8 +332,10 @@ impl BrowserLeg {
             marker: stamp.marker,
             payload: packet.payload,
         };
+        let length = packet.payload.len();
         if peer.send(packet, now()).is_ok() {
             self.counted[1].inc();
+            self.tally.sent(length);
         }
         self.drive(ctx);
     }
@@ -411,6 +420,7 @@ impl Handler<LegCommand> for BrowserLeg {
     fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
         match command {
             LegCommand::Plug(sink) => self.sink = sink,
+            LegCommand::Measure => self.report(LegEvent::Measured(self.measured())),
             command => self.step(Event::Command(command), ctx),
         }
     }

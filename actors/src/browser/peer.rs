@@ -50,27 +50,15 @@ pub struct Outgoing {
     pub payload: Bytes,
 }
 
-/// What both ends counted, from RTCP and our own packets.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// What the page says of our packets, from its receiver reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Round trip time by RTCP.
+    /// To the page and back.
     pub round_trip: Option<Duration>,
-    /// RTP packets sent to the page so far.
-    pub sent_packets: u64,
-    /// Payload bytes sent to the page so far.
-    pub sent_bytes: u64,
-    /// Part of ours that the page lost since the last report, 0 to 1.
-    pub sent_loss: Option<f32>,
-    /// Jitter the page sees, in units of the RTP clock.
-    pub sent_jitter: Option<u32>,
-    /// RTP packets taken from the page so far.
-    pub received_packets: u64,
-    /// Payload bytes taken from the page so far.
-    pub received_bytes: u64,
-    /// Part of the page's that we lost since the last report, 0 to 1.
-    pub received_loss: Option<f32>,
-    /// Jitter we see, in units of the RTP clock.
-    pub received_jitter: u32,
+    /// Packets that it lost so far; `None`: it has not said.
+    pub lost: Option<u64>,
+    /// The jitter that it sees, in units of the RTP clock.
+    pub jitter: u32,
 }
 
 /// Why a peer connection ended.
@@ -119,6 +107,10 @@ pub struct Counts {
     pub sources: u64,
     /// Neither STUN nor DTLS nor RTP, or a broken one.
     pub malformed: u64,
+    /// RTP that could not be decrypted, or came twice.
+    pub undecryptable: u64,
+    /// RTP of a payload type that was not agreed.
+    pub wrong_payload_type: u64,
 }
 
 /// Largest RTP payload sent. The biggest Opus frame browsers and we make is far below; str0m writes packets into

@@ -39,6 +39,7 @@ use super::sdp::{self, Agreed, Description, SdpError, Setup};
 use super::secrets::Secrets;
 use crate::lanes::LocalAddress;
 use crate::lanes::stun;
+use crate::rtp::packet::is_rtcp;
 use crate::vocabulary::Packet;
 
 /// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
@@ -90,7 +91,10 @@ pub struct Peer {
     learnt: Vec<SocketAddr>,
     /// When a binding request was last answered.
     checked: Instant,
-    report: Report,
+    /// RTP packets that str0m gave us.
+    taken: u64,
+    /// Binding requests answered.
+    checks: u64,
     counts: Counts,
     outputs: VecDeque<Output>,
 }
@@ -215,10 +219,14 @@ impl Peer {
         };
         // An error here is one bad DTLS record. It must not end the call (anyone who can forge the page's address
         // could send one); a handshake that is really broken runs into its limit.
+        let taken = self.taken;
         if self.rtc.handle_input(Input::Receive(now, receive)).is_err() {
             self.counts.malformed += 1;
         }
         self.drain(now);
+        if self.taken == taken && self.state == State::Connected {
+            self.not_taken(datagram);
+        }
     }
 
     /// Lets time pass; call it at [`Peer::deadline`] at the latest.
@@ -308,6 +316,23 @@ impl Peer {
         self.counts
     }
 
+    /// Binding requests of the page that were answered: it is there and wants our media.
+    pub fn checks(&self) -> u64 {
+        self.checks
+    }
+
+    /// str0m drops without a word; RTP tells by its clear header why (RFC 7983 §7).
+    fn not_taken(&mut self, datagram: &[u8]) {
+        let [128..192, second, ..] = datagram else { return };
+        if is_rtcp(datagram) {
+            return;
+        }
+        match self.agreed.kind(second & 0x7f) {
+            None => self.counts.wrong_payload_type += 1,
+            Some(_) => self.counts.undecryptable += 1,
+        }
+    }
+
     fn build(
         config: &PeerConfig,
         secrets: &Secrets,
@@ -356,7 +381,8 @@ impl Peer {
             once: Once::default(),
             learnt: Vec::new(),
             checked: now,
-            report: Report::default(),
+            taken: 0,
+            checks: 0,
             counts: Counts::default(),
             outputs: VecDeque::new(),
         };
@@ -425,6 +451,7 @@ impl Peer {
     /// str0m answered a binding request: `from` is the page's, and it still wants our media.
     fn checked(&mut self, from: SocketAddr, now: Instant) {
         self.checked = now;
+        self.checks += 1;
         if !self.learnt.contains(&from) && self.learnt.len() < MAX_SOURCES {
             self.learnt.push(from);
             self.outputs.push_back(Output::Learnt { from });
@@ -439,23 +466,13 @@ impl Peer {
                 self.outputs.push_back(Output::Connected);
             }
             Event::RtpPacket(packet) => self.packet(packet),
-
-            Event::MediaIngressStats(stats) => {
-                self.report.received_packets = stats.packets;
-                self.report.received_bytes = stats.bytes;
-                self.report.received_loss = stats.loss;
-                self.report.received_jitter = stats.jitter;
-            }
-            // Comes last of the three, and always: the sending stream exists from the start.
-            Event::MediaEgressStats(stats) => {
-                self.report.round_trip = stats.rtt;
-                self.report.sent_packets = stats.packets;
-                self.report.sent_bytes = stats.bytes;
-                self.report.sent_loss = stats.loss;
-                self.report.sent_jitter = stats.remote.map(|remote| remote.jitter);
-                if self.state == State::Connected {
-                    self.outputs.push_back(Output::Report(self.report));
-                }
+            Event::MediaEgressStats(stats) if self.state == State::Connected => {
+                let remote = stats.remote;
+                self.outputs.push_back(Output::Report(Report {
+                    round_trip: stats.rtt,
+                    lost: remote.as_ref().map(|remote| remote.packets_lost),
+                    jitter: remote.map_or(0, |remote| remote.jitter),
+                }));
             }
             Event::Closed => self.lose(Lost::Closed),
             _ => {}
@@ -463,6 +480,7 @@ impl Peer {
     }
 
     fn packet(&mut self, packet: RtpPacket) {
+        self.taken += 1;
         let RtpPacket { header, payload, timestamp: received, .. } = packet;
         let kind = self.agreed.kind(*header.payload_type);
         if let (State::Connected, Some(payload_kind)) = (self.state, kind) {

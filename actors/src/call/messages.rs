@@ -2,7 +2,8 @@
 use actix::Message;
 
 use crate::leg::Leg;
-use crate::vocabulary::{CallId, EndReason};
+use crate::quality::CallRecord;
+use crate::vocabulary::EndReason;
 
 /// Plugs in the legs and starts the call.
 #[derive(Message)]
@@ -22,9 +23,4 @@ pub struct HangUp(pub EndReason);
 /// The call is over; its legs may still be saying goodbye.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
-pub struct CallEnded {
-    /// Which call.
-    pub call_id: CallId,
-    /// Who ended it, and why.
-    pub reason: EndReason,
-}
+pub struct CallEnded(pub CallRecord);

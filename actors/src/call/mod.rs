@@ -4,6 +4,7 @@
 //! legs and transcoders and is owned by the switchboard. Crash group: when a call falls, its legs notice
 //! that nobody listens and end by themselves.
 mod fork;
+mod measuring;
 mod messages;
 mod state;
 mod succession;
@@ -12,7 +13,7 @@ mod wiring;
 
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -21,6 +22,7 @@ use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
 use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
 use crate::vocabulary::{Alive, CallId, Cause, EndReason, Meters, Side, Sink};
 use fork::Fork;
+use measuring::Measuring;
 pub use messages::{Begin, CallEnded, HangUp};
 use state::{Action, Event, State};
 use succession::{Heir, Succession};
@@ -59,6 +61,9 @@ pub struct Call {
     limit: Option<SpawnHandle>,
     succession: Succession,
     heir: Option<Heir>,
+    measuring: Measuring,
+    /// The owner has been told of the end.
+    said_ended: bool,
     waiting: Waiting,
     /// A transfer that waits until a hold is decided.
     postponed: Option<Event>,
@@ -109,6 +114,8 @@ impl Call {
             limit: None,
             succession: Succession::default(),
             heir: None,
+            measuring: Measuring::default(),
+            said_ended: false,
             waiting: Waiting::default(),
             postponed: None,
             begun: Instant::now(),
@@ -135,6 +142,12 @@ impl Call {
             return self.hear_heir(event, ctx);
         }
         let Some(legs) = &mut self.legs else { return };
+        if let LegEvent::Measured(measured) = event {
+            if legs.talking_branch(side) == Some(branch) {
+                self.measured(side, measured, ctx);
+            }
+            return;
+        }
         if side == Side::Caller {
             if legs.caller.0 == branch {
                 self.take(side, event, ctx);
@@ -181,6 +194,7 @@ impl Call {
             }
             LegEvent::Introduced(to) => return self.introduced(to),
             LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
+            LegEvent::Measured(_) => return,
             LegEvent::Ended(why) => Event::LegEnded(why),
         };
         self.step(event, ctx);
@@ -204,7 +218,8 @@ impl Call {
             Action::Pause => self.pause(),
             Action::Postpone(event) => self.postponed = Some(event),
             Action::PlayMusic(side) => self.play_music(side),
-            Action::Finish(why) => self.finish(why, ctx),
+            Action::Measure => self.measure(),
+            Action::Finish(why) => self.close(why, ctx),
         }
     }
 
@@ -291,27 +306,6 @@ impl Call {
             leg.commands.do_send(command.clone());
         }
     }
-
-    fn finish(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
-        self.succession_step(succession::Event::Over, ctx);
-        self.transfer_over(&reason);
-        let talked = self.answered.map(|since| since.elapsed());
-        let (call_id, direction) = (&self.order.call_id, self.order.direction);
-        info!(
-            %call_id, direction, by = reason.by.map_or("house", Side::as_str), cause = reason.cause.as_str(),
-            class = reason.cause.class().as_str(), sip_code = reason.sip_code, detail = reason.detail,
-            seconds = talked.map(|time| time.as_secs_f64()), "call ended"
-        );
-        let meters = &self.order.meters;
-        meters.calls_total.with_label_values(&[direction, reason.cause.as_str()]).inc();
-        if let Some(talked) = talked {
-            meters.call_duration_seconds.observe(talked.as_secs_f64());
-        }
-        if let Some(owner) = self.order.owner.upgrade() {
-            owner.do_send(CallEnded { call_id: self.order.call_id.clone(), reason });
-        }
-        ctx.stop();
-    }
 }
 
 impl Legs {
@@ -348,6 +342,13 @@ impl Legs {
             Side::Callee => self.callee(self.fork.only()?),
         }
     }
+
+    fn talking_branch(&self, side: Side) -> Option<usize> {
+        match side {
+            Side::Caller => Some(self.caller.0),
+            Side::Callee => self.fork.only(),
+        }
+    }
 }
 
 impl Actor for Call {
@@ -372,15 +373,10 @@ impl Actor for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let (meters, direction) = (&self.order.meters, self.order.direction);
-        meters.calls_active.with_label_values(&[direction]).dec();
-        if !matches!(self.state, State::Ended(_)) {
+        self.order.meters.calls_active.with_label_values(&[self.order.direction]).dec();
+        if !self.said_ended {
             // It fell: its owner would keep its id for ever.
-            let reason = EndReason::new(None, Cause::Internal);
-            meters.calls_total.with_label_values(&[direction, reason.cause.as_str()]).inc();
-            if let Some(owner) = self.order.owner.upgrade() {
-                owner.do_send(CallEnded { call_id: self.order.call_id.clone(), reason });
-            }
+            self.say_ended(EndReason::new(None, Cause::Internal));
         }
     }
 }

@@ -128,6 +128,8 @@ pub enum Action {
     Postpone(Event),
     /// Music for a side that is held, until it is plugged in again.
     PlayMusic(Side),
+    /// Ask both legs for their last figures.
+    Measure,
     /// Say goodbye and stop.
     Finish(EndReason),
 }
@@ -270,6 +272,7 @@ fn goodbye(why: EndReason) -> Vec<Action> {
     vec![
         Action::StopLimit,
         Action::Pause,
+        Action::Measure,
         Action::Tell(Side::Caller, LegCommand::HangUp(why.clone())),
         Action::Tell(Side::Callee, LegCommand::HangUp(why.clone())),
         Action::Finish(why),

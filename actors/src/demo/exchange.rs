@@ -123,7 +123,7 @@ impl Handler<DemoCall> for Exchange {
 
 impl Handler<CallEnded> for Exchange {
     type Result = ();
-    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
-        self.calls.remove(&ended.call_id);
+    fn handle(&mut self, CallEnded(record): CallEnded, _: &mut Self::Context) {
+        self.calls.remove(&record.call_id);
     }
 }

@@ -8,7 +8,7 @@ use codecs::tone::Tone;
 
 use crate::generator::{FRAME, Player, Sound};
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::vocabulary::{Alive, AudioFormat, EndReason, Meters, Packet, Side, Sink};
+use crate::vocabulary::{Alive, AudioFormat, EndReason, LegKind, Measured, Meters, Packet, Side, Sink};
 
 /// What a machine does. The name is what one dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +197,7 @@ impl Handler<LegCommand> for Machine {
                 }
             }
             LegCommand::Introduce => self.report(LegEvent::Introduced(None)),
+            LegCommand::Measure => self.report(LegEvent::Measured(Measured::nothing(LegKind::Machine))),
             LegCommand::Transfer(_) => self.report(LegEvent::TransferRefused(cannot_move())),
             LegCommand::HangUp(_) => ctx.stop(),
             LegCommand::Ring

@@ -1,5 +1,7 @@
 //! The RTP session of a SIP leg: sockets, the locked source, numbering, digits and RTCP put together.
 //! No actor; the shell hands it datagrams, packets and `now`.
+mod reports;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,13 +14,14 @@ use crate::rtp::digits::{DigitError, DigitReceiver, DigitSender};
 use crate::rtp::latch::{Latch, Seen, Verdict};
 use crate::rtp::packet::{RtpPacket, is_rtcp};
 use crate::rtp::ports::PortPool;
-use crate::rtp::rtcp::{self, NtpClock, Report, Rtcp, SenderInfo};
+use crate::rtp::rtcp::NtpClock;
 use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
 use crate::rtp::socket::{self, Port, RtpSockets};
 use crate::rtp::srtp::{Kind, Refused, Srtp};
-use crate::rtp::stats::ReceiveStats;
+use crate::rtp::tally::{NotTaken, Tally};
 use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Counter, Meters, Packet, Payload, random_hex};
+pub use reports::next_report;
 
 /// The RTP session.
 pub struct RtpSession {
@@ -28,9 +31,11 @@ pub struct RtpSession {
     counted: [Counter; 2],
     cname: String,
     ntp: NtpClock,
+    /// Where their reports come from (RFC 4961).
+    reports_from: Option<SocketAddr>,
     agreed: Option<Agreed>,
     latch: Latch,
-    received: ReceiveStats,
+    tally: Tally,
     heard: DigitReceiver,
     sequencer: Sequencer,
     digits: DigitSender,
@@ -54,7 +59,6 @@ struct Agreed {
 struct Sent {
     packets: u32,
     octets: u32,
-    last_timestamp: u32,
 }
 
 /// A packet of the far end that is worth passing on.
@@ -64,9 +68,6 @@ pub struct Heard {
     /// The digit that begins with it.
     pub digit: Option<char>,
 }
-
-/// Reports go out this often (RFC 3550 §6.2 for two parties).
-pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 
 impl RtpSession {
     /// Takes a pair of ports on `ip`.
@@ -78,9 +79,10 @@ impl RtpSession {
             counted: [meters.rtp("sip", "in"), meters.rtp("sip", "out")],
             cname: random_hex::<8>(),
             ntp: NtpClock::new(now, SystemTime::now()),
+            reports_from: None,
             agreed: None,
             latch: Latch::new(now, None),
-            received: ReceiveStats::new(now, 8000),
+            tally: Tally::new(now, 8000),
             heard: DigitReceiver::new(),
             sequencer: sequencer(random_u32(), 8000, random),
             digits: DigitSender::new(now, 8000, Duration::from_millis(20)),
@@ -111,6 +113,7 @@ impl RtpSession {
         }
         if before.is_none_or(|agreed| agreed.stream.remote_rtp != stream.remote_rtp) {
             self.latch.renegotiated(now, stream.remote_rtp);
+            self.reports_from = None;
         }
         // Whoever has new keys or sits elsewhere begins with a roll-over counter of 0 (RFC 3711 §3.2.3), and so must we.
         let moved = stream.srtp.is_some()
@@ -128,7 +131,7 @@ impl RtpSession {
             (srtp, keys) => *srtp = keys.as_ref().map(Srtp::new),
         }
         if clock {
-            self.received = ReceiveStats::new(now, stream.send.clock);
+            self.tally.stream.set_clock_rate(stream.send.clock);
         }
         let pace =
             |stream: &Stream| (stream.send_events.as_ref().map_or(8000, |events| events.clock), stream.ptime);
@@ -167,18 +170,20 @@ impl RtpSession {
         let meaning = agreed.meanings.iter().find(|(number, _)| *number == rtp.payload_type);
         let Some((_, kind)) = meaning.copied() else {
             self.dropped("sip_rtp_unknown_payload_type");
+            self.tally.refused(NotTaken::WrongPayloadType);
             return None;
         };
         let seen = Seen { from: datagram.from, ssrc: rtp.ssrc, sequence: rtp.sequence };
         match self.latch.judge(now, seen) {
             Verdict::Drop => {
                 self.meters.rtp_foreign_source_packets_total.inc();
+                self.tally.refused(NotTaken::Foreign);
                 return None;
             }
             Verdict::AcceptAndLock(source) => debug!(%source, "media source locked"),
             Verdict::Accept => {}
         }
-        self.received.on_packet(now, rtp.ssrc, rtp.sequence, rtp.timestamp);
+        self.tally.took(now, (rtp.ssrc, rtp.sequence, rtp.timestamp), rtp.payload.len());
         self.counted[0].inc();
         let digit = match kind {
             Payload::TelephoneEvent(_) => {
@@ -235,66 +240,15 @@ impl RtpSession {
         self.digits.deadline()
     }
 
-    /// Sends an RTCP report.
-    pub fn report(&mut self, now: Instant, bye: bool) {
-        let Some(agreed) = &self.agreed else { return };
-        let Some(remote) = self.rtcp_remote(&agreed.stream) else { return };
-        let timestamp = self.sequencer.timestamp_at(now);
-        let sender = (self.sent.packets > 0).then(|| SenderInfo {
-            ntp: self.ntp.at(now),
-            rtp_timestamp: timestamp,
-            packets: self.sent.packets,
-            octets: self.sent.octets,
-        });
-        let block = self.received.report(now);
-        let report = Report { ssrc: self.sequencer.ssrc(), cname: &self.cname, sender, block, bye };
-        let report = report.build();
-        let sealed = match &mut self.srtp {
-            Some(srtp) => match srtp.protect(Kind::Rtcp, &report) {
-                Some(sealed) => Some(sealed),
-                None => return,
-            },
-            None => None,
-        };
-        if self.sockets.send(Port::Rtcp, sealed.as_deref().unwrap_or(&report), remote).is_err() {
-            self.dropped("sip_socket");
-        }
-    }
-
-    /// Puts what the far end's stream was like into the meters.
-    pub fn conclude(&mut self, now: Instant) {
-        self.report(now, true);
-        let summary = self.received.summary();
-        self.meters.rtp_lost_total.with_label_values(&["sip"]).inc_by(u64::from(summary.lost));
-        if summary.received > 0 {
-            self.meters.rtp_jitter_seconds.with_label_values(&["sip"]).observe(summary.jitter.as_secs_f64());
-        }
-    }
-
-    fn receive_rtcp(&mut self, datagram: &Datagram) {
-        if !self.latch.accepts_rtcp(datagram.from) {
-            self.meters.rtp_foreign_source_packets_total.inc();
-            return;
-        }
-        let Some(bytes) = self.opened(Kind::Rtcp, &datagram.bytes) else { return };
-        match rtcp::parse(&bytes) {
-            Err(_) => self.dropped("sip_rtcp_malformed"),
-            Ok(packets) => {
-                for packet in packets {
-                    if let Rtcp::SenderReport { ssrc, info, .. } = packet {
-                        self.received.on_sender_report(datagram.received, ssrc, &info);
-                    }
-                }
-            }
-        }
-    }
-
     /// The packet in the clear; none if it is not the far end's, which is counted and has no other effect.
     fn opened(&mut self, kind: Kind, packet: &Bytes) -> Option<Bytes> {
         let Some(srtp) = &mut self.srtp else { return Some(packet.clone()) };
         match srtp.unprotect(kind, packet) {
             Ok(bytes) => return Some(bytes),
-            Err(Refused::NotAuthentic) => self.refused[0].inc(),
+            Err(Refused::NotAuthentic) => {
+                self.refused[0].inc();
+                self.tally.refused(NotTaken::Undecryptable);
+            }
             Err(Refused::Replayed) => self.refused[1].inc(),
             Err(Refused::Malformed) => self.dropped("sip_srtp_malformed"),
         }
@@ -305,7 +259,7 @@ impl RtpSession {
         let Some(remote) = self.latch.remote() else { return };
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets = self.sent.octets.wrapping_add(payload.len() as u32);
-        self.sent.last_timestamp = stamp.timestamp;
+        self.tally.sent(payload.len());
         let packet = RtpPacket {
             marker: stamp.marker,
             payload_type,
@@ -327,16 +281,6 @@ impl RtpSession {
             self.counted[1].inc();
         } else {
             self.dropped("sip_socket");
-        }
-    }
-
-    /// Where reports go: next to the locked source if it is not where SDP said.
-    fn rtcp_remote(&self, stream: &Stream) -> Option<SocketAddr> {
-        match self.latch.remote() {
-            Some(remote) if Some(remote) != stream.remote_rtp => {
-                Some(SocketAddr::new(remote.ip(), remote.port().checked_add(1)?))
-            }
-            _ => stream.remote_rtcp,
         }
     }
 

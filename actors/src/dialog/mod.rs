@@ -35,9 +35,11 @@ use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::rtp::socket::Port;
 use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
 use crate::udp::Datagram;
-use crate::vocabulary::{Alive, AudioFormat, CallId, Cause, CodecId, EndReason, Packet, Side, Sink};
+use crate::vocabulary::{
+    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Packet, Side, Sink,
+};
 use info::InfoDigits;
-use media::{RTCP_INTERVAL, RtpSession};
+use media::{RtpSession, next_report};
 pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide, Way};
 use outbound::{Outbound, Purpose};
 use signalling::Signalling;
@@ -75,6 +77,8 @@ pub struct Dialog {
     ack_wait: Option<(ServerKey, AckWait)>,
     key: Option<DialogKey>,
     media: Option<RtpSession>,
+    /// How its sound fared, as of the last look.
+    measured: Measured,
     listening: Option<SpawnHandle>,
     sink: Option<Sink>,
     ack_timer: Option<SpawnHandle>,
@@ -145,6 +149,7 @@ impl Dialog {
             ack_wait: None,
             key: None,
             media: None,
+            measured: Measured::nothing(LegKind::Sip),
             listening: None,
             sink: None,
             ack_timer: None,
@@ -221,6 +226,9 @@ impl Dialog {
     }
 
     fn report(&mut self, event: LegEvent) {
+        if let LegEvent::Ended(_) = event {
+            self.measure(); // nobody can ask any more
+        }
         let event = match event {
             LegEvent::Ended(why) if why.detail.is_none() => {
                 LegEvent::Ended(EndReason { detail: self.their_reason.take(), ..why })
@@ -272,12 +280,21 @@ impl Dialog {
         }
     }
 
+    /// Tells how the sound fares; after its end, how it fared.
+    fn measure(&mut self) {
+        if let Some(media) = &self.media {
+            self.measured = media.measured();
+        }
+        self.report(LegEvent::Measured(self.measured.clone()));
+    }
+
     fn end_media(&mut self, ctx: &mut Context<Self>) {
         if let Some(listening) = self.listening.take() {
             ctx.cancel_future(listening); // it holds the sockets, whose ports are about to go back
         }
         if let Some(mut media) = self.media.take() {
             media.conclude(now());
+            self.measured = media.measured();
         }
         self.sink = None;
     }
@@ -294,6 +311,7 @@ impl Dialog {
         if let Some(media) = &mut self.media {
             media.report(now(), false);
         }
+        ctx.run_later(next_report(), Self::every_few_seconds);
         if self.call.upgrade().is_some() {
             return;
         }
@@ -338,6 +356,7 @@ impl Dialog {
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::Transfer(to) => self.transfer(to, ctx),
             LegCommand::Introduce => self.introduce(),
+            LegCommand::Measure => self.measure(),
             LegCommand::ShowHold(_) | LegCommand::ShowTransferRefused { .. } => {}
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::SuccessorFared(fared) => self.successor_fared(fared, ctx),
@@ -388,7 +407,7 @@ impl Actor for Dialog {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.own_address = Some(ctx.address());
-        ctx.run_interval(RTCP_INTERVAL, |dialog, ctx| dialog.every_few_seconds(ctx));
+        ctx.run_later(next_report(), Self::every_few_seconds);
         match self.order.take() {
             Some(DialogOrder::Outgoing(order)) => self.begin_call(order, ctx),
             Some(DialogOrder::Incoming(order)) => self.begin_called(order, ctx),

@@ -4,6 +4,7 @@
 //! - [`sequencer`]: the outgoing stream, unbroken whatever is plugged in
 //! - [`latch`]: whose packets we take, and where we send
 //! - [`stats`]: what a receiver must know of a stream
+//! - [`tally`]: what a leg counts of both directions
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
 //! - [`jitter`]: order and loss before a decoder
@@ -20,3 +21,4 @@ pub mod sequencer;
 pub mod socket;
 pub mod srtp;
 pub mod stats;
+pub mod tally;

@@ -27,6 +27,8 @@ pub struct ReceiveStats {
     epoch: Instant,
     stream: Option<Stream>,
     restarts: u32,
+    /// Received and lost in the streams before this one.
+    past: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -50,14 +52,14 @@ struct Stream {
     last_sr: Option<(u32, Instant)>,
 }
 
-/// Of the present stream, for records and metrics.
+/// Of all streams so far, for records and metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Packets that came, doubles included.
-    pub received: u32,
+    pub received: u64,
     /// Packets that should have come and did not.
-    pub lost: u32,
-    /// Mean deviation of the arrival times.
+    pub lost: u64,
+    /// Mean deviation of the arrival times, in the present stream.
     pub jitter: Duration,
     /// Times the stream began anew.
     pub restarts: u32,
@@ -66,13 +68,21 @@ pub struct Summary {
 impl ReceiveStats {
     /// For a stream whose timestamps count at `clock_rate` Hz.
     pub fn new(now: Instant, clock_rate: u32) -> Self {
-        Self { clock_rate, epoch: now, stream: None, restarts: 0 }
+        Self { clock_rate, epoch: now, stream: None, restarts: 0, past: (0, 0) }
+    }
+
+    /// Timestamps count at another rate from now on: what comes next is another stream.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.close_stream();
+        self.clock_rate = clock_rate;
     }
 
     /// Counts a packet.
     pub fn on_packet(&mut self, now: Instant, ssrc: u32, sequence: u16, timestamp: u32) -> Arrival {
-        let since = now.saturating_duration_since(self.epoch).as_nanos();
-        let arrived = (since * u128::from(self.clock_rate) / 1_000_000_000) as u32; // wraps like a timestamp
+        let since = now.saturating_duration_since(self.epoch);
+        let rate = u64::from(self.clock_rate);
+        let ticks = since.as_secs() * rate + u64::from(since.subsec_nanos()) * rate / 1_000_000_000;
+        let arrived = ticks as u32; // wraps like a timestamp
         let transit = arrived.wrapping_sub(timestamp);
         let arrival = match self.stream.as_mut().filter(|stream| stream.ssrc == ssrc) {
             Some(stream) => stream.count(sequence),
@@ -81,12 +91,20 @@ impl ReceiveStats {
         match (arrival, &mut self.stream) {
             (Arrival::First, known) => {
                 self.restarts += u32::from(known.is_some());
-                *known = Some(Stream::new(ssrc, sequence, transit, timestamp));
+                self.close_stream();
+                self.stream = Some(Stream::new(ssrc, sequence, transit, timestamp));
             }
             (Arrival::Newest | Arrival::Late, Some(stream)) => stream.time(transit, timestamp),
             _ => {}
         }
         arrival
+    }
+
+    fn close_stream(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.past.0 += u64::from(stream.received);
+            self.past.1 += stream.lost();
+        }
     }
 
     /// Notes a sender report of the stream, so that the next report can say how long ago it was.
@@ -119,18 +137,17 @@ impl ReceiveStats {
         })
     }
 
-    /// Figures of the present stream.
+    /// Figures of all streams.
     pub fn summary(&self) -> Summary {
-        let Some(stream) = &self.stream else {
-            return Summary::default();
-        };
-        let ticks = f64::from(stream.jitter) / 16.0;
-        Summary {
-            received: stream.received,
-            lost: stream.expected().saturating_sub(stream.received),
-            jitter: Duration::from_secs_f64(ticks / f64::from(self.clock_rate)),
-            restarts: self.restarts,
+        let (received, lost) = self.past;
+        let mut summary = Summary { received, lost, jitter: Duration::ZERO, restarts: self.restarts };
+        if let Some(stream) = &self.stream {
+            let ticks = f64::from(stream.jitter) / 16.0;
+            summary.received += u64::from(stream.received);
+            summary.lost += stream.lost();
+            summary.jitter = Duration::from_secs_f64(ticks / f64::from(self.clock_rate));
         }
+        summary
     }
 }
 
@@ -186,6 +203,10 @@ impl Stream {
 
     fn expected(&self) -> u32 {
         self.highest.wrapping_sub(self.base).wrapping_add(1)
+    }
+
+    fn lost(&self) -> u64 {
+        u64::from(self.expected().saturating_sub(self.received))
     }
 }
 
@@ -289,7 +310,17 @@ mod tests {
         assert_eq!(stats.on_packet(now, 2, 500, 0), Arrival::First);
         let block = stats.report(now).unwrap();
         assert_eq!((block.ssrc, block.lost, block.highest_sequence), (2, 0, 500));
-        assert_eq!(stats.summary(), Summary { received: 1, restarts: 1, ..Summary::default() });
+        let all = Summary { received: 4, lost: 6, restarts: 1, ..Summary::default() };
+        assert_eq!(stats.summary(), all, "what was lost before counts on");
+    }
+
+    #[test]
+    fn another_clock_starts_over_and_keeps_what_was_counted() {
+        let (mut stats, _, now) = feed(&[1, 2, 9]);
+        stats.set_clock_rate(48_000);
+        assert_eq!(stats.report(now), None);
+        assert_eq!(stats.on_packet(now, 1, 10, 9600), Arrival::First);
+        assert_eq!(stats.summary(), Summary { received: 4, lost: 6, ..Summary::default() });
     }
 
     proptest! {

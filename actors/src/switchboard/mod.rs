@@ -21,6 +21,7 @@ use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, 
 use crate::lanes::Lanes;
 use crate::leg::{Leg, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, PlaceCall, ToPage};
+use crate::quality::Recorder;
 use crate::registration::Registration;
 use crate::session::{CallJoined, Close, MAX_CALLS, Session, SessionEvent, SessionOrder};
 use crate::sip::{IncomingRequest, Respond, Transport};
@@ -92,6 +93,7 @@ pub struct Switchboard {
     lanes: Lanes,
     sip: SipSide,
     certificate: Certificate,
+    recorder: Recorder,
     book: Book<Addr<Session>, Wired>,
     accounts: Accounts<Addr<Registration>>,
     stopping: bool,
@@ -136,13 +138,14 @@ impl Wired {
 
 impl Switchboard {
     /// A switchboard with an empty book.
-    pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, certificate: Certificate) -> Self {
+    pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, recorder: Recorder) -> Self {
         let alive = sip.meters.alive("switchboard");
         Self {
             settings,
             lanes,
             sip,
-            certificate,
+            certificate: Certificate::generate(),
+            recorder,
             book: Book::new(),
             accounts: Accounts::default(),
             stopping: false,
@@ -435,8 +438,9 @@ impl Handler<FindCall> for Switchboard {
 
 impl Handler<CallEnded> for Switchboard {
     type Result = ();
-    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
-        self.book.remove_call(&ended.call_id);
+    fn handle(&mut self, CallEnded(record): CallEnded, _: &mut Self::Context) {
+        self.book.remove_call(&record.call_id);
+        (self.recorder)(&record);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What things are called.
 use std::fmt;
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 /// The key of a call in every frame, log line and record: chosen by the page for the calls that it makes
@@ -87,5 +88,32 @@ impl fmt::Display for SessionId {
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}", self.0)
+    }
+}
+/// One for each side of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Both<T> {
+    /// The caller's.
+    pub caller: T,
+    /// The callee's.
+    pub callee: T,
+}
+
+impl<T> Index<Side> for Both<T> {
+    type Output = T;
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Callee => &self.callee,
+        }
+    }
+}
+
+impl<T> IndexMut<Side> for Both<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
     }
 }

@@ -44,6 +44,8 @@ pub struct Meters {
     pub rtp_lost_total: IntCounterVec,
     /// Interarrival jitter at the end of a call, in seconds, by leg.
     pub rtp_jitter_seconds: HistogramVec,
+    /// Scores of what came in, at the end of a call, by leg.
+    pub mos: HistogramVec,
     /// RTP packets of a source other than the call's.
     pub rtp_foreign_source_packets_total: IntCounter,
     /// Packets dropped inside the house, by place: full mailboxes, full sockets, unknown peers, bad packets.
@@ -73,6 +75,7 @@ impl Meters {
         let seconds = [0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0];
         let length = [1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 14400.0];
         let jitter = [0.001, 0.003, 0.01, 0.02, 0.04, 0.08, 0.16, 0.5];
+        let scores = [1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.3, 4.4];
         new.gauge_vec("build_info", "Always 1; the label tells the version.", &["version"])
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -123,6 +126,7 @@ impl Meters {
                 &jitter,
                 &["leg"],
             ),
+            mos: new.histogram_vec("mos", "Score of what came in (ITU-T G.107).", &scores, &["leg"]),
             rtp_foreign_source_packets_total: new
                 .counter("rtp_foreign_source_packets_total", "RTP from a foreign source."),
             packets_dropped_total: new.counter_vec(

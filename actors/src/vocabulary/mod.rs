@@ -2,6 +2,7 @@
 mod account;
 mod additions;
 mod ended;
+mod figures;
 mod ids;
 mod media;
 mod meters;
@@ -11,8 +12,9 @@ pub use account::{Account, FieldError};
 pub use additions::{Additions, HeaderRule, HeaderRules, PageHeader};
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};
+pub use figures::{Ear, Flow, LegKind, Measured, Owes, Reception};
 pub(crate) use ids::random_hex;
-pub use ids::{CallId, SessionId, Side};
+pub use ids::{Both, CallId, SessionId, Side};
 pub use media::{AudioFormat, Packet, Payload, Sink};
 pub use meters::{Alive, Counter, Meters};
 pub use settings::{

@@ -161,8 +161,8 @@ impl Handler<IncomingRequest> for Board {
 
 impl Handler<CallEnded> for Board {
     type Result = ();
-    fn handle(&mut self, ended: CallEnded, _: &mut Self::Context) {
-        self.story.heard(&format!("the call ended: {}", ended.reason));
+    fn handle(&mut self, CallEnded(record): CallEnded, _: &mut Self::Context) {
+        self.story.heard(&format!("the call ended: {}", record.reason));
         self.call = None;
     }
 }

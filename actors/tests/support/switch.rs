@@ -1,4 +1,5 @@
 //! A whole switch in the test's process, and the phone that it knows.
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::sleep;
 
 use super::peer::UdpPeer;
-use super::settings;
 
 static NEXT_PORT: AtomicU16 = AtomicU16::new(25_000);
 
@@ -30,9 +30,9 @@ impl House {
         let first = NEXT_PORT.fetch_add(200, Ordering::Relaxed);
         // The phone needs the house's address: a free port, found by binding it once.
         let at = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut sip = settings();
+        let mut sip = super::settings();
         sip.listen = vec![at];
-        let switch = Switch::start(SwitchSettings {
+        let settings = SwitchSettings {
             sip,
             media: MediaSettings {
                 lanes: 1,
@@ -51,9 +51,8 @@ impl House {
             second_incoming_rings,
             no_answer: Duration::from_secs(180),
             max_duration: None,
-        })
-        .await
-        .unwrap();
+        };
+        let switch = Switch::start(settings, Arc::new(|_| ())).await.unwrap();
         Self { switch, phone: UdpPeer::any(at).await }
     }
 

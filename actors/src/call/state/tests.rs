@@ -145,7 +145,7 @@ fn every_state_ends_when_a_leg_ends() {
     let transfers = transferring(None);
     let all = [New, Dialing, Ringing, Talking, Holding(Caller), OnHold(Callee), Resuming(Caller), transfers];
     for state in all {
-        let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[hangup by callee]";
+        let does = "StopLimit Pause Measure caller:HangUp callee:HangUp Finish[hangup by callee]";
         check(state.clone(), Event::LegEnded(why()), Ended(why()), does);
         check(state, Event::HangUpAsked(why()), Ended(why()), does);
     }
@@ -155,7 +155,7 @@ fn every_state_ends_when_a_leg_ends() {
 #[test]
 fn nobody_answers_for_ever() {
     let end = Ended(EndReason::new(None, Cause::NoAnswer));
-    let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[no_answer by house]";
+    let does = "StopLimit Pause Measure caller:HangUp callee:HangUp Finish[no_answer by house]";
     check(Ringing, Event::NoAnswer, end, does);
     check(Talking, Event::NoAnswer, Talking, "");
 }
@@ -163,7 +163,7 @@ fn nobody_answers_for_ever() {
 #[test]
 fn nobody_talks_for_ever() {
     let end = Ended(EndReason::new(None, Cause::MaxDuration));
-    let does = "StopLimit Pause caller:HangUp callee:HangUp Finish[max_duration by house]";
+    let does = "StopLimit Pause Measure caller:HangUp callee:HangUp Finish[max_duration by house]";
     check(Talking, Event::TooLong, end.clone(), does);
     check(OnHold(Caller), Event::TooLong, end, does);
     check(Ringing, Event::TooLong, Ringing, "");

@@ -1,0 +1,37 @@
+//! How a page's sound fares.
+use std::time::Duration;
+
+use super::BrowserLeg;
+use super::peer::Report;
+use crate::vocabulary::{Ear, LegKind, Measured, Owes};
+
+impl BrowserLeg {
+    /// What the page says of our packets.
+    pub(super) fn page_reports(&mut self, report: &Report) {
+        let Some(lost) = report.lost else { return };
+        let clock = self.codec.map_or(48_000, |format| format.codec.spec().clock_rate);
+        let jitter = Duration::from_secs(u64::from(report.jitter)) / clock;
+        self.tally.told(lost, jitter, report.round_trip);
+    }
+
+    /// How the leg fares.
+    pub(super) fn measured(&self) -> Measured {
+        let Some(peer) = &self.peer else { return Measured::nothing(LegKind::Browser) };
+        let owes = if peer.agreed().page_sends { Owes::Sound } else { Owes::NothingEver };
+        let (ear, counts) = (self.tally.ear(owes, peer.is_connected()), peer.counts());
+        let ear = Ear {
+            signs: ear.signs + peer.checks(),
+            undecryptable: counts.undecryptable,
+            wrong_payload_type: counts.wrong_payload_type,
+            ..ear
+        };
+        Measured {
+            kind: LegKind::Browser,
+            codec: self.codec.map(|format| format.codec),
+            received: self.tally.received(),
+            sent: self.tally.gone_out(),
+            round_trip: self.tally.round_trip(),
+            ear,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is left of a call: one record, for logs today.
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::emodel::{Hop, Mos};
+use crate::vocabulary::{Both, CallId, EndReason, Flow, Measured};
+
+/// Is told of each call that is over, on the switchboard's thread: it must not wait.
+pub type Recorder = Arc<dyn Fn(&CallRecord) + Send + Sync>;
+
+/// A call that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// Which call.
+    pub call_id: CallId,
+    /// `outgoing` (a page called), `incoming` or `demo`.
+    pub direction: &'static str,
+    /// Who ended it, and why.
+    pub reason: EndReason,
+    /// From the caller's wish to the answer, if there was one.
+    pub setup: Option<Duration>,
+    /// From the answer to the end.
+    pub talked: Option<Duration>,
+    /// How each leg's sound fared; of a side that was transferred, its last leg's. `None`: there was no leg, or several rang.
+    pub legs: Both<Option<LegRecord>>,
+}
+
+/// How the sound of a leg fared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegRecord {
+    /// What it counted.
+    pub measured: Measured,
+    /// The score of what we heard of its far end; `None`: nothing came.
+    pub mos_received: Option<Mos>,
+    /// The score of what its far end heard of us; `None`: nothing was sent, or it has not said what became of it.
+    pub mos_sent: Option<Mos>,
+}
+
+impl LegRecord {
+    /// Judges what a leg counted.
+    pub fn of(measured: Measured) -> Self {
+        let received = &measured.received;
+        let lost = received.reception.map_or(0, |reception| reception.lost);
+        let mos_received = mos(&measured, received, received.packets + lost);
+        let mos_sent = mos(&measured, &measured.sent, measured.sent.packets);
+        Self { measured, mos_received, mos_sent }
+    }
+}
+
+/// The score of one direction of a leg, as a hop of its own, of which so many packets should have come. Delay: half of the round trip, the packet,
+/// and a playout buffer of twice the jitter.
+fn mos(leg: &Measured, flow: &Flow, expected: u64) -> Option<Mos> {
+    let (codec, reception) = (leg.codec?, flow.reception.filter(|_| expected > 0)?);
+    let loss = reception.lost as f64 / expected as f64;
+    let delay = leg.round_trip.unwrap_or_default() / 2 + PACKET + reception.jitter * 2;
+    Some(Hop { codec, loss, delay }.mos())
+}
+
+/// What most packets last.
+const PACKET: Duration = Duration::from_millis(20);
+
+impl fmt::Display for LegRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measured { kind, codec, received, sent, round_trip, .. } = &self.measured;
+        f.write_str(kind.as_str())?;
+        if let Some(codec) = codec {
+            write!(f, " {codec}")?;
+        }
+        if let Some(round_trip) = round_trip {
+            write!(f, ", round trip {:.1} ms", millis(*round_trip))?;
+        }
+        flow(f, "received", received, self.mos_received)?;
+        flow(f, "sent", sent, self.mos_sent)
+    }
+}
+
+fn flow(f: &mut fmt::Formatter<'_>, word: &str, flow: &Flow, mos: Option<Mos>) -> fmt::Result {
+    write!(f, "; {word} {} packets, {} bytes", flow.packets, flow.bytes)?;
+    if let Some(reception) = flow.reception {
+        write!(f, ", lost {}, jitter {:.1} ms", reception.lost, millis(reception.jitter))?;
+    }
+    mos.map_or(Ok(()), |mos| write!(f, ", MOS {mos}"))
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use codecs::CodecId;
+
+    use super::*;
+    use crate::vocabulary::{LegKind, Reception};
+
+    fn leg(received: Flow, sent: Flow) -> LegRecord {
+        let codec = Some(CodecId::Pcmu);
+        let round_trip = Some(Duration::from_millis(30));
+        LegRecord::of(Measured { codec, received, sent, round_trip, ..Measured::nothing(LegKind::Sip) })
+    }
+
+    #[test]
+    fn a_leg_is_told_in_one_line() {
+        let reception = Some(Reception { lost: 5, jitter: Duration::from_millis(4) });
+        let record = leg(
+            Flow { packets: 95, bytes: 15_200, reception },
+            Flow { packets: 100, bytes: 16_000, reception: None },
+        );
+        let line = "sip PCMU/8000, round trip 30.0 ms; received 95 packets, 15200 bytes, lost 5, jitter 4.0 ms, MOS 3.92; \
+                    sent 100 packets, 16000 bytes";
+        assert_eq!(record.to_string(), line);
+    }
+
+    #[test]
+    fn what_nobody_counted_has_no_score() {
+        let record = leg(Flow::default(), Flow { packets: 3, bytes: 3, reception: None });
+        assert_eq!((record.mos_received, record.mos_sent), (None, None));
+        assert_eq!(
+            LegRecord::of(Measured::nothing(LegKind::Browser)).to_string(),
+            "browser; received 0 packets, 0 bytes; sent 0 packets, 0 bytes"
+        );
+    }
+}
