@@ -78,7 +78,7 @@ impl Dialog {
             Ok((sdp, agreed)) => {
                 self.description = Some(sdp);
                 if let Some(agreed) = agreed {
-                    self.follow(&agreed);
+                    self.follow(&agreed, ctx);
                 }
                 self.step(Event::Answer, ctx);
             }
@@ -165,7 +165,7 @@ impl Dialog {
                 agreed.ok_or_else(|| missing().with_detail("ACK without SDP"))
             });
             match answer {
-                Ok(agreed) => self.follow(&agreed),
+                Ok(agreed) => self.follow(&agreed, ctx),
                 Err(why) => {
                     // A re-INVITE that leads to nothing leaves the call as it was, and open for the next.
                     signalling.drop_offer();
@@ -232,7 +232,7 @@ impl Dialog {
             Ok((sdp, agreed)) => {
                 let mut response = signalling.respond_with(request, sdp);
                 if let Some(agreed) = agreed {
-                    self.follow(&agreed);
+                    self.follow(&agreed, ctx);
                 }
                 self.grant_session(request, &mut response, ctx);
                 if request.method == Method::Update {

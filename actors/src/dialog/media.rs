@@ -1,6 +1,7 @@
 //! The RTP session of a SIP leg: sockets, the locked source, numbering, digits and RTCP put together.
 //! No actor; the shell hands it datagrams, packets and `now`.
 mod reports;
+mod silence;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,6 +23,7 @@ use crate::rtp::tally::{NotTaken, Tally};
 use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Counter, Meters, Packet, Payload, random_hex};
 pub use reports::next_report;
+use silence::Silence;
 
 /// The RTP session.
 pub struct RtpSession {
@@ -39,6 +41,7 @@ pub struct RtpSession {
     heard: DigitReceiver,
     sequencer: Sequencer,
     digits: DigitSender,
+    silence: Silence,
     sent: Sent,
     datagram: BytesMut,
     /// None: plain RTP.
@@ -86,6 +89,7 @@ impl RtpSession {
             heard: DigitReceiver::new(),
             sequencer: sequencer(random_u32(), 8000, random),
             digits: DigitSender::new(now, 8000, Duration::from_millis(20)),
+            silence: Silence::new(now),
             sent: Sent::default(),
             datagram: BytesMut::with_capacity(2048),
             srtp: None,
@@ -215,6 +219,7 @@ impl RtpSession {
             timestamp: packet.timestamp,
             marker: packet.marker,
         };
+        self.silence.spoken(packet.received);
         if let Some(stamp) = self.sequencer.stamp(packet.received, incoming) {
             self.transmit(&stamp, payload_type, packet.payload.clone());
         }

@@ -83,6 +83,7 @@ pub struct Dialog {
     sink: Option<Sink>,
     ack_timer: Option<SpawnHandle>,
     digit_timer: Option<SpawnHandle>,
+    silence_timer: Option<SpawnHandle>,
     info: InfoDigits,
     transferor: Transferor,
     transferee: Transferee,
@@ -154,6 +155,7 @@ impl Dialog {
             sink: None,
             ack_timer: None,
             digit_timer: None,
+            silence_timer: None,
             info: InfoDigits::default(),
             transferor: Transferor::default(),
             transferee: Transferee::default(),
@@ -267,13 +269,16 @@ impl Dialog {
     }
 
     /// Follows a new agreement, and tells the call when the format is news to it.
-    fn follow(&mut self, agreed: &Agreed) {
+    fn follow(&mut self, agreed: &Agreed, ctx: &mut Context<Self>) {
         let (Some(stream), Some(media)) = (&agreed.audio, &mut self.media) else { return };
         if let Some(keys) = &stream.srtp {
             debug!(call_id = %self.call_id, suite = keys.suite.name(), "media encrypted");
         }
         match media.agree(stream, now()) {
-            Some(format) => self.report(LegEvent::MediaAgreed(format)),
+            Some(format) => {
+                self.report(LegEvent::MediaAgreed(format));
+                self.fill_silence(ctx);
+            }
             None => {
                 warn!(call_id = %self.call_id, codec = %stream.send, "agreed on a codec that is none of ours")
             }
@@ -305,6 +310,19 @@ impl Dialog {
         self.digit_timer = media.pump_digits(now).map(|at| {
             ctx.run_later(at.saturating_duration_since(now), |dialog, ctx| dialog.pump_digits(ctx))
         });
+    }
+
+    fn fill_silence(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.silence_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let Some(media) = &mut self.media else { return };
+        let now = now();
+        let wait = media.fill(now).saturating_duration_since(now);
+        self.silence_timer = Some(ctx.run_later(wait, |dialog, ctx| {
+            dialog.silence_timer = None;
+            dialog.fill_silence(ctx);
+        }));
     }
 
     fn every_few_seconds(&mut self, ctx: &mut Context<Self>) {

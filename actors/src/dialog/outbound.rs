@@ -254,7 +254,7 @@ impl Dialog {
     fn hear(&mut self, heard: Heard, ctx: &mut Context<Self>) {
         let Heard { event, agreed, lost, ack_again, next_hop } = heard;
         if let Some(agreed) = agreed {
-            self.follow(&agreed);
+            self.follow(&agreed, ctx);
         }
         if let Some(mut lost) = lost {
             self.say_goodbye_to_fork(&mut lost, ctx);

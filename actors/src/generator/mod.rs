@@ -1,5 +1,6 @@
 //! Sound for a leg that gets none from the other: music on hold. Paced by the clock, lives on the call's lane, and lives as long as
 //! its call holds it.
+mod looped;
 mod music;
 mod player;
 
@@ -7,6 +8,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use codecs::{CodecError, CodecId};
 
 use crate::vocabulary::{Alive, Meters, Sink};
+pub use looped::{Looped, Repeated, silence};
 pub use music::HoldMusic;
 pub use player::{FRAME, Player, Sound};
 

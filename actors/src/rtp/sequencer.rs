@@ -7,6 +7,9 @@
 //! Holes in a forwarded source stay holes, so that the receiver sees the loss and conceals it, and late packets go to
 //! their own places. Packets that we take out of a source ([`Sequencer::consumed`]) or put between
 //! ([`Sequencer::insert`]) leave none.
+//!
+//! Silence that we make up because the source sends nothing ([`Sequencer::fill`]) stands for the sound of its time: when the source
+//! speaks again it goes on behind it, and what it says of the time before, all at once after a hole in the network, comes too late.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -55,19 +58,40 @@ pub struct Sequencer {
     timestamp: u32,
     sent_at: Option<Instant>,
     source: Option<Source>,
+    /// Silence that was made up since the source spoke.
+    silence: Option<Silence>,
+}
+
+/// Silence in place of a source.
+#[derive(Debug)]
+struct Silence {
+    /// Timestamp of its last frame.
+    newest: u32,
+    /// Ticks of a frame.
+    step: u32,
+    /// Since when the source sends what comes too late.
+    late_since: Option<Instant>,
 }
 
 impl Sequencer {
     /// A stream that has sent nothing. The first numbers should be random (RFC 3550 §5.1).
     pub fn new(ssrc: u32, clock_rate: u32, first_sequence: u16, first_timestamp: u32) -> Self {
         let next = i64::from(first_sequence);
-        Self { ssrc, clock_rate, next, timestamp: first_timestamp, sent_at: None, source: None }
+        let timestamp = first_timestamp;
+        Self { ssrc, clock_rate, next, timestamp, sent_at: None, source: None, silence: None }
     }
 
     /// Numbers a packet of a source. `None`: the packet is so late that its place is not known any more; drop it.
     pub fn stamp(&mut self, now: Instant, incoming: Incoming) -> Option<Stamp> {
         let elapsed = self.elapsed(now);
-        let fresh = !self.continues(&incoming, elapsed);
+        let continues = self.continues(&incoming, elapsed);
+        if continues && self.comes_too_late(now, &incoming) {
+            if let Some(sequence) = incoming.sequence {
+                self.consumed(incoming.source, sequence);
+            }
+            return None;
+        }
+        let fresh = !continues || self.silence.is_some();
         if fresh {
             self.plug(&incoming, elapsed);
         }
@@ -94,6 +118,17 @@ impl Sequencer {
             (self.timestamp, self.sent_at) = (timestamp, Some(now));
         }
         self.give(sequence, timestamp, marker)
+    }
+
+    /// Numbers a frame of silence: the source sends nothing. Frames step exactly, whatever the caller's clock does.
+    pub fn fill(&mut self, now: Instant, step: u32) -> Stamp {
+        let due = self.timestamp_at(now);
+        let next = self.silence.as_ref().map(|silence| silence.newest.wrapping_add(step));
+        // Further off than some frames: a digit was sent meanwhile, or the lane stood still.
+        let next = next.filter(|next| due.wrapping_sub(*next).cast_signed().unsigned_abs() < 5 * step);
+        let timestamp = next.unwrap_or(due);
+        self.silence = Some(Silence { newest: timestamp, step, late_since: None });
+        self.insert(now, timestamp, next.is_none())
     }
 
     /// A packet of the source was taken out and is not sent on: those after it close up.
@@ -132,12 +167,25 @@ impl Sequencer {
         (-MAX_MISORDER..MAX_DROPOUT).contains(&ahead) && stray <= i64::from(ticks(MAX_STRAY, self.clock_rate))
     }
 
+    /// Is this sound of a time that silence stands for already? A source whose clock stood still meanwhile looks alike, but not only
+    /// for a moment.
+    fn comes_too_late(&mut self, now: Instant, incoming: &Incoming) -> bool {
+        let (Some(silence), Some(source)) = (&mut self.silence, &self.source) else { return false };
+        let timestamp = incoming.timestamp.wrapping_add(source.timestamp_offset);
+        let late = timestamp.wrapping_sub(silence.newest).cast_signed() <= 0;
+        late && now.saturating_duration_since(*silence.late_since.get_or_insert(now)) < BURST
+    }
+
     /// Offsets that put this packet right behind the last one sent.
     fn plug(&mut self, incoming: &Incoming, elapsed: u32) {
         let number = incoming.sequence.map_or(0, i64::from);
         // Two packets never share a timestamp, however quickly the source changed.
         let least = if self.sent_at.is_some() { ticks(LEAST_STEP, self.clock_rate) } else { 0 };
-        let timestamp = self.timestamp.wrapping_add(elapsed.max(least));
+        let step = match self.silence.take() {
+            Some(Silence { step, .. }) => (elapsed / step).max(1) * step, // on the silence's own grid: no crooked step is heard
+            None => elapsed.max(least),
+        };
+        let timestamp = self.timestamp.wrapping_add(step);
         self.source = Some(Source {
             id: incoming.source,
             newest: number - 1,
@@ -210,6 +258,8 @@ const MAX_MISORDER: i64 = 100;
 const MAX_STRAY: Duration = Duration::from_secs(5);
 /// One usual packet.
 const LEAST_STEP: Duration = Duration::from_millis(20);
+/// How long packets that waited in the network may take to come, all at once.
+const BURST: Duration = Duration::from_millis(100);
 /// Changes that are remembered for late packets: a digit of 160 ms makes 10.
 const MAX_OFFSETS: usize = 16;
 
@@ -290,6 +340,55 @@ mod tests {
     }
 
     #[test]
+    fn silence_goes_before_and_behind_a_source_in_even_steps() {
+        let (mut stream, now) = stream();
+        let fill = |stream: &mut Sequencer, ms| brief(Some(stream.fill(now + ms * MS, 160)));
+        assert_eq!(fill(&mut stream, 0), Some((100, 5000, true)));
+        assert_eq!(fill(&mut stream, 23), Some((101, 5160, false)), "a late timer makes no crooked step");
+        assert_eq!(fill(&mut stream, 40), Some((102, 5320, false)));
+        assert_eq!(brief(stream.stamp(now + 51 * MS, packet(1, 10, 777))), Some((103, 5480, true)));
+        assert_eq!(brief(stream.stamp(now + 71 * MS, packet(1, 11, 937))), Some((104, 5640, false)));
+        assert_eq!(fill(&mut stream, 571), Some((105, 9640, true)));
+        assert_eq!(fill(&mut stream, 591), Some((106, 9800, false)));
+        // Its clock ran on in a silence of its own.
+        assert_eq!(brief(stream.stamp(now + 600 * MS, packet(1, 12, 5200))), Some((107, 9960, true)));
+        assert_eq!(brief(stream.stamp(now + 620 * MS, packet(1, 13, 5360))), Some((108, 10_120, false)));
+    }
+
+    #[test]
+    fn what_silence_has_stood_for_is_not_sent_when_it_comes_all_at_once() {
+        let (mut stream, now) = stream();
+        stream.stamp(now, packet(1, 10, 0));
+        for frame in 0..25u32 {
+            stream.fill(now + (500 + 20 * frame) * MS, 160); // up to 980 ms
+        }
+        let mut sent = vec![];
+        for place in 1..=60u16 {
+            let at = now + 985 * MS + (20 * u32::from(place.saturating_sub(50))) * MS;
+            sent.extend(brief(stream.stamp(at, packet(1, 10 + place, u32::from(place) * 160))));
+        }
+        assert_eq!(sent[0], (126, 5000 + 50 * 160, true), "the first of its time");
+        assert_eq!(sent.len(), 11, "50 to 60");
+        assert!(sent.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].1 == pair[0].1 + 160));
+    }
+
+    #[test]
+    fn a_source_whose_clock_stood_still_is_heard_again_soon() {
+        let (mut stream, now) = stream();
+        stream.stamp(now, packet(1, 10, 0));
+        for frame in 0..100u32 {
+            stream.fill(now + (500 + 20 * frame) * MS, 160);
+        }
+        let mut at = now + 2490 * MS;
+        let mut lost = 0;
+        for place in 1..=20u16 {
+            at += 20 * MS;
+            lost += u32::from(stream.stamp(at, packet(1, 10 + place, u32::from(place) * 160)).is_none());
+        }
+        assert_eq!(lost, 5);
+    }
+
+    #[test]
     fn the_clock_runs_on_between_packets() {
         let (mut stream, now) = stream();
         assert_eq!(stream.timestamp_at(now), 5000);
@@ -300,7 +399,7 @@ mod tests {
     proptest! {
         /// Whatever comes: no number is given twice, and the newest numbers never jump.
         #[test]
-        fn numbers_are_never_given_twice(events in proptest::collection::vec((0u8..5, 0u16..6, any::<u32>()), 1..200)) {
+        fn numbers_are_never_given_twice(events in proptest::collection::vec((0u8..6, 0u16..6, any::<u32>()), 1..200)) {
             let (mut stream, mut now) = stream();
             let (mut sent, mut spoken) = (std::collections::HashSet::new(), 0u16);
             let mut seen = std::collections::HashSet::new();
@@ -311,6 +410,7 @@ mod tests {
                     0 => Some(stream.insert(now, stream.timestamp_at(now), false)),
                     1 => { spoken = spoken.wrapping_add(1); seen.insert(spoken); stream.consumed(1, spoken); None }
                     2 => stream.stamp(now, packet(2, None, stray)),
+                    5 => Some(stream.fill(now, 160)),
                     _ => {
                         let number = spoken.wrapping_add(step).wrapping_sub(2);
                         if !seen.insert(number) { continue; }
