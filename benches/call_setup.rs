@@ -44,6 +44,7 @@ fn settings() -> SwitchSettings {
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
             hold_music_file: None,
+            encoding: Default::default(),
         },
         second_incoming_rings: true,
         no_answer: Duration::from_secs(180),

@@ -70,7 +70,7 @@ fn bare_encoder(codec: &CodecSpec, rate: u32) -> Encode {
 }
 
 fn opus_encoder(rate: u32) -> opus::Encoder {
-    let OpusSettings { bitrate, complexity, fec, expected_loss } = OpusSettings::default();
+    let OpusSettings { bitrate, complexity, fec, expected_loss, .. } = OpusSettings::default();
     let signed = |value: u32| i32::try_from(value).unwrap();
     let mut encoder = opus::Encoder::new(rate, opus::Channels::Mono, opus::Application::Voip).unwrap();
     encoder.set_bitrate(opus::Bitrate::Bits(signed(bitrate))).unwrap();

@@ -23,7 +23,8 @@ pub use crate::vocabulary::{
     HeaderRule, HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret, SessionId, Side,
     SipSettings, SwitchSettings, TlsSettings,
 };
-pub use ::codecs::CodecId;
+pub use ::codecs::audio::opus::OpusSettings;
+pub use ::codecs::{CodecId, Settings as CodecSettings};
 pub use ::sip::resolve::{AddressClass, AddressPolicy};
 pub use ::sip::sdp::{ExtraLine, SrtpPolicy};
 

@@ -90,6 +90,7 @@ impl Stage {
             direction: "outgoing",
             no_answer: Duration::from_secs(180),
             max_duration: Some(Duration::from_secs(3600)),
+            encoding: Default::default(),
             owner: owner.downgrade().recipient(),
             meters: meters.clone(),
         })

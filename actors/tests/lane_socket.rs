@@ -50,6 +50,7 @@ fn settings(lanes: usize, port: u16) -> MediaSettings {
         allow_outside_codecs: true,
         answer_audio: AnswerTiming::AtOnce,
         hold_music_file: None,
+        encoding: Default::default(),
     }
 }
 

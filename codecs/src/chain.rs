@@ -2,13 +2,16 @@
 
 use crate::codec::{CodecId, CodecSpec, Decoder, Encoder, MAX_PAYLOAD, Settings, max_samples};
 use crate::error::CodecError;
+use crate::payload::comfort_noise::ComfortNoise;
 use crate::resample::Resampler;
 use std::fmt;
+use std::time::Duration;
 
 /// A transcoder of one stream.
 ///
 /// Packets of any duration go in, packets of one duration come out. Timestamps out step by exactly one packet;
-/// where the input skips (DTX, silence), the output skips as far and sets the marker (RFC 3551 §4.1). Both codecs
+/// where the input skips (DTX, silence), the output skips as far and sets the marker (RFC 3551 §4.1), unless the source said that it falls
+/// silent (RFC 3389, G.729 annex B, Opus): then its noise stands there, by the clock ([`Chain::idle`]). Both codecs
 /// run at the lowest rate that loses nothing: Opus to PCMU is decoded straight to 8 kHz. Level is kept: gain is 1.
 pub struct Chain {
     from: &'static CodecSpec,
@@ -29,6 +32,12 @@ pub struct Chain {
     /// Timestamp of the next packet out.
     timestamp: u32,
     marker: bool,
+    /// What the source said that its silence is like, for codecs that cannot say so themselves.
+    noise: Option<ComfortNoise>,
+    /// Samples at the decoder's rate that [`idle`](Self::idle) has made since the last packet.
+    idled: usize,
+    /// Of these, those that the source then spoke over: the next silence is shorter by them.
+    overdrawn: usize,
 }
 
 /// One outgoing packet. The payload is lent for the length of the call.
@@ -80,6 +89,9 @@ impl Chain {
             last_in: 0,
             timestamp: 0,
             marker: true,
+            noise: None,
+            idled: 0,
+            overdrawn: 0,
         })
     }
 
@@ -91,6 +103,7 @@ impl Chain {
         out: &mut dyn FnMut(Frame<'_>),
     ) -> Result<(), CodecError> {
         self.keep_time(timestamp, out)?;
+        self.noise = None;
         let decoded = self.take_in(out, |decoder, pcm| decoder.decode(payload, pcm));
         let result = match decoded {
             Ok(samples) => {
@@ -117,9 +130,8 @@ impl Chain {
             loss.next.map(|(_, timestamp)| self.samples(timestamp.wrapping_sub(expected).cast_signed()));
         // Sequence numbers may be missing where no sound is (telephone-events): the timestamps know better.
         let missing = hole.map_or(lost, |hole| hole.min(lost));
-        let steps = self.decoder.rate() / 400; // libopus conceals in steps of 2.5 ms
         let most = (self.decoder.rate() / 1000 * MAX_CONCEALED_MS) as usize;
-        let filled = missing.min(most) / steps as usize * steps as usize;
+        let filled = missing.min(most) / self.grain() * self.grain();
         let copy = loss.next.filter(|_| hole == Some(filled) && filled >= self.last_in);
         let (made_up, copied) =
             if copy.is_some() { (filled - self.last_in, self.last_in) } else { (filled, 0) };
@@ -136,9 +148,42 @@ impl Chain {
         Ok(())
     }
 
+    /// Takes word of the source that it is silent (RFC 3389): noise of the payload's level stands in until its next packet.
+    pub fn comfort_noise(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        out: &mut dyn FnMut(Frame<'_>),
+    ) -> Result<(), CodecError> {
+        self.keep_time(timestamp, out)?;
+        self.noise = Some(ComfortNoise::decode(payload)?);
+        self.expected = Some(timestamp);
+        Ok(())
+    }
+
+    /// Whether the source has said that it is silent: [`idle`](Self::idle) is due until its next packet.
+    pub fn is_silent(&self) -> bool {
+        self.noise.is_some() || self.decoder.is_silent()
+    }
+
+    /// Makes the noise of an announced silence, when nothing has come for `since`. Stays behind by [`RESERVE_MS`], so that the next packet is
+    /// not too early; what is left then is made when it comes.
+    pub fn idle(&mut self, since: Duration, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
+        let (Some(expected), true) = (self.expected, self.is_silent()) else { return Ok(()) };
+        let (step, rate) = (self.decoder.rate() as usize / 50, u128::from(self.decoder.rate()));
+        let due = since.saturating_sub(Duration::from_millis(RESERVE_MS)).as_micros() * rate / 1_000_000;
+        let due =
+            usize::try_from(due).unwrap_or(usize::MAX).saturating_sub(self.idled).min(step * MOST_STEPS);
+        let due = due / step * step;
+        self.idled += due;
+        self.expected = Some(expected.wrapping_add(self.ticks(due)));
+        self.make_up(due, out)
+    }
+
     /// The source began anew: the next packet in follows the last one out, whatever its timestamp.
     pub fn restart(&mut self) {
         self.expected = None;
+        self.noise = None;
         self.marker = true;
     }
 
@@ -153,6 +198,10 @@ impl Chain {
             return Ok(());
         };
         let ahead = timestamp.wrapping_sub(expected).cast_signed();
+        let idled = std::mem::take(&mut self.idled);
+        if self.is_silent() {
+            return self.keep_silence(ahead, idled, out);
+        }
         let jitter = (self.from.clock_rate / 1000 * TIMESTAMP_JITTER_MS).cast_signed();
         if ahead.abs() < jitter {
             return Ok(()); // a sender with a rough clock: samples count, not its timestamps
@@ -161,6 +210,38 @@ impl Chain {
             self.marker = true;
             return Ok(()); // went back: nothing to catch up with
         }
+        self.skip(ahead, out)
+    }
+
+    /// The same in a silence that was announced: made whole to the sample, and none of it twice.
+    fn keep_silence(
+        &mut self,
+        ahead: i32,
+        idled: usize,
+        out: &mut dyn FnMut(Frame<'_>),
+    ) -> Result<(), CodecError> {
+        if ahead < 0 {
+            self.overdrawn += self.samples(ahead.saturating_neg()).min(idled);
+            return Ok(());
+        }
+        let missing = self.samples(ahead);
+        let paid = missing.min(self.overdrawn);
+        self.overdrawn -= paid;
+        let missing = missing - paid;
+        if missing > self.decoder.rate() as usize / 1000 * MAX_CONCEALED_MS as usize {
+            return self.skip(ahead, out); // nobody called `idle`
+        }
+        let whole = missing / self.grain() * self.grain();
+        self.make_up(whole, out)?;
+        self.take_in(out, |_, pcm| {
+            pcm[..missing - whole].fill(0);
+            Ok(missing - whole)
+        })
+        .map(drop)
+    }
+
+    /// Steps forward in the output as far as the input does.
+    fn skip(&mut self, ahead: i32, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
         let rate_out = u64::from(self.encoder.rate());
         let gap = (u64::from(ahead.unsigned_abs()) * rate_out / u64::from(self.from.clock_rate)) as usize;
         let padding = if self.filled == 0 { 0 } else { gap.min(self.packet - self.filled) };
@@ -172,16 +253,32 @@ impl Chain {
         Ok(())
     }
 
-    /// Conceals `samples` at the decoder's rate.
+    /// libopus conceals in steps of 2.5 ms.
+    fn grain(&self) -> usize {
+        self.decoder.rate() as usize / 400
+    }
+
+    /// Conceals `samples` at the decoder's rate, or makes noise of them in an announced silence.
     fn make_up(&mut self, samples: usize, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
+        let mut noise = self.noise.take();
         let mut left = samples;
-        while left > 0 {
-            // A packet's length at a time, as libopus wants it.
-            let now = left.min(self.last_in);
-            self.take_in(out, |decoder, pcm| decoder.conceal(&mut pcm[..now]).map(|()| now))?;
+        // A packet's length at a time, as libopus wants it.
+        let most = if self.last_in == 0 { self.decoder.rate() as usize / 50 } else { self.last_in };
+        let mut result = Ok(());
+        while left > 0 && result.is_ok() {
+            let now = left.min(most);
+            let made = self.take_in(out, |decoder, pcm| match &mut noise {
+                Some(noise) => {
+                    noise.fill(&mut pcm[..now]);
+                    Ok(now)
+                }
+                None => decoder.conceal(&mut pcm[..now]).map(|()| now),
+            });
+            result = made.map(drop);
             left -= now;
         }
-        Ok(())
+        self.noise = noise;
+        result
     }
 
     /// Lets the decoder write behind what waits (through the resampler if there is one) and sends full packets.
@@ -214,6 +311,7 @@ impl Chain {
         let mut result = Ok(());
         while self.filled - sent >= self.packet {
             match self.encoder.encode(&self.pcm[sent..sent + self.packet], &mut self.payload) {
+                Ok(0) => self.marker = true, // the encoder has nothing to say (DTX)
                 Ok(length) => {
                     let payload = &self.payload[..length];
                     out(Frame { payload, timestamp: self.timestamp, marker: self.marker });
@@ -277,6 +375,12 @@ fn scale(count: usize, clock: u32, rate: u32) -> u32 {
 
 /// Longer holes are left as gaps: G.711's concealment is silent after 60 ms, Opus' soon after.
 pub const MAX_CONCEALED_MS: u32 = 120;
+
+/// Noise of an announced silence stays behind the clock by this: as much as packets are usually late.
+const RESERVE_MS: u64 = 40;
+
+/// Steps of 20 ms that a call of `idle` makes up for at most.
+const MOST_STEPS: usize = 10;
 
 /// Timestamps that are off by less than this are a sender's rounding, not a gap.
 const TIMESTAMP_JITTER_MS: u32 = 5;

@@ -158,6 +158,11 @@ pub trait Decoder: Send {
     /// Fills `pcm` with what a lost packet may have said. At most [`MAX_FRAME_MS`] at once, in steps of 2.5 ms.
     fn conceal(&mut self, pcm: &mut [i16]) -> Result<(), CodecError>;
 
+    /// Whether the last payload announced a silence: until the next one comes, what `conceal` makes up is the noise of that silence.
+    fn is_silent(&self) -> bool {
+        false
+    }
+
     /// Fills `pcm` with the lost packet just before `next`, from the copy that `next` carries (in-band FEC,
     /// RFC 6716 §2.1.7). `next` itself is decoded afterwards. A codec without FEC conceals.
     fn decode_fec(&mut self, next: &[u8], pcm: &mut [i16]) -> Result<(), CodecError> {
@@ -171,7 +176,8 @@ pub trait Encoder: Send {
     /// Samples per second that go in.
     fn rate(&self) -> u32;
 
-    /// Encodes one packet's samples, returns how many bytes were written. `payload` should hold [`MAX_PAYLOAD`].
+    /// Encodes one packet's samples, returns how many bytes were written: none where silence needs no packet (DTX). `payload` should
+    /// hold [`MAX_PAYLOAD`].
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError>;
 }
 

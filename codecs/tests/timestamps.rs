@@ -3,10 +3,12 @@
 
 mod support;
 
-use codecs::{Chain, CodecError, CodecId, Loss, Settings};
+use std::time::Duration;
+
+use codecs::{Chain, CodecError, CodecId, Loss, Settings, probe};
 use support::{Line, Source};
 
-use CodecId::{Opus, Pcma, Pcmu};
+use CodecId::{G722, G729, Opus, Pcma, Pcmu};
 
 fn stamps(line: &Line) -> Vec<u32> {
     line.headers.iter().map(|(timestamp, _)| *timestamp).collect()
@@ -161,4 +163,109 @@ fn what_a_codec_cannot_do_is_refused_with_its_name() {
     settings.opus.complexity = 11;
     let error = Chain::new(Pcmu, Opus, 20, &settings).err();
     assert_eq!(error, Some(CodecError::Setting { codec: "opus", name: "complexity", value: 11 }));
+}
+
+/// 5 packets of sound, then `silence` announced, `ms` of it by the clock, then sound again: the timestamps out, and the levels of the silence.
+fn through_a_silence(from: CodecId, to: CodecId, silence: &[u8], ms: u64, early: u32) -> (Line, Vec<i16>) {
+    let mut line = Line::new(from, to, 20);
+    let mut source = Source::tone(from, 440.0, 20);
+    for (payload, timestamp) in source.by_ref().take(5) {
+        line.push(&payload, timestamp).unwrap();
+    }
+    let (_, timestamp) = source.next().unwrap();
+    line.silence(silence, timestamp).unwrap();
+    let before = line.pcm.len();
+    for now in 0..=ms / 20 {
+        line.idle(Duration::from_millis(now * 20)).unwrap();
+    }
+    let noise = line.pcm.split_off(before);
+    source.pause(from.spec().clock_rate / 1000 * (ms as u32 - 20 - early));
+    for (payload, timestamp) in source.take(5) {
+        line.push(&payload, timestamp).unwrap();
+    }
+    (line, noise)
+}
+
+#[test]
+fn an_announced_silence_is_noise_of_its_level_without_a_gap() {
+    let check = |from: CodecId, to: CodecId, silence: &[u8], levels: std::ops::Range<f64>| {
+        let (line, noise) = through_a_silence(from, to, silence, 1000, 0);
+        let step = line.chain.timestamp_step();
+        let expected: Vec<(u32, bool)> = (0..5 + 50 + 5).map(|n| (n * step, n == 0)).collect();
+        assert_eq!(line.headers, expected, "{from} to {to}");
+        let level = probe::level_dbfs(&noise[noise.len() / 2..]);
+        println!("{from} to {to}: silence of {level:.1} dBFS");
+        assert!(levels.contains(&level), "{from} to {to}: {level} dBFS");
+    };
+    check(Pcmu, Pcma, &[50], -48.0..-45.0);
+    check(Pcma, Opus, &[50], -54.0..-44.0);
+    check(G722, Pcmu, &[60], -63.0..-57.0); // half of its band
+    check(G729, Pcmu, &[0, 2 << 1], -70.0..-50.0); // its spectrum is still that of the tone
+    check(G729, Opus, &[0, 10 << 1], -50.0..-32.0);
+}
+
+#[test]
+fn a_source_that_speaks_before_its_noise_has_ended_delays_nothing_for_good() {
+    // 60 ms too early, which is 20 ms more than the reserve; the next silence is shorter by these.
+    let (mut line, _) = through_a_silence(Pcmu, Pcma, &[50], 1000, 60);
+    let sent = line.headers.len();
+    assert_eq!(sent, 5 + 48 + 5, "40 ms less than the silence was, 60 less it should be");
+    let end = first_timestamp().wrapping_add(160 * 10 + 8 * 940);
+    line.silence(&[50], end).unwrap();
+    for now in 0..=50 {
+        line.idle(Duration::from_millis(now * 20)).unwrap();
+    }
+    line.push(&[0xff; 160], end + 8000).unwrap();
+    assert_eq!(line.headers.len(), sent + 50, "49 of silence");
+}
+
+#[test]
+fn silences_never_add_up_to_a_delay() {
+    // Ten minutes of talk and announced silence with rough timers: out lasts as long as in.
+    let mut line = Line::new(Pcmu, Opus, 20);
+    let mut timestamp = 0u32;
+    for turn in 0..300u32 {
+        for _ in 0..50 {
+            line.push(&[0xd5; 160], timestamp).unwrap();
+            timestamp += 160;
+        }
+        line.silence(&[60], timestamp).unwrap();
+        let late = u64::from(turn * 7 % 45);
+        for now in 0..50 {
+            line.idle(Duration::from_millis(now * 20 + late)).unwrap();
+        }
+        timestamp += 8000 - turn % 3 * 11; // no multiple of a packet
+    }
+    let (last, _) = *line.headers.last().unwrap();
+    let lasted = f64::from(timestamp) / 8000.0 - f64::from(last) / 48_000.0;
+    assert!((0.0..1.1).contains(&lasted), "behind by {lasted} s");
+    assert_eq!(line.headers.iter().filter(|(_, marker)| *marker).count(), 1);
+}
+
+#[test]
+fn opus_without_packets_in_silence_leaves_gaps_and_marks_what_follows() {
+    let mut settings = Settings::default();
+    settings.opus.dtx = true;
+    let mut chain = Chain::new(Pcmu, Opus, 20, &settings).unwrap();
+    let mut sent = Vec::new();
+    for packet in 0..150u32 {
+        let payload = if (50..100).contains(&packet) { [0xff; 160] } else { loud(packet) };
+        chain.push(&payload, packet * 160, &mut |frame| sent.push((frame.timestamp, frame.marker))).unwrap();
+    }
+    assert!(sent.len() < 130, "{} of 150 packets sent", sent.len());
+    let gaps = sent.windows(2).filter(|pair| pair[1].0 - pair[0].0 > 960).count();
+    assert!(gaps > 0);
+    assert!(sent.windows(2).all(|pair| pair[1].1 == (pair[1].0 - pair[0].0 > 960)), "markers behind gaps");
+}
+
+fn first_timestamp() -> u32 {
+    Source::tone(Pcmu, 440.0, 20).next().unwrap().1
+}
+
+/// 20 ms of a voice as PCMU.
+fn loud(packet: u32) -> [u8; 160] {
+    let mut payload = [0; 160];
+    let (sound, _) = Source::voice(Pcmu, 20).nth(packet as usize % 40).unwrap();
+    payload.copy_from_slice(&sound);
+    payload
 }

@@ -1,5 +1,5 @@
 //! Codec names as WCS writes them.
-use actors::handle::CodecId;
+use actors::handle::{CodecId, CodecSettings, OpusSettings};
 
 use super::reader::{Reader, one_of};
 
@@ -37,6 +37,19 @@ pub(super) struct Codecs {
     pub(super) page: Vec<CodecId>,
     /// Whether SIP is offered telephone-events.
     pub(super) telephone_events: bool,
+}
+
+/// How each codec encodes.
+pub(super) fn encoding(reader: &mut Reader) -> CodecSettings {
+    let mut number = |key: &str, range| reader.number(key, range) as u32;
+    let opus = OpusSettings {
+        bitrate: number("opus.bitrate", 6_000..=510_000),
+        complexity: number("opus.complexity", 0..=10),
+        expected_loss: number("opus.expected_loss", 0..=100),
+        fec: reader.flag("opus.fec"),
+        dtx: reader.flag("opus.dtx"),
+    };
+    CodecSettings { opus }
 }
 
 /// Reads both lists.

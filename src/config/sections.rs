@@ -122,6 +122,7 @@ fn media(reader: &mut Reader) -> MediaSettings {
         page_codecs: codecs.page,
         telephone_events: codecs.telephone_events,
         allow_outside_codecs: reader.flag("allow_outside_codecs"),
+        encoding: codecs::encoding(reader),
         answer_audio: reader.word("media.answer_audio", answers),
         hold_music_file: reader.file("media.hold_music_file"),
     }

@@ -89,6 +89,16 @@ fn codecs_for_sip_keep_their_order_and_lose_what_is_excluded() {
 }
 
 #[test]
+fn opus_is_encoded_as_the_settings_say_and_by_default_as_the_codec_says() {
+    let encoding = |file: &str| load(file, &[]).unwrap().switch.media.encoding;
+    assert_eq!(encoding(""), Default::default());
+    let opus =
+        encoding("[opus]\nbitrate = 32000\ncomplexity = 9\nfec = false\nexpected_loss = 3\ndtx = true").opus;
+    let said = (opus.bitrate, opus.complexity, opus.fec, opus.expected_loss, opus.dtx);
+    assert_eq!(said, (32_000, 9, false, 3, true));
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_file_line_key_and_value() {
     refuse("\n[media]\nlane = 3\n", &[], &[".toml:3: ", "media.lane", "3", "no such setting"]);
     refuse("colour = \"red\"", &[], &[".toml:1: ", "colour", "red"]);
@@ -111,6 +121,10 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
     refuse("media.hold_music_file = \"/nowhere.wav\"", &[], &["hold_music_file", "no such file"]);
     refuse("", &[("TANDEM_ALLOW_OUTSIDE_CODECS", "yes")], &["TANDEM_ALLOW_OUTSIDE_CODECS", "yes"]);
     refuse("profiles = [\"42e0\"]", &[], &["profiles", "42e0"]);
+    refuse("opus.complexity = 11", &[], &["opus.complexity", "11", "between 0 and 10"]);
+    refuse("opus.bitrate = 64", &[], &["opus.bitrate", "64", "6000"]);
+    refuse("opus.expected_loss = 101", &[], &["opus.expected_loss", "101"]);
+    refuse("opus.dtx = 1", &[], &["opus.dtx", "true or false"]);
     refuse("media.lanes = \n", &[], &[".toml:1: ", "media.lanes"]);
 }
 

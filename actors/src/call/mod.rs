@@ -40,6 +40,8 @@ pub struct CallOrder {
     pub no_answer: Duration,
     /// How long an answered call may last; `None`: as long as it likes.
     pub max_duration: Option<Duration>,
+    /// How its transcoders encode.
+    pub encoding: codecs::Settings,
     /// Who is told of the end.
     pub owner: WeakRecipient<CallEnded>,
     /// Where it counts.
@@ -264,7 +266,7 @@ impl Call {
         let id = self.transcoders.next_id;
         self.transcoders.next_id += 1;
         let owner = ctx.address().downgrade().recipient();
-        match Transcoder::new(conversion, target, id, owner, &self.order.meters) {
+        match Transcoder::new(conversion, &self.order.encoding, target, id, owner, &self.order.meters) {
             Ok(transcoder) => {
                 info!(call_id = %self.order.call_id, path = %transcoder, "transcoding");
                 let transcoder = transcoder.start();

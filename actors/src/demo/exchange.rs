@@ -40,6 +40,7 @@ impl Exchange {
             direction: "demo",
             no_answer: self.sip.settings.no_answer,
             max_duration: self.sip.settings.max_duration,
+            encoding: Default::default(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         })

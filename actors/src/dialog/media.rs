@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use codecs::CodecId;
+use codecs::payload::comfort_noise;
 use sip::sdp::{Format, Stream};
 use tracing::debug;
 
@@ -152,7 +153,13 @@ impl RtpSession {
             .receive_events
             .iter()
             .map(|format| (format.payload_type, Payload::TelephoneEvent(format.clock)));
-        let meanings = sound.chain(events).collect();
+        let mut meanings: Vec<_> = sound.chain(events).collect();
+        // Never agreed, for nobody shall send it; sent all the same by phones that save packets in silence.
+        if stream.send.clock == 8000
+            && meanings.iter().all(|(number, _)| *number != comfort_noise::PAYLOAD_TYPE)
+        {
+            meanings.push((comfort_noise::PAYLOAD_TYPE, Payload::ComfortNoise));
+        }
         self.agreed = Some(Agreed { stream: stream.clone(), codec, meanings });
         Some(format(codec, stream))
     }
@@ -193,7 +200,7 @@ impl RtpSession {
             Payload::TelephoneEvent(_) => {
                 self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten()
             }
-            Payload::Audio(_) => None,
+            Payload::Audio(_) | Payload::ComfortNoise => None,
         };
         let RtpPacket { marker, sequence, timestamp, ssrc, payload, .. } = rtp;
         let packet = Packet { payload_kind: kind, ssrc, sequence, timestamp, marker, payload, received: now };

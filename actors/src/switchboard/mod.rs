@@ -312,6 +312,7 @@ impl Switchboard {
             direction,
             no_answer: self.settings.no_answer,
             max_duration: self.settings.max_duration,
+            encoding: self.settings.media.encoding.clone(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         };

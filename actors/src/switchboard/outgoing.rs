@@ -62,6 +62,7 @@ mod tests {
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
             hold_music_file: None,
+            encoding: Default::default(),
         };
         let (codecs, telephone_events) = (want.0.to_vec(), want.1);
         assert_eq!(offered(&media, page), Offered { codecs, telephone_events });

@@ -1,13 +1,15 @@
 //! One direction of one call through one codec pair: jitter buffer, decoder, encoder. Lives on the call's lane.
 //!
-//! Packets drive it and carry the time; its own timer fires only when a hole waits and no packet comes.
+//! Packets drive it and carry the time; its own timer fires only when a hole waits and no packet comes, and in a silence that the
+//! source announced, which is filled with noise.
 mod messages;
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use bytes::Bytes;
+use codecs::payload::comfort_noise;
 use codecs::{Chain, CodecError, Frame, Loss, Settings};
 
 use crate::rtp::jitter::{JitterBuffer, Next};
@@ -22,6 +24,9 @@ pub struct Transcoder {
     jitter: JitterBuffer,
     out: Output,
     timer: Option<SpawnHandle>,
+    /// When the last packet went into the chain, and the beat of the silence behind it.
+    fed: Instant,
+    silence: Option<SpawnHandle>,
     id: u64,
     owner: WeakRecipient<TranscoderGone>,
     meters: Meters,
@@ -35,6 +40,12 @@ struct Output {
     sequence: u16,
 }
 
+/// What a packet of the codec says in the buffer, where its number on the wire means nothing.
+const SOUND: u8 = 0;
+
+/// How often noise is made in a silence.
+const BEAT: Duration = Duration::from_millis(20);
+
 /// Packets that wait for their turn: over a second of sound, so more would only be late.
 const MAILBOX: usize = 64;
 
@@ -42,6 +53,7 @@ impl Transcoder {
     /// A transcoder in front of `sink`. `owner` hears when it is gone, by panic too.
     pub fn new(
         conversion: Conversion,
+        encoding: &Settings,
         sink: Sink,
         id: u64,
         owner: WeakRecipient<TranscoderGone>,
@@ -51,10 +63,12 @@ impl Transcoder {
         let ssrc = getrandom::u32().expect("the operating system's generator does not fail after boot");
         Ok(Self {
             conversion,
-            chain: Chain::new(from, to, ptime_ms, &Settings::default())?,
+            chain: Chain::new(from, to, ptime_ms, encoding)?,
             jitter: JitterBuffer::new(),
             out: Output { sink, ssrc, sequence: 0 },
             timer: None,
+            fed: tokio::time::Instant::now().into_std(),
+            silence: None,
             id,
             owner,
             meters: meters.clone(),
@@ -69,7 +83,15 @@ impl Transcoder {
             let out = &mut self.out;
             let mut emit = |frame: Frame<'_>| out.send(kind, frame, now);
             let done = match self.jitter.pop(now) {
-                Next::Packet(packet) => self.chain.push(&packet.payload, packet.timestamp, &mut emit),
+                Next::Packet(packet) => {
+                    self.fed = now;
+                    match packet.payload_type {
+                        comfort_noise::PAYLOAD_TYPE => {
+                            self.chain.comfort_noise(&packet.payload, packet.timestamp, &mut emit)
+                        }
+                        _ => self.chain.push(&packet.payload, packet.timestamp, &mut emit),
+                    }
+                }
                 Next::Lost { count, next } => {
                     let next = next.as_ref().map(|(payload, timestamp)| (payload.as_ref(), *timestamp));
                     self.chain.conceal(Loss { packets: count, next }, &mut emit)
@@ -84,6 +106,9 @@ impl Transcoder {
                 self.meters.dropped("transcoder_undecodable").inc();
             }
         };
+        if self.chain.is_silent() && self.silence.is_none() {
+            self.silence = Some(ctx.run_interval(BEAT, Self::idle));
+        }
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
@@ -93,6 +118,20 @@ impl Transcoder {
                 transcoder.drain(tokio::time::Instant::now().into_std(), ctx);
             })
         });
+    }
+
+    /// Noise, as long as the source's silence lasts.
+    fn idle(&mut self, ctx: &mut Context<Self>) {
+        let now = tokio::time::Instant::now().into_std();
+        let (kind, out) = (Payload::Audio(self.conversion.to), &mut self.out);
+        let since = now.saturating_duration_since(self.fed);
+        if self.chain.idle(since, &mut |frame| out.send(kind, frame, now)).is_err() {
+            self.meters.dropped("transcoder_undecodable").inc();
+        }
+        if let (false, Some(beat)) = (self.chain.is_silent(), self.silence) {
+            ctx.cancel_future(beat);
+            self.silence = None;
+        }
     }
 }
 
@@ -141,9 +180,14 @@ impl Handler<Packet> for Transcoder {
     type Result = ();
     fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
         let now = packet.received;
-        if packet.payload_kind == Payload::Audio(self.conversion.from) {
+        let payload_type = match packet.payload_kind {
+            Payload::Audio(codec) if codec == self.conversion.from => Some(SOUND),
+            Payload::ComfortNoise => Some(comfort_noise::PAYLOAD_TYPE),
+            Payload::Audio(_) | Payload::TelephoneEvent(_) => None,
+        };
+        if let Some(payload_type) = payload_type {
             let Packet { ssrc, sequence, timestamp, marker, payload, .. } = packet;
-            self.jitter.push(now, RtpPacket { marker, payload_type: 0, sequence, timestamp, ssrc, payload });
+            self.jitter.push(now, RtpPacket { marker, payload_type, sequence, timestamp, ssrc, payload });
         } else {
             self.jitter.skip(now, packet.ssrc, packet.sequence);
         }

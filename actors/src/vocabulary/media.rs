@@ -32,6 +32,8 @@ pub struct Packet {
 pub enum Payload {
     /// Coded sound.
     Audio(CodecId),
+    /// Word that the source is silent, and how loud its silence is (RFC 3389, at 8 kHz).
+    ComfortNoise,
     /// A telephone-event (RFC 4733) with its clock in Hz.
     TelephoneEvent(u32),
 }

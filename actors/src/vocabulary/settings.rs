@@ -142,6 +142,8 @@ pub struct MediaSettings {
     pub telephone_events: bool,
     /// Whether codecs that the browser did not offer may be offered to SIP.
     pub allow_outside_codecs: bool,
+    /// How each codec encodes.
+    pub encoding: codecs::Settings,
     /// When the page's audio offer is answered.
     pub answer_audio: AnswerTiming,
     /// Where to find the sound for a held party; part of hold music.

@@ -67,6 +67,7 @@ impl Board {
             direction: if side == Side::Caller { "outgoing" } else { "incoming" },
             no_answer: self.no_answer,
             max_duration: Some(self.max_duration),
+            encoding: Default::default(),
             owner: ctx.address().downgrade().recipient(),
             meters: meters.clone(),
         })

@@ -47,6 +47,7 @@ impl House {
                 allow_outside_codecs: true,
                 answer_audio: AnswerTiming::AtOnce,
                 hold_music_file: None,
+                encoding: Default::default(),
             },
             second_incoming_rings,
             no_answer: Duration::from_secs(180),

@@ -93,6 +93,10 @@ impl Decoder for G729Decoder {
         }
         Ok(())
     }
+
+    fn is_silent(&self) -> bool {
+        self.silent
+    }
 }
 
 impl Drop for G729Decoder {

@@ -19,11 +19,13 @@ pub struct OpusSettings {
     pub fec: bool,
     /// Loss that the encoder reckons with, in percent: FEC is spent only above 0.
     pub expected_loss: u32,
+    /// Sends no packets in silence.
+    pub dtx: bool,
 }
 
 impl Default for OpusSettings {
     fn default() -> Self {
-        Self { bitrate: 24_000, complexity: 5, fec: true, expected_loss: 10 }
+        Self { bitrate: 24_000, complexity: 5, fec: true, expected_loss: 10, dtx: false }
     }
 }
 
@@ -31,24 +33,27 @@ impl Default for OpusSettings {
 pub(crate) fn decoder(rate: u32, _: &Settings) -> Result<Box<dyn Decoder>, CodecError> {
     CodecId::Opus.spec().check_rate(rate)?;
     let inner = libopus::Decoder::new(rate, Channels::Mono).map_err(library)?;
-    Ok(Box::new(OpusDecoder { inner, rate }))
+    Ok(Box::new(OpusDecoder { inner, rate, silent: false }))
 }
 
 /// For the table.
 pub(crate) fn encoder(rate: u32, settings: &Settings) -> Result<Box<dyn Encoder>, CodecError> {
     CodecId::Opus.spec().check_rate(rate)?;
-    let OpusSettings { bitrate, complexity, fec, expected_loss } = settings.opus;
+    let OpusSettings { bitrate, complexity, fec, expected_loss, dtx } = settings.opus;
     let mut inner = libopus::Encoder::new(rate, Channels::Mono, Application::Voip).map_err(library)?;
     inner.set_bitrate(Bitrate::Bits(signed(bitrate))).map_err(|_| refused("bitrate", bitrate))?;
     inner.set_complexity(signed(complexity)).map_err(|_| refused("complexity", complexity))?;
     inner.set_packet_loss_perc(signed(expected_loss)).map_err(|_| refused("expected_loss", expected_loss))?;
     inner.set_inband_fec(fec).map_err(library)?;
-    Ok(Box::new(OpusEncoder { inner, rate }))
+    inner.set_dtx(dtx).map_err(library)?;
+    Ok(Box::new(OpusEncoder { inner, rate, dtx }))
 }
 
 struct OpusDecoder {
     inner: libopus::Decoder,
     rate: u32,
+    /// The last packet held nothing but its head.
+    silent: bool,
 }
 
 impl Decoder for OpusDecoder {
@@ -66,7 +71,12 @@ impl Decoder for OpusDecoder {
         let need = self.samples_in(payload)?;
         let have = pcm.len();
         let room = pcm.get_mut(..need).ok_or(CodecError::BufferTooSmall { have, need })?;
+        self.silent = payload.len() <= DTX_BYTES;
         self.inner.decode(payload, room, false).map_err(malformed)
+    }
+
+    fn is_silent(&self) -> bool {
+        self.silent
     }
 
     fn conceal(&mut self, pcm: &mut [i16]) -> Result<(), CodecError> {
@@ -82,6 +92,7 @@ impl Decoder for OpusDecoder {
 struct OpusEncoder {
     inner: libopus::Encoder,
     rate: u32,
+    dtx: bool,
 }
 
 impl Encoder for OpusEncoder {
@@ -90,9 +101,13 @@ impl Encoder for OpusEncoder {
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError> {
-        self.inner.encode(pcm, payload).map_err(library)
+        let length = self.inner.encode(pcm, payload).map_err(library)?;
+        Ok(if self.dtx && length <= DTX_BYTES { 0 } else { length })
     }
 }
+
+/// A packet of so few bytes says only that there is silence, and need not be sent (`opus_encode`).
+const DTX_BYTES: usize = 2;
 
 fn check_length(payload: &[u8]) -> Result<(), CodecError> {
     match payload.len() {

@@ -1,6 +1,8 @@
 //! A sound coded, sent through a chain, and decoded again.
 #![allow(dead_code)] // each test file uses its part
 
+use std::time::Duration;
+
 use codecs::tone::Tone;
 use codecs::voice::Voice;
 use codecs::{Chain, CodecError, CodecId, Decoder, Encoder, Frame, Loss, MAX_PAYLOAD, Settings};
@@ -71,6 +73,7 @@ pub(crate) struct Line {
     pub(crate) pcm: Vec<i16>,
     /// Their timestamps and markers.
     pub(crate) headers: Vec<(u32, bool)>,
+    from: CodecId,
     ear: Box<dyn Decoder>,
 }
 
@@ -79,11 +82,23 @@ impl Line {
         let spec = to.spec();
         let chain = Chain::new(from, to, ptime_ms, &Settings::default()).unwrap();
         let ear = (spec.decoder)(spec.full_rate(), &Settings::default()).unwrap();
-        Self { chain, pcm: Vec::new(), headers: Vec::new(), ear }
+        Self { chain, pcm: Vec::new(), headers: Vec::new(), from, ear }
     }
 
     pub(crate) fn push(&mut self, payload: &[u8], timestamp: u32) -> Result<(), CodecError> {
         self.with(|chain, hear| chain.push(payload, timestamp, hear))
+    }
+
+    /// What the source says when it falls silent: a payload of its own codec if that has such, else RFC 3389's.
+    pub(crate) fn silence(&mut self, payload: &[u8], timestamp: u32) -> Result<(), CodecError> {
+        if self.from == CodecId::G729 {
+            return self.push(payload, timestamp);
+        }
+        self.with(|chain, hear| chain.comfort_noise(payload, timestamp, hear))
+    }
+
+    pub(crate) fn idle(&mut self, since: Duration) -> Result<(), CodecError> {
+        self.with(|chain, hear| chain.idle(since, hear))
     }
 
     pub(crate) fn conceal(&mut self, loss: Loss<'_>) -> Result<(), CodecError> {
@@ -91,7 +106,7 @@ impl Line {
     }
 
     fn with<T>(&mut self, work: impl FnOnce(&mut Chain, &mut dyn FnMut(Frame<'_>)) -> T) -> T {
-        let Self { chain, pcm, headers, ear } = self;
+        let Self { chain, pcm, headers, ear, .. } = self;
         work(chain, &mut |frame| {
             let mut decoded = vec![0; codecs::codec::max_samples(ear.rate())];
             let samples = ear.decode(frame.payload, &mut decoded).unwrap();

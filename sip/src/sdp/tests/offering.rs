@@ -179,3 +179,32 @@ fn the_packet_length_is_what_the_peer_wants_within_reason() {
     assert_eq!(ptime("a=ptime:65000"), 120);
     assert_eq!(ptime("a=ptime:1"), 10);
 }
+
+/// RFC 4856 §2.1.9, RFC 7261: what is not said means yes, and whoever says no is right. Strict comparers lose calls here.
+#[test]
+fn rq11_every_pair_of_annexb_stays_g729() {
+    let parameters = [Some("annexb=yes"), Some("annexb=no"), None];
+    for ours in parameters {
+        for theirs in parameters {
+            let mut local = with_codecs(&["G729", "PCMA"]);
+            local.codecs[0].fmtp = ours.map(str::to_owned);
+            let line = theirs.map_or(String::new(), |text| format!(" a=fmtp:18_{text}"));
+            let theirs = remote(&format!("m=audio_4000_RTP/AVP_18_8 a=rtpmap:18_G729/8000{line}"));
+
+            let mut offering = OfferAnswer::new(1);
+            offering.make_offer(&local).unwrap();
+            let agreed = offering.receive_answer(&theirs).unwrap();
+            assert_eq!(agreed.audio.unwrap().send.to_string(), "G729/8000", "we {ours:?}, {theirs}");
+
+            let mut answering = OfferAnswer::new(1);
+            answering.receive_offer(theirs.clone()).unwrap();
+            let (answer, agreed) = answering.answer(&local).unwrap();
+            assert_eq!(agreed.audio.unwrap().send.to_string(), "G729/8000", "we {ours:?}, {theirs}");
+            assert_eq!(
+                answer.media[0].formats[0].fmtp.as_deref(),
+                ours,
+                "our own parameter, whatever theirs is"
+            );
+        }
+    }
+}
