@@ -12,7 +12,7 @@ use support::{Bench, Linphone, Page, fairly, house, kamailio, rtp, secs};
 /// A PBX with TLS, and a house that encrypts its sound in any case.
 fn scene() -> Scene {
     let bench = Bench::new();
-    let (_, files) = certificate(&bench.subfolder("certificates"), Claim { name: DOMAIN, until: 2090 });
+    let (_, files) = certificate(&bench.subfolder("certificates"), Claim { names: &[DOMAIN], until: 2090 });
     Scene::on(bench, kamailio::Plan::new().tls(files), house::Plan::new().set("sip.srtp", "\"required\""))
 }
 

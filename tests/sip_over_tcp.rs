@@ -121,47 +121,29 @@ fn a_big_invite_returns_to_udp_where_tcp_is_refused() {
     phone.assert_passed(secs(5));
 }
 
-/// A page without PBX calls a scripted phone that the DNS puts on TCP; `seconds` after the answer it still hears itself, and hangs up.
-fn a_phone_on_tcp(plan: sipp::Plan, seconds: u64) {
-    let bench = Bench::new();
-    let mut phone = plan.tcp().start(&bench);
-    let dns = bench.port();
-    dns::serve(
-        dns,
-        vec![
-            Record::Srv("_sip._tcp.phone.test", phone.port, "phone.test"),
-            Record::A("phone.test", Ipv4Addr::LOCALHOST),
-        ],
-    );
-    let house = house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]")).start(&bench);
-    let web = Web::start(&bench);
-    let page = web.page("alone", PAGE_TONE);
-    page.connect_and_wait(&house, &Account::direct("2009", "phone.test", 0));
-    let call = page.call("2001");
-    page.wait_call(&call, "ESTABLISHED", secs(5));
-    std::thread::sleep(secs(seconds));
-    let ended_at = moment();
-    page.hang_up(&call);
-    page.wait_call(&call, "FINISH", secs(3));
-    phone.assert_passed(secs(5));
-    page.heard(&call).between(ended_at - 1000.0, ended_at).assert_tone(PAGE_TONE);
-}
-
 #[test]
 fn a_phone_that_the_dns_puts_on_tcp_is_called_there() {
-    fairly(|| a_phone_on_tcp(sipp::Plan::new("uas_answer"), 2));
-}
-
-#[test]
-fn what_a_phone_does_in_a_call_it_may_do_over_tcp() {
-    let rows: [(fn() -> sipp::Plan, u64); 5] = [
-        (|| sipp::Plan::holding("inactive", "0.0.0.0", 1000), 5),
-        (|| sipp::Plan::new("uas_refresh"), 5),
-        (|| sipp::Plan::new("uas_reinvite_without_offer"), 4),
-        (|| sipp::Plan::new("uas_early_media"), 2),
-        (|| sipp::Plan::new("uas_forks"), 2),
-    ];
-    for (plan, seconds) in rows {
-        fairly(|| a_phone_on_tcp(plan(), seconds));
-    }
+    fairly(|| {
+        let bench = Bench::new();
+        let mut phone = sipp::Plan::new("uas_answer").tcp().start(&bench);
+        let dns = bench.port();
+        let zone = vec![
+            Record::Srv("_sip._tcp.phone.test", phone.port, "phone.test"),
+            Record::A("phone.test", Ipv4Addr::LOCALHOST),
+        ];
+        dns::serve(dns, zone);
+        let house =
+            house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]")).start(&bench);
+        let web = Web::start(&bench);
+        let page = web.page("alone", PAGE_TONE);
+        page.connect_and_wait(&house, &Account::direct("2009", "phone.test", 0));
+        let call = page.call("2001");
+        page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(2));
+        let ended_at = moment();
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+        phone.assert_passed(secs(5));
+        page.heard(&call).between(ended_at - 1000.0, ended_at).assert_tone(PAGE_TONE);
+    });
 }

@@ -26,7 +26,7 @@ fn scene_with(claim: Claim, ca: bool) -> Scene {
     Scene::on(bench, kamailio::Plan::new().tls(files), house)
 }
 
-const GOOD: Claim = Claim { name: DOMAIN, until: 2090 };
+const GOOD: Claim = Claim { names: &[DOMAIN], until: 2090 };
 
 fn account(scene: &Scene) -> Account {
     Account { proxy: DOMAIN.into(), port: scene.pbx.tls_port, ..Account::at(&scene.pbx, "1001") }
@@ -109,7 +109,11 @@ fn a_pbx_with_an_expired_certificate_is_refused_and_the_page_is_told_why() {
 
 #[test]
 fn a_pbx_with_the_certificate_of_another_is_refused_and_the_page_is_told_why() {
-    refused(Claim { name: "other.test", ..GOOD }, true, "the certificate of pbx.test is for another name");
+    refused(
+        Claim { names: &["other.test"], ..GOOD },
+        true,
+        "the certificate of pbx.test is for another name",
+    );
 }
 
 #[test]

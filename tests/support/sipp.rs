@@ -1,4 +1,4 @@
-//! Phones that follow a script: SIPp with the scenarios in `tests/sip`.
+//! Phones that follow a script: SIPp with the scenarios in `tests/sip`. Debian's SIPp has no TLS: there socat speaks it, and SIPp TCP with socat.
 
 use super::process::{Process, Start};
 use super::{Bench, secs};
@@ -9,10 +9,11 @@ use std::time::Duration;
 /// A running scenario.
 pub struct Sipp {
     process: Process,
+    _tunnels: Vec<Process>,
     scenario: String,
     messages: PathBuf,
     errors: PathBuf,
-    /// Where it listens.
+    /// Where it is called.
     pub port: u16,
     /// Its RTP port; it sends back what comes in.
     pub rtp: u16,
@@ -21,13 +22,24 @@ pub struct Sipp {
 /// How a scenario is run.
 pub struct Plan {
     scenario: String,
-    args: Vec<String>,
+    called: Option<(String, String)>,
     words: Vec<(String, String)>,
     calls: u32,
     limit: Duration,
     address: String,
-    tcp: bool,
+    transport: Transport,
     rate: u32,
+}
+
+/// What carries its SIP.
+#[derive(Clone)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Connections.
+    Tcp,
+    /// Connections with TLS; who calls it sees this chain, made by this key (files).
+    Tls(PathBuf, PathBuf),
 }
 
 impl Plan {
@@ -36,12 +48,12 @@ impl Plan {
         let address = "127.0.0.1".into();
         Self {
             scenario: scenario.into(),
-            args: vec![],
+            called: None,
             words: vec![],
             calls: 1,
             limit: secs(60),
             address,
-            tcp: false,
+            transport: Transport::Udp,
             rate: 10,
         }
     }
@@ -70,10 +82,15 @@ impl Plan {
         self
     }
 
-    /// SIP over TCP.
-    pub fn tcp(mut self) -> Self {
-        self.tcp = true;
+    /// SIP over this.
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.transport = transport;
         self
+    }
+
+    /// SIP over TCP.
+    pub fn tcp(self) -> Self {
+        self.over(Transport::Tcp)
     }
 
     /// A word of the scenario: `[name]` becomes `value`. Done here, since SIPp wants a number in a status line.
@@ -84,15 +101,35 @@ impl Plan {
 
     /// Calls `user` of `domain` by way of `next_hop` (`host:port`), as the user `caller`.
     pub fn calling(mut self, user: &str, domain: &str, next_hop: &str, caller: &str) -> Self {
-        self.args.extend(["-s".into(), user.into(), next_hop.into()]);
+        self.called = Some((user.into(), next_hop.into()));
         self.key("domain", domain).key("caller", caller)
     }
 
     /// Starts it.
     #[track_caller]
-    pub fn start(self, bench: &Bench) -> Sipp {
+    pub fn start(mut self, bench: &Bench) -> Sipp {
         let (port, rtp) = (bench.port(), bench.rtp_ports().0);
         let name = format!("sipp-{}-{port}", self.scenario);
+        let mut shown = port;
+        let mut tunnels = vec![];
+        if let Transport::Tls(chain, key) = &self.transport {
+            shown = bench.port();
+            let (chain, key) = (chain.display(), key.display());
+            let tls = format!(
+                "OPENSSL-LISTEN:{shown},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={chain},key={key}"
+            );
+            tunnels.push(tunnel(bench, shown, &tls, &format!("TCP:127.0.0.1:{port}")));
+            self.words
+                .extend([("[transport]".into(), "TLS".into()), ("[local_port]".into(), shown.to_string())]);
+            if let Some((_, next_hop)) = &mut self.called {
+                let entrance = bench.port();
+                let tcp = format!("TCP-LISTEN:{entrance},bind=127.0.0.1,reuseaddr,fork");
+                tunnels.push(tunnel(bench, entrance, &tcp, &format!("OPENSSL:{next_hop},verify=0")));
+                *next_hop = format!("127.0.0.1:{entrance}");
+            }
+        }
+        let is_tcp = !matches!(self.transport, Transport::Udp);
+        let called = self.called.into_iter().flat_map(|(user, next_hop)| ["-s".into(), user, next_hop]);
         let text =
             fs::read_to_string(format!("{}/tests/sip/{}.xml", env!("CARGO_MANIFEST_DIR"), self.scenario));
         let text = self.words.iter().fold(text.unwrap(), |text, (word, value)| text.replace(word, value));
@@ -111,15 +148,23 @@ impl Plan {
                 "-nostdin",
                 "-rtp_echo",
             ])
-            .args(["-t", if self.tcp { "t1" } else { "u1" }, "-aa"])
+            .args(["-t", if is_tcp { "t1" } else { "u1" }, "-aa"])
             .args(["-trace_msg", "-message_file", &messages.to_string_lossy(), "-message_overwrite", "true"])
             .args(["-trace_err", "-error_file", &errors.to_string_lossy()])
-            .args(self.args)
+            .args(called)
             .env("TERM", "dumb")
             .spawn();
-        process.wait_bound(port, self.tcp, None, secs(5));
-        Sipp { process, scenario: self.scenario, messages, errors, port, rtp }
+        process.wait_bound(port, is_tcp, None, secs(5));
+        Sipp { process, _tunnels: tunnels, scenario: self.scenario, messages, errors, port: shown, rtp }
     }
+}
+
+/// socat between two kinds of connection: it takes those that `listening` names and opens one `towards` for each.
+fn tunnel(bench: &Bench, port: u16, listening: &str, towards: &str) -> Process {
+    let log = bench.path(&format!("socat-{port}.log"));
+    let mut socat = Start::new("socat", "socat", &log, None).args([listening, towards]).spawn();
+    socat.wait_bound(port, true, None, secs(5));
+    socat
 }
 
 impl Sipp {
@@ -145,6 +190,19 @@ impl Sipp {
     /// Every message that it sent or received, as text.
     pub fn messages(&self) -> String {
         fs::read_to_string(&self.messages).unwrap_or_default()
+    }
+
+    /// The dialog of the last ACK that it got, as a Replaces of the caller's other side names it (RFC 3891).
+    #[track_caller]
+    pub fn dialog(&self) -> String {
+        let messages = self.messages();
+        let ack = &messages[messages.rfind("\nACK ").expect("an ACK")..];
+        let value = |name: &str| {
+            let line = ack.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            line.unwrap_or_else(|| panic!("no {name}")).trim().to_owned()
+        };
+        let tag = |name: &str| value(name).split_once(";tag=").unwrap_or_default().1.to_owned();
+        format!("{};to-tag={};from-tag={}", value("Call-ID"), tag("From"), tag("To"))
     }
 
     /// Waits until a message holds `text`.

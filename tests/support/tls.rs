@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// What a certificate is good for.
 #[derive(Clone, Copy)]
 pub struct Claim<'a> {
-    /// The name in it.
-    pub name: &'a str,
+    /// The names and addresses in it.
+    pub names: &'a [&'a str],
     /// The last year in which it is good.
     pub until: i32,
 }
@@ -20,7 +20,9 @@ pub fn certificate(folder: &Path, claim: Claim) -> (PathBuf, (PathBuf, PathBuf))
     ca.distinguished_name.push(DnType::CommonName, "CA of the tests");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_file = write(folder, "ca.pem", &pem("CERTIFICATE", ca.self_signed(&ca_key).unwrap().der()));
-    let mut params = CertificateParams::new(vec![claim.name.to_owned()]).unwrap();
+    let mut params =
+        CertificateParams::new(claim.names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            .unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(claim.until, 12, 31));
     let certificate = params.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
     let chain = write(folder, "chain.pem", &pem("CERTIFICATE", certificate.der()));
