@@ -108,6 +108,27 @@ mod tests {
         }
     }
 
+    /// The column `sipStatus` of websocket.md: a code, what was received, or – for none.
+    #[test]
+    fn pages_are_told_the_sip_status_that_they_are_promised() {
+        let rows = table("websocket.md", "| end | `reason` | `sipStatus` |");
+        let promised = |cause: Cause| {
+            let row = rows.iter().find(|row| quoted(&row[1]).contains(&cause.as_str()));
+            row.unwrap_or_else(|| panic!("{cause:?}"))[2].clone()
+        };
+        let mut of_sip = std::collections::HashSet::new();
+        for code in 300..700 {
+            let reason = EndReason::from_sip(Side::Callee, code, "");
+            let cell = promised(reason.cause);
+            assert_eq!(reason.sip_code, Some(code));
+            assert!(cell.contains("as received") || codes(&cell).contains(&code), "{code}: {cell}");
+            of_sip.insert(reason.cause.as_str());
+        }
+        for cause in Cause::ALL.iter().filter(|cause| !of_sip.contains(cause.as_str())) {
+            assert!(promised(*cause).contains('–'), "{cause:?} comes without a code");
+        }
+    }
+
     #[test]
     fn busy_is_what_the_callee_said() {
         for (code, busy) in [(486, true), (600, true), (603, true), (487, false), (480, false)] {

@@ -40,16 +40,15 @@ fn is_g711(codec: CodecId) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use CodecId::{Opus, Pcma, Pcmu};
+    use CodecId::{G722, Opus, Pcma, Pcmu};
 
     use super::*;
     use crate::vocabulary::AnswerTiming;
 
     const OFFER: &str = include_str!("../../tests/sdp/offer-audio.sdp");
 
-    #[track_caller]
-    fn check(codecs: &[CodecId], events: bool, page: &str, want: (&[CodecId], bool)) {
-        let media = MediaSettings {
+    fn media(codecs: &[CodecId], events: bool) -> MediaSettings {
+        MediaSettings {
             lanes: 1,
             webrtc_port: 0,
             webrtc_addresses: vec![],
@@ -63,7 +62,12 @@ mod tests {
             answer_audio: AnswerTiming::AtOnce,
             hold_music_file: None,
             encoding: Default::default(),
-        };
+        }
+    }
+
+    #[track_caller]
+    fn check(codecs: &[CodecId], events: bool, page: &str, want: (&[CodecId], bool)) {
+        let media = media(codecs, events);
         let (codecs, telephone_events) = (want.0.to_vec(), want.1);
         assert_eq!(offered(&media, page), Offered { codecs, telephone_events });
     }
@@ -86,8 +90,10 @@ mod tests {
             if about("a=rtpmap:") || about("a=fmtp:") || about("a=rtcp-fb:") {
                 continue;
             }
-            let words = line.split(' ').filter(|word| !line.starts_with("m=") || !gone.contains(word));
-            text += &(words.collect::<Vec<_>>().join(" ") + "\r\n");
+            // Behind kind, port and profile stand the formats.
+            let keeps = |at: usize, word: &str| !line.starts_with("m=") || at < 3 || !gone.contains(&word);
+            let words = line.split(' ').enumerate().filter(|(at, word)| keeps(*at, word));
+            text += &(words.map(|(_, word)| word).collect::<Vec<_>>().join(" ") + "\r\n");
         }
         text
     }
@@ -110,6 +116,19 @@ mod tests {
     #[test]
     fn a_client_without_any_g711_is_transcoded_to_it() {
         check(&[Opus, Pcma, Pcmu], true, &without("pcma,pcmu"), (&[Opus, Pcma, Pcmu], true));
+    }
+
+    #[test]
+    fn allow_outside_codecs_says_whether_sip_is_offered_what_the_page_has_not() {
+        for (allowed, page, want) in [
+            (true, without("g722"), vec![G722, Opus]),
+            (false, without("g722"), vec![Opus]),
+            (false, OFFER.to_owned(), vec![G722, Opus]),
+            (true, without("opus"), vec![G722]),
+        ] {
+            let media = MediaSettings { allow_outside_codecs: allowed, ..media(&[G722, Opus], true) };
+            assert_eq!(offered(&media, &page).codecs, want, "{allowed}");
+        }
     }
 
     #[test]
