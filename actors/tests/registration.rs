@@ -111,6 +111,26 @@ fn stage(
     hops: Result<Vec<Hop>, LocateError>,
     script: impl Fn(&Request) -> Option<Response> + 'static,
 ) -> Stage {
+    stage_of(account(None), hops, script)
+}
+
+fn account(outbound_proxy: Option<&str>) -> Account {
+    Account {
+        login: "1001".into(),
+        auth_name: "1001".into(),
+        password: Secret::new("secret"),
+        domain: "pbx.example.org".into(),
+        outbound_proxy: outbound_proxy.map(str::to_owned),
+        port: None,
+        register: true,
+    }
+}
+
+fn stage_of(
+    account: Account,
+    hops: Result<Vec<Hop>, LocateError>,
+    script: impl Fn(&Request) -> Option<Response> + 'static,
+) -> Stage {
     tokio::time::pause();
     let script: Rc<RefCell<Script>> = Rc::new(RefCell::new(Box::new(script)));
     let (seen, told, meters) = (Rc::default(), Rc::default(), Meters::new());
@@ -124,15 +144,6 @@ fn stage(
     }
     .start();
     let owner = Owner(Rc::clone(&told)).start();
-    let account = Account {
-        login: "1001".into(),
-        auth_name: "1001".into(),
-        password: Secret::new("secret"),
-        domain: "pbx.example.org".into(),
-        outbound_proxy: None,
-        port: None,
-        register: true,
-    };
     let order = RegistrationOrder {
         account,
         contact_user: "c0ffee".into(),
@@ -201,7 +212,7 @@ const MOMENT: Duration = Duration::from_millis(10);
 async fn an_account_keeps_its_call_id_and_contact_and_counts_its_cseq() {
     let stage = stage(Ok(vec![hop()]), challenges(ok));
     sleep(MOMENT).await;
-    assert_eq!(stage.told(), [RegistrationEvent::Registered]);
+    assert_eq!(stage.told(), [RegistrationEvent::Realm("pbx".into()), RegistrationEvent::Registered]);
     sleep(Duration::from_secs(3600)).await; // at least one refresh
     let seen = stage.seen.borrow();
     assert!(seen.len() >= 3, "{}", seen.len());
@@ -217,6 +228,28 @@ async fn an_account_keeps_its_call_id_and_contact_and_counts_its_cseq() {
     }
     // The refresh carries the credentials at once.
     assert!(seen[2].headers.has(&HeaderName::Authorization));
+}
+
+#[actix::test]
+async fn a_register_by_way_of_an_outbound_proxy_names_it_in_a_route() {
+    for (proxy, route, uri) in [
+        (Some("edge.example.org"), Some("<sip:edge.example.org;lr>"), "sip:pbx.example.org"),
+        (Some("pbx.example.org"), None, "sip:pbx.example.org"),
+        (None, None, "sip:pbx.example.org"),
+    ] {
+        let stage = stage_of(account(proxy), Ok(vec![hop()]), challenges(ok));
+        sleep(MOMENT).await;
+        let seen = stage.seen.borrow();
+        assert_eq!(seen.len(), 2);
+        tokio::time::resume();
+        for request in seen.iter() {
+            assert_eq!(
+                (request.headers.get(&HeaderName::Route), &*request.uri.to_string()),
+                (route, uri),
+                "{proxy:?}"
+            );
+        }
+    }
 }
 
 #[actix::test]

@@ -190,7 +190,7 @@ async fn rq25_a_page_with_another_password_is_another_account() {
     assert_eq!(
         final_response(&house, &invite).await.code.as_u16(),
         404,
-        "two accounts have the login: which one?"
+        "two accounts have the login, and neither has proved itself"
     );
     assert!(one.heard_nothing() && other.heard_nothing());
 }

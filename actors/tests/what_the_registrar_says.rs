@@ -1,11 +1,11 @@
-//! A registrar says by which proxy an account's calls are to go (RFC 3608).
+//! What a registrar says holds for the account's calls: by which proxy they go (RFC 3608), and in which realm they have credentials.
 #![allow(clippy::unwrap_used)]
 mod support;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actors::handle::{Account, Additions, CallId, FromPage, PlaceCall, SessionHandle, ToPage};
+use actors::handle::{Account, Additions, CallId, CallStatus, FromPage, PlaceCall, SessionHandle, ToPage};
 use sip::message::{HeaderName, Message, Method, Request, StatusCode};
 use support::peer::UdpPeer;
 use support::switch::House;
@@ -96,4 +96,44 @@ async fn a_strict_router_is_not_followed_and_calls_go_to_the_pbx() {
     grants(&house, "<sip:core.test>").await;
     calls(&session, &mut told).await;
     assert_eq!(routes(&asked(&house.phone, Method::Invite).await), [""; 0]);
+}
+
+/// Challenges a request in this realm.
+async fn challenges(house: &House, request: &Request, realm: &str) {
+    let mut refused = request.response(StatusCode::UNAUTHORIZED).with_to_tag("c").unwrap();
+    let value = format!("Digest realm=\"{realm}\", nonce=\"n-{realm}\", qop=\"auth\"");
+    refused.headers.push_text(HeaderName::WwwAuthenticate, &value).unwrap();
+    house.phone.send(&refused.to_bytes()).await;
+}
+
+/// A callee's challenge comes back through the PBX: whoever is called could so collect hashes to guess the password from.
+#[actix::test]
+async fn credentials_never_go_to_a_realm_that_is_not_the_registrars() {
+    for realm in ["pbx", "evil"] {
+        let house = House::new().await;
+        let (session, mut told) = page(&house, None).await;
+        let register = asked(&house.phone, Method::Register).await;
+        challenges(&house, &register, "pbx").await;
+        grants(&house, "").await;
+        calls(&session, &mut told).await;
+        let invite = asked(&house.phone, Method::Invite).await;
+        challenges(&house, &invite, realm).await;
+        if realm == "pbx" {
+            let again = asked(&house.phone, Method::Invite).await;
+            assert!(again.headers.get(&HeaderName::Authorization).unwrap().contains("realm=\"pbx\""));
+        } else {
+            while !matches!(told.recv().await, Some(ToPage::CallStatus(_, CallStatus::Failed(why))) if why.sip_code == Some(401))
+            {
+            }
+            assert_eq!(
+                asked(&house.phone, Method::Ack).await.headers.all(&HeaderName::Authorization).count(),
+                0
+            );
+            let mut more = house.phone.message(Duration::from_millis(300)).await;
+            while let Some(Message::Request(request)) = more {
+                assert!(!request.headers.has(&HeaderName::Authorization), "{request:?}");
+                more = house.phone.message(Duration::from_millis(300)).await;
+            }
+        }
+    }
 }

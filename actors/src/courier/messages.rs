@@ -1,21 +1,17 @@
 //! What a courier is told at birth, and what it tells.
 use actix::{Message, Recipient, WeakRecipient};
-use sip::message::{SipUri, Uri};
+use sip::message::Uri;
 
 use super::state::Outcome;
 use crate::sip::{Locate, SendRequest};
-use crate::vocabulary::{Account, Meters};
+use crate::vocabulary::{Meters, Way};
 
 /// A text message to deliver.
 pub struct CourierOrder {
     /// The page's name for it.
     pub id: String,
-    /// Who sends it, with which credentials.
-    pub account: Account,
-    /// Where it goes first.
-    pub next_hop: SipUri,
-    /// The loose routers that it passes first.
-    pub route: Vec<SipUri>,
+    /// Who sends it, with which credentials, and where it goes first.
+    pub way: Way,
     /// Under which name.
     pub display_name: Option<String>,
     /// To whom.

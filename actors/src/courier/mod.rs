@@ -12,7 +12,7 @@ use sip::message::{NameAddr, Request, Response};
 use tracing::debug;
 
 use crate::sip::{Hop, Locate, RequestId, SendRequest, SipEvent};
-use crate::vocabulary::{Alive, FieldError};
+use crate::vocabulary::{Alive, FieldError, Way};
 pub use messages::{CourierEvent, CourierOrder};
 pub use state::Outcome;
 use state::{Action, Event, State};
@@ -45,20 +45,20 @@ impl Courier {
     /// # Errors
     /// The field that cannot be sent.
     pub fn new(order: CourierOrder) -> Result<Self, FieldError> {
-        let account = &order.account;
+        let Way { account, realm, route, .. } = &order.way;
         let address = account.address_of_record()?;
         let profile = Profile {
             contact: NameAddr::new(address.clone()),
             address,
             display_name: order.display_name.clone(),
-            route: order.route.clone(),
+            route: route.clone(),
             user_agent: order.user_agent.clone(),
             methods: vec![],
             extensions: vec![],
         };
         let params = MessageParams { to: &order.target, text: &order.body, ids: &Ids::random() };
         let request = profile.message(&params)?;
-        let client = Client::new(&account.auth_name, account.password.clone())?;
+        let client = Client::new(&account.auth_name, account.password.clone())?.with_realm(realm.clone());
         let alive = order.meters.alive("courier");
         Ok(Self {
             order,
@@ -98,7 +98,7 @@ impl Courier {
     }
 
     fn locate(&mut self, ctx: &mut Context<Self>) {
-        let located = self.order.locate.send(Locate { target: self.order.next_hop.clone().into() });
+        let located = self.order.locate.send(Locate { target: self.order.way.next_hop.clone().into() });
         ctx.spawn(located.into_actor(self).map(|located, courier, ctx| {
             let event = match located {
                 Ok(Ok(hops)) => {

@@ -85,6 +85,7 @@ impl Exchange {
                     from: from.as_ref().map_or_else(|| as_sip(contact), |from| as_sip(&from.uri)),
                     display_name: from.and_then(|from| from.display_name().map(str::to_owned)),
                     account: None,
+                    realm: None,
                     contact_user: "demo".to_owned(),
                     additions: Additions::default(),
                     codecs: ALL.to_vec(),

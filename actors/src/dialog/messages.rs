@@ -8,7 +8,7 @@ use sip::transaction::ServerKey;
 use crate::leg::LegReport;
 use crate::rtp::ports::PortPool;
 use crate::sip::{Hop, SipEndpoint};
-use crate::vocabulary::{Account, Additions, CallId, CodecId, FieldError, Meters, Side, SwitchSettings};
+use crate::vocabulary::{Account, Additions, CallId, CodecId, FieldError, Meters, Side, SwitchSettings, Way};
 
 /// What all dialogs of a switch share.
 #[derive(Clone)]
@@ -66,6 +66,8 @@ pub struct OutgoingInvite {
     pub display_name: Option<String>,
     /// Whose credentials answer challenges; none: no challenge is answered.
     pub account: Option<Account>,
+    /// The realm that they are good for.
+    pub realm: Option<String>,
     /// User part of our Contact.
     pub contact_user: String,
     /// Of the page.
@@ -81,7 +83,7 @@ pub struct OutgoingInvite {
 impl OutgoingInvite {
     /// A call to `target` by this way.
     pub fn by(way: Way, contact_user: String, target: Uri) -> Result<Self, FieldError> {
-        let Way { account, next_hop, route } = way;
+        let Way { account, realm, next_hop, route } = way;
         Ok(Self {
             target,
             next_hop,
@@ -89,6 +91,7 @@ impl OutgoingInvite {
             from: account.address_of_record()?,
             display_name: None,
             account: Some(account),
+            realm,
             contact_user,
             additions: Additions::default(),
             codecs: vec![],
@@ -96,17 +99,6 @@ impl OutgoingInvite {
             headers: vec![],
         })
     }
-}
-
-/// How the calls of an account travel.
-#[derive(Debug, Clone)]
-pub struct Way {
-    /// Whose.
-    pub account: Account,
-    /// Where they go first.
-    pub next_hop: SipUri,
-    /// The loose routers that they pass first.
-    pub route: Vec<SipUri>,
 }
 
 /// A call to us.

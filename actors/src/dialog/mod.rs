@@ -36,11 +36,11 @@ use crate::rtp::socket::Port;
 use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
 use crate::udp::Datagram;
 use crate::vocabulary::{
-    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Packet, Side, Sink,
+    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Packet, Side, Sink, Way,
 };
 use info::InfoDigits;
 use media::{RtpSession, next_report};
-pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide, Way};
+pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
 use outbound::{Outbound, Purpose};
 use signalling::Signalling;
 use state::{Action, Change, Event, State};
@@ -395,6 +395,7 @@ impl Home {
             DialogOrder::Outgoing(order) => Self {
                 way: order.account.clone().map(|account| Way {
                     account,
+                    realm: order.realm.clone(),
                     next_hop: order.next_hop.clone(),
                     route: order.route.clone(),
                 }),

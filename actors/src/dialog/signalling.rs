@@ -72,7 +72,10 @@ impl Signalling {
         settings: &SipSettings,
     ) -> Result<Self, InvalidField> {
         let credentials = match &order.account {
-            Some(account) => Some(Client::new(&account.auth_name, account.password.clone())?),
+            Some(account) => {
+                let client = Client::new(&account.auth_name, account.password.clone())?;
+                Some(client.with_realm(order.realm.clone()))
+            }
             None => None,
         };
         let (codecs, additions) = (order.codecs.clone(), order.additions.clone());

@@ -56,6 +56,8 @@ pub enum RegistrationEvent {
     },
     /// Further requests of the account are to pass these routers, next hop first (RFC 3608). News only; empty: none.
     ServiceRoute(Vec<SipUri>),
+    /// The registrar asked for credentials of this realm, and took them. News only.
+    Realm(String),
     /// It is being un-registered: what was told before holds no longer.
     Unregistering,
     /// The last word.

@@ -32,6 +32,8 @@ pub struct Registration {
     order: RegistrationOrder,
     address: SipUri,
     next_hop: SipUri,
+    /// The outbound proxy, if it is another than the domain. A Service-Route is not for REGISTER (RFC 3608 §6.1).
+    route: Vec<SipUri>,
     registrar: SipUri,
     /// The server that the registrar named instead of itself.
     moved_to: Option<SipUri>,
@@ -46,6 +48,8 @@ pub struct Registration {
     last: Option<(RequestId, Request, Transport)>,
     /// What the registrar said last about the way of further requests.
     service_route: Vec<SipUri>,
+    /// What the registrar's realm was when it granted.
+    realm: Option<String>,
     timer: Option<SpawnHandle>,
     /// Where the last REGISTER went.
     hop: Option<Hop>,
@@ -69,7 +73,7 @@ impl Registration {
     /// [`FieldError`] for an account that no URI can be made of.
     pub fn new(order: RegistrationOrder) -> Result<Self, FieldError> {
         let account = &order.account;
-        let (address, next_hop) = (account.address_of_record()?, account.next_hop()?);
+        let (address, (next_hop, route)) = (account.address_of_record()?, account.path(&[])?);
         // The domain, with its port where requests go there and not to a proxy (RFC 3261 §10.2).
         let registrar = match &account.outbound_proxy {
             Some(_) => SipUri::new(address.host().clone()),
@@ -82,6 +86,7 @@ impl Registration {
             order,
             address,
             next_hop,
+            route,
             registrar,
             moved_to: None,
             machine,
@@ -93,6 +98,7 @@ impl Registration {
             cseq: 0,
             last: None,
             service_route: vec![],
+            realm: None,
             timer: None,
             hop: None,
             keeper: None,
@@ -199,6 +205,12 @@ impl Registration {
         let registrar = self.moved_to.as_ref().unwrap_or(&self.registrar).clone().into();
         let mut request = Request::new(Method::Register, registrar, from, address, &self.call_id, self.cseq)
             .expect(checked);
+        // Where the registrar has sent us we go straight.
+        for router in self.route.iter().filter(|_| self.moved_to.is_none()) {
+            let mut router = router.clone();
+            router.params.set_flag("lr").expect("lr is a token");
+            request.headers.push(HeaderName::Route, NameAddr::new(router));
+        }
         let mut contact = SipUri::new(hop.contact.host.clone())
             .with_user(&self.order.contact_user)
             .expect("the switchboard makes the Contact's user from letters and digits")
@@ -230,6 +242,7 @@ impl Registration {
                 {
                     let route = answer::service_route(&response, *transport);
                     self.route_by(route);
+                    self.pin_realm();
                     self.notice_nat(&response);
                 }
                 Event::Answer(answer)
@@ -255,6 +268,14 @@ impl Registration {
         if self.service_route != route {
             self.service_route.clone_from(&route);
             self.tell(RegistrationEvent::ServiceRoute(route));
+        }
+    }
+
+    fn pin_realm(&mut self) {
+        let realm = self.client.realm().map(str::to_owned);
+        if let Some(realm) = realm.filter(|realm| self.realm.as_ref() != Some(realm)) {
+            self.realm = Some(realm.clone());
+            self.tell(RegistrationEvent::Realm(realm));
         }
     }
 

@@ -286,6 +286,7 @@ impl Handler<RegistrationEvent> for Session {
                 self.tell(ToPage::RegistrationFailed { info, sip_status, last }, ctx);
             }
             RegistrationEvent::ServiceRoute(_)
+            | RegistrationEvent::Realm(_)
             | RegistrationEvent::Unregistering
             | RegistrationEvent::Over => {}
         }

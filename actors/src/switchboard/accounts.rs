@@ -8,7 +8,7 @@ use ::sip::message::SipUri;
 
 use super::texts::Allowance;
 use crate::registration::RegistrationEvent;
-use crate::vocabulary::{Account, SessionId};
+use crate::vocabulary::{Account, FieldError, SessionId, Way};
 
 /// All accounts that have a page or are still registered. `R` is what reaches a registration.
 #[derive(Debug)]
@@ -32,8 +32,18 @@ pub struct Shared<R> {
     pub told: Option<RegistrationEvent>,
     /// The routers that its registrar named for further requests.
     pub service_route: Vec<SipUri>,
+    /// The realm in which its registrar took its credentials: they are good for no other.
+    pub realm: Option<String>,
     /// Text messages, and words of its mailbox, that its pages may still be handed.
     pub texts: Allowance,
+}
+
+impl<R> Shared<R> {
+    /// How its requests travel.
+    pub fn way(&self) -> Result<Way, FieldError> {
+        let (next_hop, route) = self.account.path(&self.service_route)?;
+        Ok(Way { account: self.account.clone(), realm: self.realm.clone(), next_hop, route })
+    }
 }
 
 /// Stands between an account's word and a number; no word has it.
@@ -53,6 +63,7 @@ impl<R> Accounts<R> {
                 registration: None,
                 told: None,
                 service_route: vec![],
+                realm: None,
                 texts: Allowance::default(),
             });
             all.len() - 1
@@ -88,16 +99,21 @@ impl<R> Accounts<R> {
         self.by_word.get_mut(word_of(contact))?.iter_mut().find(|shared| shared.contact == contact)
     }
 
-    /// Whose Contact or login `user` is; the Contact wins. A login that several accounts share is nobody's: a PBX that rings it must know
-    /// which registration it means.
+    /// Whose Contact or login `user` is; the Contact wins. Of accounts that differ in nothing but the password it is the one that is registered,
+    /// which has proved itself: a page that guesses at a password must not cost the other its calls. Else a login that several accounts share
+    /// is nobody's: a PBX that rings it must know which registration it means.
     pub fn find_user(&self, user: &str) -> Option<&Shared<R>> {
         if let Some(shared) = self.get(user) {
             return Some(shared);
         }
-        let mut found = self.all().filter(|shared| !user.is_empty() && shared.account.login == user);
-        match (found.next(), found.next()) {
-            (Some(shared), None) => Some(shared),
-            _ => None,
+        let has =
+            |all: &&Vec<Shared<R>>| all.iter().any(|shared| !user.is_empty() && shared.account.login == user);
+        let mut found = self.by_word.values().filter(has);
+        let (Some(same), None) = (found.next(), found.next()) else { return None };
+        let has_proved = |shared: &&Shared<R>| shared.told == Some(RegistrationEvent::Registered);
+        match &same[..] {
+            [one] => Some(one),
+            several => several.iter().find(has_proved),
         }
     }
 
@@ -199,8 +215,18 @@ mod tests {
         let (accounts, contacts) =
             accounts(&[("1", "a", "h"), ("2", "a", "h"), ("2", "a", "other"), ("1", "a", "h")]);
         assert_eq!(pages(&accounts, "1"), [1, 4]);
-        assert_eq!(pages(&accounts, "2"), [0; 0], "two accounts: which one?");
+        assert_eq!(pages(&accounts, "2"), [0; 0], "two PBXs: which one?");
         assert_eq!(pages(&accounts, &contacts[2]), [3]);
         assert_eq!(pages(&accounts, ""), [0; 0]);
+    }
+
+    #[test]
+    fn a_login_with_two_passwords_is_that_of_who_has_proved_himself() {
+        let (mut accounts, contacts) = accounts(&[("1", "a", "h"), ("1", "b", "h")]);
+        assert_eq!(pages(&accounts, "1"), [0; 0], "nobody has");
+        accounts.get_mut(&contacts[1]).unwrap().told = Some(RegistrationEvent::Registered);
+        assert_eq!(pages(&accounts, "1"), [2]);
+        accounts.remove(&contacts[1]);
+        assert_eq!(pages(&accounts, "1"), [1]);
     }
 }

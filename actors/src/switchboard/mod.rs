@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PageWord, PeerConfig};
 use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
-use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide, Way};
+use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
 use crate::lanes::Lanes;
 use crate::leg::{Leg, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, PlaceCall, ToPage};
@@ -26,7 +26,7 @@ use crate::registration::Registration;
 use crate::session::{CallJoined, Close, MAX_CALLS, Session, SessionEvent, SessionOrder};
 use crate::sip::{IncomingRequest, Respond, Transport};
 use crate::vocabulary::{
-    Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings,
+    Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings, Way,
     random_hex,
 };
 use accounts::Accounts;
@@ -189,17 +189,14 @@ impl Switchboard {
     fn place(&mut self, id: SessionId, call: PlaceCall, ctx: &mut Context<Self>) {
         let Some(entry) = self.book.session(id) else { return };
         let (session, contact_user) = (entry.session.clone(), entry.contact.clone());
-        let account = entry.account.clone();
         let view = CallView::outgoing(&call, entry.login());
         // The page has been shown TRYING: whatever is wrong now ends its call, even an id that another page's call has.
         let free = self.book.check_call_id(&call.call_id);
         let invite = free
             .map_err(|_| FieldError::new("callId", "in use"))
-            .and_then(|()| {
-                account.ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))
-            })
+            .and_then(|()| self.way_of(&contact_user))
             .map_err(bad_request)
-            .and_then(|account| self.invite(account, contact_user, &call));
+            .and_then(|way| self.invite(way, contact_user, &call));
         match invite {
             Ok(invite) => {
                 let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
@@ -218,12 +215,7 @@ impl Switchboard {
         }
     }
 
-    fn invite(
-        &self,
-        account: Account,
-        contact_user: String,
-        call: &PlaceCall,
-    ) -> Result<OutgoingInvite, EndReason> {
+    fn invite(&self, way: Way, contact_user: String, call: &PlaceCall) -> Result<OutgoingInvite, EndReason> {
         if self.stopping {
             return Err(bad_request(FieldError::new("call", "Tandem is stopping")));
         }
@@ -233,21 +225,20 @@ impl Switchboard {
             let why = EndReason::new(Some(Side::Caller), Cause::NoCommonCodec);
             return Err(why.with_detail("the page offers no codec that SIP may be offered"));
         }
-        let service_route = self.accounts.get(&contact_user).map(|shared| &shared.service_route[..]);
-        let (next_hop, route) = account.path(service_route.unwrap_or_default()).map_err(bad_request)?;
+        let target = way.account.address_named("callee", &call.callee).map_err(bad_request)?;
         Ok(OutgoingInvite {
-            target: account.address_named("callee", &call.callee).map_err(bad_request)?,
-            next_hop,
-            route,
-            from: account.address_of_record().map_err(bad_request)?,
             display_name: call.visible_name.clone(),
-            account: Some(account),
-            contact_user,
             additions: call.additions.clone(),
             codecs,
             telephone_events,
-            headers: vec![],
+            ..OutgoingInvite::by(way, contact_user, target).map_err(bad_request)?
         })
+    }
+
+    /// How requests of the account with this Contact travel.
+    fn way_of(&self, contact_user: &str) -> Result<Way, FieldError> {
+        let shared = self.accounts.get(contact_user);
+        shared.ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))?.way()
     }
 
     /// A call for one of our accounts came in.
@@ -276,8 +267,7 @@ impl Switchboard {
         let pages = pages.collect();
         let view = incoming::view_of(&incoming.request, CallId::random(), &shared.account.login);
         let invite_headers = incoming::shown_headers(&incoming.request);
-        let path = shared.account.path(&shared.service_route).ok();
-        let way = path.map(|(next_hop, route)| Way { account: shared.account.clone(), next_hop, route });
+        let way = shared.way().ok();
         let dialog = DialogOrder::Incoming(Box::new(IncomingInvite {
             key: incoming.key,
             request: incoming.request,

@@ -119,6 +119,11 @@ impl Handler<RegistrationReport> for Switchboard {
                     shared.service_route = route;
                 }
             }
+            RegistrationEvent::Realm(realm) => {
+                if let Some(shared) = self.accounts.get_mut(&contact) {
+                    shared.realm = Some(realm);
+                }
+            }
             RegistrationEvent::Over => self.registration_over(&contact, ctx),
         }
     }

@@ -71,18 +71,12 @@ impl Switchboard {
     }
 
     fn courier(&self, entry: &Entry<Addr<Session>>, text: SendText) -> Result<Courier, FieldError> {
-        let account = entry.account.clone();
-        let account =
-            account.ok_or_else(|| FieldError::new("sipLogin", "this session has no SIP account"))?;
-        let service_route = self.accounts.get(&entry.contact).map(|shared| &shared.service_route[..]);
-        let (next_hop, route) = account.path(service_route.unwrap_or_default())?;
+        let way = self.way_of(&entry.contact)?;
         Courier::new(CourierOrder {
             id: text.id,
-            next_hop,
-            route,
             display_name: text.visible_name,
-            target: account.address_named("to", &text.to)?,
-            account,
+            target: way.account.address_named("to", &text.to)?,
+            way,
             body: text.body,
             user_agent: self.settings.sip.user_agent.clone(),
             locate: self.sip.endpoint.clone().recipient(),

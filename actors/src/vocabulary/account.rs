@@ -23,6 +23,19 @@ pub struct Account {
     pub register: bool,
 }
 
+/// How the requests of an account outside dialogs travel.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Whose.
+    pub account: Account,
+    /// The realm that its credentials are good for: its registrar's. `None`, where that asked for none: that of the first challenge.
+    pub realm: Option<String>,
+    /// Where they go first.
+    pub next_hop: SipUri,
+    /// The loose routers that they pass first.
+    pub route: Vec<SipUri>,
+}
+
 /// Input that cannot be used: which field, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]

@@ -8,7 +8,7 @@ mod media;
 mod meters;
 mod settings;
 
-pub use account::{Account, FieldError};
+pub use account::{Account, FieldError, Way};
 pub use additions::{Additions, HeaderRule, HeaderRules, PageHeader};
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};

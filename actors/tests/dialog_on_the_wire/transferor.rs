@@ -42,7 +42,7 @@ impl Scene {
         }
     }
 
-    async fn refusal(&self) -> EndReason {
+    pub(super) async fn refusal(&self) -> EndReason {
         loop {
             match self.call.next().await.event {
                 LegEvent::TransferRefused(why) => return why,
@@ -142,41 +142,4 @@ async fn a_subscription_that_ends_without_a_word_is_a_failure() {
     scene.answers(&refer, StatusCode::ACCEPTED, "phone").await;
     assert_eq!(scene.notifies(&invite, 1, "refer", OVER, "SIP/2.0 100 Trying").await, 200);
     assert_eq!(scene.refusal().await.cause, Cause::Refused);
-}
-
-#[actix::test]
-async fn a_challenge_is_answered_at_the_accounts_own_hop_only() {
-    for home in [true, false] {
-        let mut scene = Scene::new().await;
-        let elsewhere = UdpPeer::any(scene.phone.to).await;
-        if !home {
-            scene.contact = format!("<sip:phone@{}>", elsewhere.socket.local_addr().unwrap());
-        }
-        let (dialog, invite) = scene.calls_as(Some(account())).await;
-        scene.answers(&invite, StatusCode::OK, "phone").await;
-        scene.says(LegEvent::Answered).await;
-        let asked = if home { &scene.phone } else { &elsewhere };
-        dialog.do_send(LegCommand::Transfer(TARGET.parse().unwrap()));
-        let mut numbers = vec![];
-        let refer = loop {
-            let Some(Message::Request(request)) = asked.message(WAIT).await else { panic!("no REFER") };
-            if request.method != Method::Refer {
-                continue;
-            }
-            numbers.push(request.headers.cseq().unwrap().number);
-            if request.headers.has(&HeaderName::Authorization) || !home && numbers.len() == 2 {
-                break request;
-            }
-            let mut refused = scene.response(&request, StatusCode::UNAUTHORIZED, "phone");
-            refused.headers.push_text(HeaderName::WwwAuthenticate, CHALLENGE).unwrap();
-            asked.send(&refused.to_bytes()).await;
-            if !home {
-                assert_eq!(scene.refusal().await.sip_code, Some(401));
-                dialog.do_send(LegCommand::Transfer(TARGET.parse().unwrap()));
-            }
-        };
-        assert_eq!(refer.headers.has(&HeaderName::Authorization), home);
-        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
-        assert_eq!(refer.headers.all(&HeaderName::ReferTo).count(), 1);
-    }
 }

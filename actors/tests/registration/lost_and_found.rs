@@ -30,11 +30,12 @@ fn wants(nonce: &'static str) -> impl Fn(&Request) -> Option<Response> {
 /// The codes of the failures told so far; 200 for `Registered`.
 fn codes(stage: &Stage) -> Vec<u16> {
     let code = |event| match event {
-        RegistrationEvent::Registered => 200,
-        RegistrationEvent::Failed { sip_status, .. } => sip_status.unwrap_or(0),
+        RegistrationEvent::Registered => Some(200),
+        RegistrationEvent::Failed { sip_status, .. } => Some(sip_status.unwrap_or(0)),
+        RegistrationEvent::Realm(_) => None,
         other => panic!("{other:?}"),
     };
-    stage.told().into_iter().map(code).collect()
+    stage.told().into_iter().filter_map(code).collect()
 }
 
 #[actix::test]

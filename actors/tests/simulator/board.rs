@@ -120,6 +120,7 @@ impl Handler<SessionEvent> for Board {
                     from: SipUri::new("127.0.0.1".parse().unwrap()).with_user("1001").unwrap(),
                     display_name: None,
                     account: Some(self.account.clone()),
+                    realm: None,
                     contact_user: "c1".into(),
                     additions: Additions::default(),
                     codecs: vec![CodecId::Pcmu],

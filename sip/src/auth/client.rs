@@ -88,11 +88,10 @@ impl Client {
         Ok(Self { username, password, realm: None, server: None, proxy: None, cnonce: random_cnonce })
     }
 
-    /// Fixes the realm beforehand.
+    /// Fixes the realm beforehand; without one it is that of the first challenge.
     #[must_use]
-    pub fn with_realm(mut self, realm: &str) -> Self {
-        self.realm = Some(realm.to_owned());
-        self
+    pub fn with_realm(self, realm: Option<String>) -> Self {
+        Self { realm, ..self }
     }
 
     /// Replaces the source of client nonces, for tests.

@@ -180,7 +180,7 @@ fn a_challenge_from_elsewhere_pins_nothing_and_a_given_realm_holds() {
     let request = request(Method::Invite);
     assert!(client.challenged(&mut Tries::default(), &request, &foreign, SentTo::Elsewhere).is_err());
     assert_eq!(client.realm(), None);
-    let mut client = client.with_realm("mine");
+    let mut client = client.with_realm(Some("mine".into()));
     let refused = client.challenged(&mut Tries::default(), &request, &foreign, SentTo::Home);
     assert_eq!(refused, Err(GiveUp::Realm("evil".into())));
     let both = challenge(C401, &[r#"Digest realm="evil", nonce="n""#, r#"Digest realm="mine", nonce="n""#]);
