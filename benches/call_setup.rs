@@ -8,8 +8,9 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use actors::handle::{
-    Account, Additions, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, HeaderRules, MediaSettings,
-    PlaceCall, ReferPolicy, Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings, TlsSettings,
+    Account, ActivityLimits, Additions, AddressPolicy, AnswerTiming, CallId, CodecId, FromPage, HeaderRules,
+    MediaSettings, PlaceCall, ReferPolicy, Secret, SipSettings, SrtpPolicy, Switch, SwitchSettings,
+    TlsSettings,
 };
 
 const CALLS: usize = 500;
@@ -49,6 +50,7 @@ fn settings() -> SwitchSettings {
         second_incoming_rings: true,
         no_answer: Duration::from_secs(180),
         max_duration: None,
+        activity: ActivityLimits::never(),
     }
 }
 

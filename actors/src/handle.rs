@@ -19,9 +19,9 @@ use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
-    Account, Additions, AnswerTiming, Both, CallId, Cause, Class, EndReason, FieldError, Fingerprint,
-    HeaderRule, HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret, SessionId, Side,
-    SipSettings, SwitchSettings, TlsSettings,
+    Account, ActivityLimits, ActivityWish, Additions, AnswerTiming, Both, CallId, Cause, Class, EndReason,
+    FieldError, Fingerprint, HeaderRule, HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret,
+    SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::{CodecId, Settings as CodecSettings};

@@ -5,8 +5,17 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr, WeakRecipient};
 use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use actors::leg::{Fared, Leg, LegCommand, LegEvent, LegReport, Successor, fresh_branch};
-use actors::vocabulary::{AudioFormat, CallId, Cause, CodecId, EndReason, Meters, Packet, Side};
+use actors::vocabulary::{
+    ActivityLimits, AudioFormat, CallId, Cause, CodecId, EndReason, Meters, Packet, Side,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+const LIMITS: ActivityLimits = ActivityLimits {
+    detecting: true,
+    first: Duration::from_secs(30),
+    running: Duration::from_secs(60),
+    hold: Duration::from_secs(3600),
+};
 
 /// A leg that writes down what it is told, and answers a hold by itself.
 struct Played {
@@ -91,6 +100,7 @@ impl Stage {
             no_answer: Duration::from_secs(180),
             max_duration: Some(Duration::from_secs(3600)),
             encoding: Default::default(),
+            activity: LIMITS,
             owner: owner.downgrade().recipient(),
             meters: meters.clone(),
         })

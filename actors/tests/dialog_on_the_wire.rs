@@ -32,8 +32,8 @@ use actors::leg::{DigitMethod, Digits, LegCommand, LegEvent, LegReport};
 use actors::rtp::ports::PortPool;
 use actors::sip::{IncomingRequest, Listening, Serve, SipEndpoint};
 use actors::vocabulary::{
-    Account, Additions, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings, Meters, Secret, Side,
-    SipSettings, SwitchSettings,
+    Account, ActivityLimits, Additions, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings,
+    Meters, Secret, Side, SipSettings, SwitchSettings,
 };
 use sip::message::{HeaderName, Headers, Message, Method, Request, Response, SipUri, StatusCode, parse};
 use support::owner::Kept;
@@ -290,6 +290,7 @@ fn switch_settings(sip: SipSettings) -> SwitchSettings {
         second_incoming_rings: true,
         no_answer: Duration::from_secs(180),
         max_duration: None,
+        activity: ActivityLimits::never(),
     }
 }
 

@@ -3,8 +3,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::handle::{
-    AddressClass, AddressPolicy, AnswerTiming, Fingerprint, HeaderRule, HeaderRules, MediaSettings,
-    ReferPolicy, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
+    ActivityLimits, AddressClass, AddressPolicy, AnswerTiming, Fingerprint, HeaderRule, HeaderRules,
+    MediaSettings, ReferPolicy, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -22,6 +22,12 @@ pub(super) fn switch(reader: &mut Reader) -> SwitchSettings {
         no_answer: reader.duration_s("sip.no_answer_s", 1..=3600),
         max_duration: Some(reader.duration_s("calls.max_duration_s", 0..=7 * 86_400))
             .filter(|limit| !limit.is_zero()),
+        activity: ActivityLimits {
+            detecting: reader.flag("rtp_activity_detecting"),
+            first: reader.duration_s("media.timeout_first_s", 0..=86_400),
+            running: reader.duration_s("media.timeout_s", 0..=86_400),
+            hold: reader.duration_s("media.timeout_hold_s", 0..=86_400),
+        },
     }
 }
 
@@ -177,7 +183,6 @@ pub(super) fn later(reader: &mut Reader) {
     reader.duration_ms("client_timeout_check_interval", 100..=DAY_MS);
     reader.list("generate_av_for_ua", |_| Ok(()));
     reader.duration_ms("rtp_generator_start_timeout", 0..=60_000);
-    reader.flag("rtp_activity_detecting");
     reader.list("profiles", |item| match item.len() == 6 && item.chars().all(|c| c.is_ascii_hexdigit()) {
         true => Ok(()),
         false => Err("must be six hexadecimal digits, such as 42e01f".into()),

@@ -2,6 +2,7 @@
 use actors::handle::{Additions, ExtraLine, FieldError, PageHeader};
 use serde_json::Value;
 
+use super::activity::activity;
 use super::fields::Fields;
 
 /// Most lines of `sipSDP`, and the longest.
@@ -25,7 +26,7 @@ pub(super) fn additions(fields: &Fields<'_>) -> Result<Additions, FieldError> {
             read.extend(headers(value).map_err(|problem| FieldError::new(name, problem))?);
         }
     }
-    Ok(Additions { lines: sip_sdp(fields)?, headers: read })
+    Ok(Additions { lines: sip_sdp(fields)?, headers: read, activity: activity(fields)? })
 }
 
 /// A list of `Name: value`, as the WebSDK documents it, or an object of names and values, as the mobile SDKs send it.

@@ -1,7 +1,8 @@
 //! `connection`: a page's first message, with the SIP account in it.
-use actors::handle::{Account, FieldError, Secret};
+use actors::handle::{Account, ActivityWish, FieldError, Secret};
 use serde_json::{Map, Value};
 
+use super::activity::activity;
 use super::fields::Fields;
 
 /// Longest name, host or password that is read; what is longer could not be sent in a datagram anyway.
@@ -37,6 +38,8 @@ pub struct Connection {
     pub account: Option<Account>,
     /// `tandemEvents`: whether the page wants to hear of its mailbox.
     pub wants_mail: bool,
+    /// `rtpActivityDetecting`: when its calls count as dead, unless one says otherwise.
+    pub activity: ActivityWish,
     /// The fields that `getUserData` repeats.
     pub echo: Map<String, Value>,
 }
@@ -50,6 +53,7 @@ impl Connection {
             auth_token: filled(fields, "authToken")?,
             account: account(fields)?,
             wants_mail: wants(fields, "message-summary")?,
+            activity: activity(fields)?,
             echo: echo.collect(),
         })
     }

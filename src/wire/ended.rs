@@ -9,6 +9,7 @@
 //! | nobody answered, no response to SIP | `Failed by request timeout` |
 //! | no common codec | `No common codecs` |
 //! | browser's path | `Failed by ICE error`, `Failed by DTLS error` |
+//! | no sign of a far end | `Failed by RTP activity` |
 //! | everything else | `Failed by error` |
 //!
 //! The status is the switch's word: `FINISH` for what people or the far side wanted, `FAILED` for what broke.
@@ -31,6 +32,7 @@ pub(super) fn info(reason: &EndReason) -> &'static str {
         Cause::NoCommonCodec => "No common codecs",
         Cause::IceFailed => "Failed by ICE error",
         Cause::DtlsFailed => "Failed by DTLS error",
+        Cause::MediaTimeout => "Failed by RTP activity",
         Cause::NotFound
         | Cause::Forbidden
         | Cause::BadDescription

@@ -1,5 +1,6 @@
 //! The JSON of the WebSocket, as Flashphoner's WebSDK speaks it: text in, typed out, and back. Converted here and
 //! nowhere else; nothing is decided here. `docs/websocket.md` has the protocol as a page sees it.
+mod activity;
 mod additions;
 mod connection;
 mod ended;

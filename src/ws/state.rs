@@ -23,7 +23,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use actors::handle::{Account, CallId, CallStatus, CallView, FromPage, ToPage};
+use actors::handle::{Account, ActivityWish, CallId, CallStatus, CallView, FromPage, PlaceCall, ToPage};
 use serde_json::{Map, Value};
 
 use super::limit::Limit;
@@ -47,6 +47,8 @@ pub(super) struct Socket {
     logs: Limit,
     /// Whether the page asked to hear of its mailbox.
     wants_mail: bool,
+    /// When the page wants its calls to count as dead.
+    activity: ActivityWish,
     /// The calls that the page knows, as it was last told of them. Bounded by the switch's limit per session.
     calls: HashMap<CallId, (CallView, CallStatus)>,
 }
@@ -101,6 +103,7 @@ impl Socket {
         Self {
             phase: Phase::Waiting,
             wants_mail: false,
+            activity: ActivityWish::default(),
             stopping: false,
             probes,
             unanswered: 0,
@@ -229,13 +232,17 @@ impl Socket {
             return self.refused("Session does not exist", Farewell::Normal);
         }
         self.wants_mail = connection.wants_mail;
+        self.activity = connection.activity;
         self.phase = Phase::Opening(connection.echo);
         vec![Action::Open(connection.account)]
     }
 
-    fn ask(&mut self, ask: FromPage) -> Vec<Action> {
+    fn ask(&mut self, mut ask: FromPage) -> Vec<Action> {
         if !matches!(self.phase, Phase::Open) {
             return self.refuse(&Refusal::of("call", "the first message must be `connection`"));
+        }
+        if let FromPage::Call(PlaceCall { additions, .. }) | FromPage::Answer { additions, .. } = &mut ask {
+            additions.activity = additions.activity.over(self.activity);
         }
         vec![Action::Tell(ask)]
     }

@@ -182,6 +182,11 @@ impl Baresip {
         self.command("hangup", "");
     }
 
+    /// Ends without a word, as if its power were cut.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Puts the far side on hold (re-INVITE, sendonly).
     pub fn hold(&self) {
         self.command("hold", "");

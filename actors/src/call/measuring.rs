@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
+use tokio::time::Instant;
 
+use super::state::Event;
 use super::{Call, CallEnded, succession};
 use crate::leg::LegCommand;
+use crate::quality::activity::{Silent, Watch};
 use crate::quality::{CallRecord, LegRecord};
-use crate::vocabulary::{Both, EndReason, Measured, Side};
+use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Side};
 
 /// The figures of both legs.
 #[derive(Default)]
@@ -16,6 +19,8 @@ pub(super) struct Measuring {
     latest: Both<Option<Measured>>,
     /// Legs that have been asked and have not answered.
     asked: Both<bool>,
+    /// Once the call is answered.
+    watches: Both<Option<Watch>>,
     /// The call is over for this reason; its record is not written yet.
     closing: Option<EndReason>,
 }
@@ -23,7 +28,22 @@ pub(super) struct Measuring {
 /// How long the record waits: legs on the same lane answer within microseconds.
 const LAST_FIGURES: Duration = Duration::from_millis(200);
 
+/// How often legs are asked how they fare: limits are whole seconds.
+const PULSE: Duration = Duration::from_secs(1);
+
 impl Call {
+    /// The call has been answered.
+    pub(super) fn measure_each_second(&mut self, ctx: &mut Context<Self>) {
+        self.watch_anew(Side::Caller);
+        self.watch_anew(Side::Callee);
+        ctx.run_interval(PULSE, |call, _| call.measure());
+    }
+
+    /// Another leg has taken its place on this side.
+    pub(super) fn watch_anew(&mut self, side: Side) {
+        self.measuring.watches[side] = self.answered.map(|_| Watch::new(now()));
+    }
+
     /// Asks both legs how their sound fares; of several that ring, none.
     pub(super) fn measure(&mut self) {
         let Some(legs) = &self.legs else { return };
@@ -38,8 +58,15 @@ impl Call {
 
     /// A leg said how its sound fares.
     pub(super) fn measured(&mut self, side: Side, measured: Measured, ctx: &mut Context<Self>) {
+        let limits = self.order.activity;
+        let watch = self.measuring.watches[side].as_mut();
+        let silent = watch.and_then(|watch| watch.on(now(), &measured.ear, &limits));
+        let kind = measured.kind;
         self.measuring.latest[side] = Some(measured);
         self.measuring.asked[side] = false;
+        if let Some(silent) = silent {
+            self.step(Event::HangUpAsked(media_timeout(side, kind, silent)), ctx);
+        }
         self.close_if_told(ctx);
     }
 
@@ -91,4 +118,19 @@ impl Call {
         }
         self.said_ended = true;
     }
+}
+
+/// Why a call ends whose far end on this side is gone.
+fn media_timeout(side: Side, kind: LegKind, Silent { ever, lasted }: Silent) -> EndReason {
+    let (leg, seconds) = (kind.as_str(), lasted.as_secs());
+    let detail = match ever {
+        true => format!("{leg} leg: nothing received for {seconds} s"),
+        false => format!("{leg} leg: nothing ever received, {seconds} s after the answer"),
+    };
+    EndReason::new(Some(side), Cause::MediaTimeout).with_detail(detail)
+}
+
+/// The clock that tests can stop.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

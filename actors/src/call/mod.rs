@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::generator::{Generator, Playing};
 use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
 use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
-use crate::vocabulary::{Alive, CallId, Cause, EndReason, Meters, Side, Sink};
+use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side, Sink};
 use fork::Fork;
 use measuring::Measuring;
 pub use messages::{Begin, CallEnded, HangUp};
@@ -42,6 +42,8 @@ pub struct CallOrder {
     pub max_duration: Option<Duration>,
     /// How its transcoders encode.
     pub encoding: codecs::Settings,
+    /// How long a far end may give no sign of life, once the call is answered.
+    pub activity: ActivityLimits,
     /// Who is told of the end.
     pub owner: WeakRecipient<CallEnded>,
     /// Where it counts.
@@ -182,7 +184,10 @@ impl Call {
                 }
                 Event::MediaAgreed(side, format)
             }
-            LegEvent::AdditionsGiven(additions) => Event::AdditionsGiven(side, additions),
+            LegEvent::AdditionsGiven(additions) => {
+                self.order.activity = self.order.activity.with(&additions.activity);
+                Event::AdditionsGiven(side, additions)
+            }
             LegEvent::Answered => Event::Answered,
             LegEvent::HoldAsked => Event::HoldAsked(side),
             LegEvent::ResumeAsked => Event::ResumeAsked(side),
@@ -207,6 +212,7 @@ impl Call {
             Action::Tell(side, command) => {
                 if matches!(command, LegCommand::Answer) && self.answered.is_none() {
                     self.answered = Some(Instant::now());
+                    self.measure_each_second(ctx);
                     self.order.meters.call_setup_seconds.observe(self.begun.elapsed().as_secs_f64());
                 }
                 self.tell(side, command);

@@ -217,6 +217,7 @@ impl Call {
             old.commands.do_send(LegCommand::HangUp(why.clone()));
         }
         self.pause();
+        self.watch_anew(side);
         info!(call_id = %self.order.call_id, side = side.as_str(), "a leg was replaced");
         self.step(CallEvent::Replaced(side), ctx);
         if let Some(format) = format {

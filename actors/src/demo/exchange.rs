@@ -41,6 +41,7 @@ impl Exchange {
             no_answer: self.sip.settings.no_answer,
             max_duration: self.sip.settings.max_duration,
             encoding: Default::default(),
+            activity: self.sip.settings.activity,
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         })

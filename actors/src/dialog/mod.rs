@@ -36,7 +36,7 @@ use crate::rtp::socket::Port;
 use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
 use crate::udp::Datagram;
 use crate::vocabulary::{
-    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Packet, Side, Sink, Way,
+    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Owes, Packet, Side, Sink, Way,
 };
 use info::InfoDigits;
 use media::{RtpSession, next_report};
@@ -300,6 +300,7 @@ impl Dialog {
         if let Some(mut media) = self.media.take() {
             media.conclude(now());
             self.measured = media.measured();
+            self.measured.ear.owes = Owes::NothingEver;
         }
         self.sink = None;
     }

@@ -26,8 +26,8 @@ use crate::registration::Registration;
 use crate::session::{CallJoined, Close, MAX_CALLS, Session, SessionEvent, SessionOrder};
 use crate::sip::{IncomingRequest, Respond, Transport};
 use crate::vocabulary::{
-    Account, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side, SwitchSettings, Way,
-    random_hex,
+    Account, ActivityWish, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side,
+    SwitchSettings, Way, random_hex,
 };
 use accounts::Accounts;
 use book::{Book, Entry};
@@ -126,6 +126,8 @@ struct Parties {
     /// The page's offer, if it calls.
     offer: Option<String>,
     dialog: DialogOrder,
+    /// What the page wants of the call's limits, if it calls.
+    activity: ActivityWish,
 }
 
 impl Wired {
@@ -200,6 +202,7 @@ impl Switchboard {
         match invite {
             Ok(invite) => {
                 let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
+                let activity = call.additions.activity;
                 let parties = Parties {
                     direction: "outgoing",
                     view,
@@ -208,6 +211,7 @@ impl Switchboard {
                     pages: vec![(id, session)],
                     offer,
                     dialog,
+                    activity,
                 };
                 self.connect(parties, ctx);
             }
@@ -277,9 +281,17 @@ impl Switchboard {
             codecs: self.settings.media.audio_codecs.clone(),
             telephone_events: self.settings.media.telephone_events,
         }));
-        let (page_side, offer) = (Side::Callee, None);
-        let parties =
-            Parties { direction: "incoming", view, page_side, invite_headers, pages, offer, dialog };
+        let (page_side, offer, activity) = (Side::Callee, None, ActivityWish::default());
+        let parties = Parties {
+            direction: "incoming",
+            view,
+            page_side,
+            invite_headers,
+            pages,
+            offer,
+            dialog,
+            activity,
+        };
         self.connect(parties, ctx);
     }
 
@@ -295,7 +307,7 @@ impl Switchboard {
 
     /// Wires one call: the call, then its legs, then the start. All on one lane.
     fn connect(&mut self, parties: Parties, ctx: &mut Context<Self>) {
-        let Parties { direction, view, page_side, invite_headers, pages, offer, dialog } = parties;
+        let Parties { direction, view, page_side, invite_headers, pages, offer, dialog, activity } = parties;
         let lane = self.lanes.pick();
         let order = CallOrder {
             call_id: view.call_id.clone(),
@@ -303,6 +315,7 @@ impl Switchboard {
             no_answer: self.settings.no_answer,
             max_duration: self.settings.max_duration,
             encoding: self.settings.media.encoding.clone(),
+            activity: self.settings.activity.with(&activity),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         };

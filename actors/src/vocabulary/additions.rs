@@ -1,19 +1,21 @@
-//! What a page adds to our SIP beside the call itself.
+//! What a page adds to a call.
 use std::str::FromStr;
 use std::sync::Arc;
 
 use sip::message::{HeaderName, Headers};
 use sip::sdp::ExtraLine;
 
-use super::FieldError;
+use super::{ActivityWish, FieldError};
 
-/// Lines and header fields of a page for the SIP side, checked at the door.
+/// Lines and header fields of a page for the SIP side, checked at the door, and what it wants of the call's limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Additions {
     /// `sipSDP`: between `c=` and `t=` of every SDP of ours.
     pub lines: Vec<ExtraLine>,
     /// `sipHeaders`, `inviteParameters`: of our INVITE, or of our 200 to theirs.
     pub headers: Vec<PageHeader>,
+    /// `rtpActivityDetecting`: when the call counts as dead.
+    pub activity: ActivityWish,
 }
 
 /// A header field that a page wants in our INVITE or 200.
@@ -43,7 +45,7 @@ const MAX_VALUE: usize = 256;
 impl Additions {
     /// Whether there is nothing to add.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.headers.is_empty()
+        *self == Self::default()
     }
 
     /// Writes the header fields.

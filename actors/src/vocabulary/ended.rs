@@ -68,6 +68,8 @@ causes! {
     Declined = "declined", User, 603;
     /// Nobody answered in time (408, 480, our own limit).
     NoAnswer = "no_answer", User, 480;
+    /// A far end of an answered call gave no sign of life for too long.
+    MediaTimeout = "media_timeout", Network, 408;
     /// An answered call lasted as long as a call may.
     MaxDuration = "max_duration", Normal, 480;
     /// Nobody of that name (404, 410, 484, 604).

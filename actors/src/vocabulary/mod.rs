@@ -1,5 +1,6 @@
 //! Floor 0: words that every floor may use. Imports nothing of the house but the crates below.
 mod account;
+mod activity;
 mod additions;
 mod ended;
 mod figures;
@@ -9,6 +10,7 @@ mod meters;
 mod settings;
 
 pub use account::{Account, FieldError, Way};
+pub use activity::{ActivityLimits, ActivityWish};
 pub use additions::{Additions, HeaderRule, HeaderRules, PageHeader};
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::HeaderRules;
+use super::{ActivityLimits, HeaderRules};
 use codecs::{Browsers, CODECS, CodecId};
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
@@ -23,6 +23,8 @@ pub struct SwitchSettings {
     pub no_answer: Duration,
     /// How long an answered call may last; `None`: as long as it likes.
     pub max_duration: Option<Duration>,
+    /// How long a far end of an answered call may give no sign of life.
+    pub activity: ActivityLimits,
 }
 
 /// SIP signalling.

@@ -8,7 +8,7 @@ fn lines() -> Additions {
     let lines = ["b=AS:3000", "b=TIAS:2500000", "a=x-note:1"].map(|line| ExtraLine::new(line).unwrap());
     let headers = [("X-Tenant", "blue"), ("X-Trace", "1;a=\"b\"")];
     let headers = headers.map(|(name, value)| PageHeader::new(name, value).unwrap());
-    Additions { lines: lines.to_vec(), headers: headers.to_vec() }
+    Additions { lines: lines.to_vec(), headers: headers.to_vec(), ..Additions::default() }
 }
 
 #[track_caller]

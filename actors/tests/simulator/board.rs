@@ -11,7 +11,7 @@ use actors::leg::Leg;
 use actors::page::{CallView, ToPage};
 use actors::session::{CallJoined, Session, SessionEvent};
 use actors::sip::{IncomingRequest, Respond};
-use actors::vocabulary::{Account, Additions, CallId, Cause, CodecId, EndReason, Side};
+use actors::vocabulary::{Account, ActivityLimits, Additions, CallId, Cause, CodecId, EndReason, Side};
 use sip::message::{SipUri, StatusCode};
 
 use super::page::{PageLeg, Path};
@@ -24,6 +24,7 @@ pub struct Board {
     pub path: Path,
     pub no_answer: Duration,
     pub max_duration: Duration,
+    pub activity: ActivityLimits,
     pub story: Rc<Story>,
     pub session: WeakAddr<Session>,
     pub call: Option<Addr<Call>>,
@@ -68,6 +69,7 @@ impl Board {
             no_answer: self.no_answer,
             max_duration: Some(self.max_duration),
             encoding: Default::default(),
+            activity: self.activity,
             owner: ctx.address().downgrade().recipient(),
             meters: meters.clone(),
         })
@@ -82,6 +84,7 @@ impl Board {
             story: self.story.clone(),
             state: if side == Side::Caller { State::Offered } else { State::Idle },
             sink: None,
+            signs: 0,
             _alive: meters.alive("browser"),
         }
         .start();

@@ -9,8 +9,8 @@ use actors::dialog::SipSide;
 use actors::rtp::ports::PortPool;
 use actors::sip::{Close, IncomingRequest, Listening, Respond, Serve, SipEndpoint, UsageNow};
 use actors::vocabulary::{
-    AnswerTiming, CodecId, HeaderRules, MediaSettings, Meters, ReferPolicy, SipSettings, SwitchSettings,
-    TlsSettings,
+    ActivityLimits, AnswerTiming, CodecId, HeaderRules, MediaSettings, Meters, ReferPolicy, SipSettings,
+    SwitchSettings, TlsSettings,
 };
 use futures_util::future::join_all;
 use sip::message::StatusCode;
@@ -131,5 +131,6 @@ fn settings() -> SwitchSettings {
         second_incoming_rings: true,
         no_answer: Duration::from_secs(180),
         max_duration: None,
+        activity: ActivityLimits::never(),
     }
 }

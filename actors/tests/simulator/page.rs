@@ -5,9 +5,11 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WeakRecipient};
 use actors::browser::PageWord;
 use actors::browser::state::{Action, Event, State};
-use actors::leg::{LegCommand, LegReport};
+use actors::leg::{LegCommand, LegEvent, LegReport};
 use actors::page::{CallStatus, CallView, InviteHeaders, ToPage};
-use actors::vocabulary::{Alive, AudioFormat, Cause, CodecId, EndReason, Packet, Side, Sink};
+use actors::vocabulary::{
+    Alive, AudioFormat, Cause, CodecId, Ear, EndReason, LegKind, Measured, Owes, Packet, Side, Sink,
+};
 
 use super::story::Story;
 
@@ -32,6 +34,8 @@ pub struct PageLeg {
     pub story: Rc<Story>,
     pub state: State,
     pub sink: Option<Sink>,
+    /// Of life: its page never lacks them.
+    pub signs: u64,
     pub _alive: Alive,
 }
 
@@ -124,6 +128,12 @@ impl Handler<LegCommand> for PageLeg {
     fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
         match command {
             LegCommand::Plug(sink) => self.sink = sink,
+            LegCommand::Measure => {
+                self.signs += 1;
+                let ear = Ear { owes: Owes::Sound, path: true, signs: self.signs, ..Ear::default() };
+                let measured = Measured { ear, ..Measured::nothing(LegKind::Browser) };
+                self.perform(Action::Report(LegEvent::Measured(measured)), ctx);
+            }
             command => self.step(Event::Command(command), ctx),
         }
     }

@@ -9,7 +9,9 @@ use actors::dialog::SipSide;
 use actors::leg::{DigitMethod, Digits};
 use actors::page::{CallStatus, FromPage, PlaceCall, ToPage};
 use actors::session::{Session, SessionOrder};
-use actors::vocabulary::{Account, Additions, CallId, Cause, CodecId, HeaderRules, Secret, SessionId};
+use actors::vocabulary::{
+    Account, ActivityLimits, Additions, CallId, Cause, CodecId, HeaderRules, Secret, SessionId,
+};
 use sip::transport::Transport;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{sleep, timeout_at};
@@ -121,6 +123,13 @@ fn deeds(dice: &mut Dice, outgoing: bool) -> Vec<(Duration, Deed)> {
     deeds
 }
 
+/// The phone sends no sound at all: where limits hold, an answered call runs into one.
+fn activity(dice: &mut Dice) -> ActivityLimits {
+    let mut limit = || Duration::from_secs(pick(dice, &[3, 20, 60]));
+    let (first, hold) = (limit(), limit());
+    ActivityLimits { detecting: dice.percent(40), first, running: first, hold }
+}
+
 fn path(dice: &mut Dice) -> Path {
     let breaks = match dice.below(100) {
         0..8 => Some((Duration::from_secs(10), Cause::IceFailed)),
@@ -150,6 +159,7 @@ impl Run {
         let (tell, page) = channel(256);
         let (no_answer, max_duration) = (pick(dice, &[5, 30, 180]), pick(dice, &[5, 30, 90]));
         let (no_answer, max_duration) = (Duration::from_secs(no_answer), Duration::from_secs(max_duration));
+        let activity = activity(dice);
         let (wired, path) = (Rc::<RefCell<Wired>>::default(), path(dice));
         let (held, told, meters) = (wired.clone(), story.clone(), sip.meters.clone());
         let mut session = None;
@@ -171,6 +181,7 @@ impl Run {
                 path,
                 no_answer,
                 max_duration,
+                activity,
                 story: told,
                 session: weak,
                 call: None,

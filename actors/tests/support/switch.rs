@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use actors::handle::{
-    Account, AnswerTiming, CodecId, MediaSettings, Secret, SessionHandle, Switch, SwitchSettings, ToPage,
+    Account, ActivityLimits, AnswerTiming, CodecId, MediaSettings, Secret, SessionHandle, Switch,
+    SwitchSettings, ToPage,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::sleep;
@@ -52,6 +53,7 @@ impl House {
             second_incoming_rings,
             no_answer: Duration::from_secs(180),
             max_duration: None,
+            activity: ActivityLimits::never(),
         };
         let switch = Switch::start(settings, Arc::new(|_| ())).await.unwrap();
         Self { switch, phone: UdpPeer::any(at).await }

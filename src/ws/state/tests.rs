@@ -69,6 +69,33 @@ fn a_page_introduces_itself_and_gets_its_session() {
 }
 
 #[test]
+fn what_a_page_wants_of_limits_goes_with_each_of_its_calls() {
+    let mut socket = Socket::new(3);
+    let mut page = account();
+    page["custom"] = json!({"rtpActivityDetecting": {"first": 5, "running": 7}});
+    check(&mut socket, "connection", page, &["open 1001"]);
+    socket.opened("token", "id");
+    let mut seconds = |message: &str, wish: Value| {
+        let mut call = call("c1");
+        call["rtpActivityDetecting"] = wish;
+        let text = json!({"message": message, "data": [call]}).to_string();
+        match &socket.text(&text, Instant::now())[..] {
+            [
+                Action::Tell(
+                    FromPage::Call(PlaceCall { additions, .. }) | FromPage::Answer { additions, .. },
+                ),
+            ] => {
+                let activity = additions.activity;
+                [activity.first, activity.running].map(|limit| limit.unwrap_or_default().as_secs())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(seconds("call", json!(null)), [5, 7]);
+    assert_eq!(seconds("answer", json!({"first": 9})), [9, 7]);
+}
+
+#[test]
 fn the_password_does_not_come_back() {
     let mut socket = Socket::new(3);
     check(&mut socket, "connection", account(), &["open 1001"]);
