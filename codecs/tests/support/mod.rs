@@ -1,6 +1,8 @@
 //! A sound coded, sent through a chain, and decoded again.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod likeness;
+
 use std::time::Duration;
 
 use codecs::tone::Tone;
@@ -31,6 +33,22 @@ impl Source {
     pub(crate) fn voice(codec: CodecId, ptime_ms: u32) -> Self {
         let mut voice = Voice::new(codec.spec().full_rate());
         Self::new(codec, ptime_ms, move |pcm| voice.fill(pcm))
+    }
+
+    /// Half a second of each tone, one after the other.
+    pub(crate) fn tones(codec: CodecId, all: &'static [f64], ptime_ms: u32) -> Self {
+        let rate = codec.spec().full_rate();
+        let mut place = 0;
+        let mut tone = Tone::new(rate, all[0], LEVEL);
+        Self::new(codec, ptime_ms, move |pcm| {
+            for sample in pcm.chunks_mut(1) {
+                if place % (rate as usize / 2) == 0 {
+                    tone = Tone::new(rate, all[place / (rate as usize / 2) % all.len()], LEVEL);
+                }
+                tone.fill(sample);
+                place += 1;
+            }
+        })
     }
 
     fn new(codec: CodecId, ptime_ms: u32, fill: impl FnMut(&mut [i16]) + 'static) -> Self {

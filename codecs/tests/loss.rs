@@ -1,4 +1,4 @@
-//! A tone goes through every pair of codecs in the table and is still that tone.
+//! One packet in ten is lost, in every pair of codecs: no click, no hole. What whole streams become stands in `matrix.rs`.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -34,30 +34,6 @@ fn pairs() -> impl Iterator<Item = (CodecId, CodecId)> {
 /// These keep a voice's spectrum rather than its waveform, and take a lasting tone for something else.
 fn models_a_voice(codec: CodecId) -> bool {
     matches!(codec, CodecId::G729 | CodecId::SpeexWide | CodecId::SpeexNarrow)
-}
-
-#[test]
-fn a_tone_keeps_its_frequency_level_and_purity_through_every_pair() {
-    for (from, to) in pairs() {
-        for hz in [440.0, 1000.0] {
-            let rate = to.spec().full_rate();
-            let pcm = through(from, to, Source::tone(from, hz, 20), |_| false, true);
-            let found = probe::dominant_hz(&pcm, rate).unwrap();
-            let level = probe::tone_dbfs(&pcm, rate, hz);
-            let snr = probe::snr_db(&pcm, rate, hz);
-            let step = f64::from(probe::largest_step(&pcm)) / f64::from(probe::step_of_tone(rate, hz, LEVEL));
-            println!(
-                "{from} to {to}, {hz} Hz: found {found:.1}, {level:.2} dBFS, SNR {snr:.1} dB, step {step:.2}"
-            );
-            assert!((found - hz).abs() < 1.0, "{from} to {to}: {hz} Hz became {found}");
-            assert!((level - LEVEL).abs() < 1.0, "{from} to {to}, {hz} Hz: level {level}");
-            let least = if models_a_voice(from) || models_a_voice(to) { 15.0 } else { 20.0 };
-            assert!(snr > least, "{from} to {to}, {hz} Hz: SNR {snr}");
-            assert!(step < 1.5, "{from} to {to}, {hz} Hz: a click, {step} times the tone's own step");
-            let quiet = probe::longest_quiet_ms(&pcm, rate, LEVEL - 6.0);
-            assert_eq!(quiet, 0, "{from} to {to}, {hz} Hz: a hole");
-        }
-    }
 }
 
 #[test]
