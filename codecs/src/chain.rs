@@ -102,13 +102,36 @@ impl Chain {
         timestamp: u32,
         out: &mut dyn FnMut(Frame<'_>),
     ) -> Result<(), CodecError> {
+        self.push_or_shed(payload, timestamp, Duration::ZERO, out).map(drop)
+    }
+
+    /// The same where the stream that goes out may become shorter by up to `spare`: a packet that fits and is quiet
+    /// is left out. Gives the length of what was left out.
+    pub fn push_or_shed(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        spare: Duration,
+        out: &mut dyn FnMut(Frame<'_>),
+    ) -> Result<Duration, CodecError> {
         self.keep_time(timestamp, out)?;
         self.noise = None;
-        let decoded = self.take_in(out, |decoder, pcm| decoder.decode(payload, pcm));
+        let (mut length_in, mut shed) = (0, Duration::ZERO);
+        let decoded = self.take_in(out, |decoder, pcm| {
+            let samples = decoder.decode(payload, pcm)?;
+            length_in = samples;
+            let length = Duration::from_secs(1) * samples as u32 / decoder.rate();
+            let quiet = || pcm[..samples].iter().all(|sample| sample.unsigned_abs() < QUIET);
+            if length > spare || !quiet() {
+                return Ok(samples);
+            }
+            shed = length;
+            Ok(0)
+        });
         let result = match decoded {
-            Ok(samples) => {
-                self.last_in = samples;
-                Ok(())
+            Ok(_) => {
+                self.last_in = length_in;
+                Ok(shed)
             }
             Err(error) => self.make_up(self.last_in, out).and(Err(error)),
         };
@@ -178,6 +201,15 @@ impl Chain {
         self.idled += due;
         self.expected = Some(expected.wrapping_add(self.ticks(due)));
         self.make_up(due, out)
+    }
+
+    /// Makes the stream that goes out longer, by concealment: what comes in takes longer from now on.
+    pub fn stretch(&mut self, length: Duration, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
+        if self.last_in == 0 {
+            return Ok(()); // nothing has gone out yet
+        }
+        let milliseconds = length.as_millis() as usize;
+        self.make_up(self.decoder.rate() as usize / 1000 * milliseconds, out)
     }
 
     /// The source began anew: the next packet in follows the last one out, whatever its timestamp.
@@ -381,6 +413,9 @@ const RESERVE_MS: u64 = 40;
 
 /// Steps of 20 ms that a call of `idle` makes up for at most.
 const MOST_STEPS: usize = 10;
+
+/// Quiet enough to be left out unheard: about -42 dBFS.
+const QUIET: u16 = 256;
 
 /// Timestamps that are off by less than this are a sender's rounding, not a gap.
 const TIMESTAMP_JITTER_MS: u32 = 5;

@@ -10,6 +10,8 @@ use support::{Line, Source};
 
 use CodecId::{G722, G729, Opus, Pcma, Pcmu};
 
+const MS: Duration = Duration::from_millis(1);
+
 fn stamps(line: &Line) -> Vec<u32> {
     line.headers.iter().map(|(timestamp, _)| *timestamp).collect()
 }
@@ -141,6 +143,43 @@ fn a_restart_goes_on_without_a_gap() {
     line.push(&[0xd5; 160], 4_000_000_000).unwrap();
     line.push(&[0xd5; 160], 4_000_000_160).unwrap();
     assert_eq!(line.headers, [(0, true), (160, true), (320, false)]);
+}
+
+#[test]
+fn a_stream_is_stretched_by_made_up_sound_and_shortened_where_it_is_quiet() {
+    for (from, to) in [(Opus, Pcmu), (Pcmu, Opus)] {
+        let mut line = Line::new(from, to, 20);
+        line.stretch(60 * MS);
+        assert_eq!(line.headers, [], "nothing is stretched before it began");
+        let mut tone = Source::tone(from, 440.0, 20);
+        for (payload, timestamp) in tone.by_ref().take(10) {
+            line.push(&payload, timestamp).unwrap();
+        }
+        line.stretch(50 * MS);
+        for (payload, timestamp) in tone.by_ref().take(10) {
+            assert_eq!(
+                line.push_or_shed(&payload, timestamp, 100 * MS),
+                Duration::ZERO,
+                "a tone is no silence"
+            );
+        }
+        let mut timestamp = tone.next().unwrap().1;
+        let mut silence = |line: &mut Line, spare| {
+            let payload = match from {
+                Opus => vec![0xf8, 0xff, 0xfe], // 20 ms of CELT's silence
+                _ => vec![0xff; 160],
+            };
+            timestamp = timestamp.wrapping_add(from.spec().clock_rate / 50);
+            line.push_or_shed(&payload, timestamp.wrapping_sub(from.spec().clock_rate / 50), spare)
+        };
+        let _ringing_out = silence(&mut line, Duration::ZERO);
+        let shed: Vec<Duration> =
+            [30, 30, 10, 0, 20].iter().map(|spare| silence(&mut line, *spare * MS)).collect();
+        assert_eq!(shed, [20 * MS, 20 * MS, Duration::ZERO, Duration::ZERO, 20 * MS], "{from} to {to}");
+        // 10 packets, 50 ms, 10 packets, 3 that were not left out: 510 ms, the last half packet waits.
+        let step = line.chain.timestamp_step();
+        assert_eq!(stamps(&line), (0..25).map(|n| n * step).collect::<Vec<_>>(), "{from} to {to}");
+    }
 }
 
 #[test]

@@ -1,22 +1,22 @@
-//! The buffer at a Transcoder's mouth: packets in order for a decoder, and word of those that will not come.
+//! The buffer at a Transcoder's mouth: packets in order for a decoder, each when it is due, and word of those that will
+//! not come. When that is says [`super::playout`]: at once on a calm network, later by what its jitter asks for else.
 //!
-//! What comes out is decoded, encoded and sent as RTP again, and whoever receives that has a playout buffer of his own.
-//! So we pace nothing: a packet in order passes at once, and on a calm network the buffer adds no delay. Only at a
-//! hole do we wait, because a decoder cannot take back what it concealed. How long is learnt from how late packets
-//! really came: from 10 ms up to 60 ms, and half of the way back in each calm second. Then the hole is told as
-//! lost, together with the packet behind it, so that the chain can use the copy that it carries (FEC), or conceal.
+//! A hole is given up when its packet would have been due and one behind it is here, so that the chain can use the copy
+//! that this one carries (FEC), or conceal.
 //!
 //! | event | buffer |
 //! |---|---|
-//! | next number | passes |
-//! | number beyond a hole | waits, at most `wait` after the first packet behind the hole came |
-//! | missing number, in time | closes its hole; lateness is learnt |
-//! | missing number that was told as lost | dropped, counted late; lateness is learnt |
+//! | next number | passes when it is due |
+//! | number beyond a hole | waits |
+//! | missing number, in time | closes its hole |
+//! | missing number that was told as lost | dropped, counted late; the delay learns from it |
 //! | number that came before | dropped, counted duplicate |
+//! | delay beyond the outgoing stream's lag | [`Next::Stretch`] before the next packet |
 //! | other SSRC, or a jump of numbers | held; if the next packet follows it: [`Next::Restarted`], then both |
-//! | buffer full (50 packets, a second of sound) | newcomer dropped, the hole is told as lost at once |
+//! | buffer full (50 packets, a second of sound) | newcomer dropped, what waits is due at once |
 
 use crate::rtp::packet::RtpPacket;
+use crate::rtp::playout::Playout;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -34,6 +34,8 @@ pub enum Next {
         /// the timestamp tells how much sound is missing. None if that packet was taken out.
         next: Option<(Bytes, u32)>,
     },
+    /// Make up this much sound: packets take longer from now on.
+    Stretch(Duration),
     /// The source began anew: timestamps start over with the next packet.
     Restarted,
     /// Nothing now. Ask again at this time, or after the next packet if there is none.
@@ -53,21 +55,27 @@ pub struct JitterCounts {
     pub discarded: u64,
     /// Times the source began anew.
     pub restarts: u64,
+    /// Milliseconds made up because packets began to take longer.
+    pub stretched_ms: u64,
+    /// Milliseconds of quiet left out afterwards.
+    pub shed_ms: u64,
 }
 
 /// Of one incoming stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct JitterBuffer {
     stream: Option<Stream>,
     /// What waits, by number.
     waiting: VecDeque<Entry>,
     /// A packet that jumped; the one after it may confirm it.
-    suspect: Option<RtpPacket>,
+    suspect: Option<(Instant, RtpPacket)>,
     /// To be told before the next packet.
     restarted: bool,
-    /// The last hole told as lost: its first number, the one behind it, and when it opened.
-    told: Option<(i64, i64, Instant)>,
-    wait: Wait,
+    /// The last hole told as lost: its first number, and the one behind it.
+    told: Option<(i64, i64)>,
+    /// Number and timestamp of the last packet that passed.
+    passed: Option<(i64, u32)>,
+    playout: Playout,
     counts: JitterCounts,
 }
 
@@ -81,15 +89,23 @@ struct Stream {
 #[derive(Debug)]
 struct Entry {
     number: i64,
-    arrived: Instant,
     /// None where it was taken out before it came here ([`JitterBuffer::skip`]).
     packet: Option<RtpPacket>,
 }
 
 impl JitterBuffer {
-    /// Empty, and ready for any stream.
-    pub fn new() -> Self {
-        Self::default()
+    /// Empty, and ready for any stream of this RTP clock.
+    pub fn new(clock_rate: u32) -> Self {
+        Self {
+            stream: None,
+            waiting: VecDeque::new(),
+            suspect: None,
+            restarted: false,
+            told: None,
+            passed: None,
+            playout: Playout::new(clock_rate),
+            counts: JitterCounts::default(),
+        }
     }
 
     /// Takes a packet; ask [`JitterBuffer::pop`] until it says wait.
@@ -116,20 +132,44 @@ impl JitterBuffer {
             return Next::Restarted;
         }
         while let (Some(stream), Some(front)) = (&mut self.stream, self.waiting.front()) {
+            let packet = front.packet.as_ref();
+            if packet.is_some() && self.passed.is_some() {
+                let stretch = self.playout.stretch();
+                if !stretch.is_zero() {
+                    self.counts.stretched_ms += stretch.as_millis() as u64;
+                    return Next::Stretch(stretch);
+                }
+            }
             if front.number > stream.next {
                 return self.pop_hole(now);
             }
+            let due = packet.and_then(|packet| self.playout.due(packet.timestamp));
+            if due.is_some_and(|due| now < due) && self.waiting.len() < CAPACITY {
+                return Next::Wait(due);
+            }
             stream.next += 1;
-            if let Some(packet) = self.waiting.pop_front().and_then(|entry| entry.packet) {
+            if let Some(Entry { number, packet: Some(packet) }) = self.waiting.pop_front() {
+                self.passed = Some((number, packet.timestamp));
                 return Next::Packet(packet);
             }
         }
         Next::Wait(None)
     }
 
-    /// How long a hole is waited for at present.
-    pub fn wait(&self) -> Duration {
-        self.wait.length
+    /// How much of the outgoing stream may be left out where it is quiet: the delay was longer once.
+    pub fn surplus(&self) -> Duration {
+        self.playout.surplus()
+    }
+
+    /// So much was left out.
+    pub fn shed(&mut self, length: Duration) {
+        self.playout.shortened(length);
+        self.counts.shed_ms += length.as_millis() as u64;
+    }
+
+    /// How long packets are held at present, counted from the quickest way.
+    pub fn delay(&self) -> Duration {
+        self.playout.held()
     }
 
     /// What went wrong so far.
@@ -142,14 +182,19 @@ impl JitterBuffer {
         let (Some(stream), Some(front)) = (&mut self.stream, self.waiting.front()) else {
             return Next::Wait(None);
         };
-        let opened = self.waiting.iter().map(|entry| entry.arrived).min().unwrap_or(now);
-        let give_up = opened + self.wait.length;
-        if now < give_up && self.waiting.len() < CAPACITY {
-            return Next::Wait(Some(give_up));
+        if self.waiting.len() < CAPACITY {
+            let dated = |entry: &Entry| entry.packet.as_ref().map(|packet| (entry.number, packet.timestamp));
+            let Some(behind) = self.waiting.iter().find_map(dated) else {
+                return Next::Wait(None); // telephone-events alone: no sound waits
+            };
+            let deadline = self.playout.deadline(between(self.passed, behind));
+            if deadline.is_some_and(|deadline| now < deadline) {
+                return Next::Wait(deadline);
+            }
         }
         let count = u32::try_from(front.number - stream.next).unwrap_or(u32::MAX);
         let next = front.packet.as_ref().map(|packet| (packet.payload.clone(), packet.timestamp));
-        self.told = Some((stream.next, front.number, opened));
+        self.told = Some((stream.next, front.number));
         stream.next = front.number;
         self.counts.lost += u64::from(count);
         Next::Lost { count, next }
@@ -158,52 +203,45 @@ impl JitterBuffer {
     /// Puts a packet of the stream into its place.
     fn take(&mut self, now: Instant, number: i64, packet: Option<RtpPacket>) {
         self.counts.discarded += u64::from(self.suspect.take().is_some());
-        self.wait.shrink(now);
-        if self.stream.is_some_and(|stream| number < stream.next) {
-            match self.told {
-                Some((from, to, opened)) if (from..to).contains(&number) => {
-                    self.counts.late += 1;
-                    self.wait.learn(now, now.saturating_duration_since(opened));
-                }
-                _ => self.counts.duplicate += 1,
-            }
-            return;
-        }
         let place = self.waiting.partition_point(|entry| entry.number < number);
-        if self.waiting.get(place).is_some_and(|entry| entry.number == number) {
+        let passed = self.stream.is_some_and(|stream| number < stream.next);
+        let late = passed && self.told.is_some_and(|(from, to)| (from..to).contains(&number));
+        if passed && !late || self.waiting.get(place).is_some_and(|entry| entry.number == number) {
             self.counts.duplicate += 1;
             return;
         }
-        if self.waiting.len() >= CAPACITY {
+        if let Some(packet) = &packet {
+            self.playout.learn(now, packet.timestamp);
+        }
+        if late {
+            self.counts.late += 1;
+        } else if self.waiting.len() >= CAPACITY {
             self.counts.discarded += 1;
-            return;
+        } else {
+            self.waiting.insert(place, Entry { number, packet });
         }
-        // Overtaken by those behind it: as late as the first of them is early.
-        if let Some(first) = self.waiting.range(place..).map(|entry| entry.arrived).min() {
-            self.wait.learn(now, now.saturating_duration_since(first));
-        }
-        self.waiting.insert(place, Entry { number, arrived: now, packet });
     }
 
     /// A packet from elsewhere: a new stream if it follows the one before it (RFC 3550 A.1's way).
     fn suspect(&mut self, now: Instant, packet: RtpPacket) {
-        let Some(first) = self.suspect.take() else {
-            self.suspect = Some(packet);
+        let Some((first_at, first)) = self.suspect.take() else {
+            self.suspect = Some((now, packet));
             return;
         };
         if first.ssrc != packet.ssrc || packet.sequence != first.sequence.wrapping_add(1) {
             self.counts.discarded += 1;
-            self.suspect = Some(packet);
+            self.suspect = Some((now, packet));
             return;
         }
         self.counts.discarded += self.waiting.len() as u64;
         self.counts.restarts += 1;
         self.waiting.clear();
-        self.told = None;
+        (self.told, self.passed) = (None, None);
+        self.playout.restart();
         self.restarted = true;
         let number = i64::from(first.sequence);
         self.stream = Some(Stream { ssrc: first.ssrc, next: number });
-        self.take(now, number, Some(first));
+        self.take(first_at, number, Some(first));
         self.take(now, number + 1, Some(packet));
     }
 }
@@ -217,52 +255,18 @@ impl Stream {
     }
 }
 
-/// How long to wait for a missing packet.
-#[derive(Debug)]
-struct Wait {
-    length: Duration,
-    /// When it last changed.
-    changed: Option<Instant>,
-}
-
-impl Default for Wait {
-    fn default() -> Self {
-        Self { length: MIN_WAIT, changed: None }
-    }
-}
-
-impl Wait {
-    /// A packet came this late: the next one shall be waited for.
-    fn learn(&mut self, now: Instant, lateness: Duration) {
-        let wanted = (lateness + MARGIN).min(MAX_WAIT);
-        if wanted >= self.length {
-            self.length = wanted;
-            self.changed = Some(now);
-        }
-    }
-
-    /// Goes half of the way back for each second in which nothing came as late.
-    fn shrink(&mut self, now: Instant) {
-        while let Some(changed) = self.changed.filter(|changed| now >= *changed + CALM) {
-            self.length = MIN_WAIT + (self.length - MIN_WAIT) / 2;
-            let settled = self.length < MIN_WAIT + Duration::from_millis(1);
-            self.changed = (!settled).then_some(changed + CALM);
-            if settled {
-                self.length = MIN_WAIT;
-            }
-        }
-    }
+/// The timestamp of the first packet of a hole, as far as its neighbours tell.
+fn between(passed: Option<(i64, u32)>, (number, timestamp): (i64, u32)) -> u32 {
+    let before = passed.filter(|(before, from)| {
+        *before < number && timestamp.wrapping_sub(*from).cast_signed() > 0 // else its clock jumped
+    });
+    before.map_or(timestamp, |(before, from)| {
+        from.wrapping_add((i64::from(timestamp.wrapping_sub(from)) / (number - before)) as u32)
+    })
 }
 
 /// A second of 20 ms packets.
 const CAPACITY: usize = 50;
-/// Packets that took two ways through a local network are apart by less.
-const MIN_WAIT: Duration = Duration::from_millis(10);
-/// Three packets: beyond that a hole disturbs less than the delay.
-const MAX_WAIT: Duration = Duration::from_millis(60);
-/// Above the lateness seen, for the next one.
-const MARGIN: Duration = Duration::from_millis(5);
-const CALM: Duration = Duration::from_secs(1);
 /// RFC 3550 A.1's figures for a source that did not restart.
 const MAX_DROPOUT: i64 = 3000;
 const MAX_MISORDER: i64 = 100;

@@ -7,7 +7,7 @@
 //! - [`tally`]: what a leg counts of both directions
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
-//! - [`jitter`]: order and loss before a decoder
+//! - [`jitter`]: order, pace and loss before a decoder; `playout` has the delay
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
@@ -15,6 +15,7 @@ pub mod digits;
 pub mod jitter;
 pub mod latch;
 pub mod packet;
+mod playout;
 pub mod ports;
 pub mod rtcp;
 pub mod sequencer;

@@ -1,6 +1,6 @@
 //! One direction of one call through one codec pair: jitter buffer, decoder, encoder. Lives on the call's lane.
 //!
-//! Packets drive it and carry the time; its own timer fires only when a hole waits and no packet comes, and in a silence that the
+//! Packets drive it and carry the time; its own timer fires only when something waits and no packet comes, and in a silence that the
 //! source announced, which is filled with noise.
 mod messages;
 
@@ -64,7 +64,7 @@ impl Transcoder {
         Ok(Self {
             conversion,
             chain: Chain::new(from, to, ptime_ms, encoding)?,
-            jitter: JitterBuffer::new(),
+            jitter: JitterBuffer::new(from.spec().clock_rate),
             out: Output { sink, ssrc, sequence: 0 },
             timer: None,
             fed: tokio::time::Instant::now().into_std(),
@@ -76,7 +76,7 @@ impl Transcoder {
         })
     }
 
-    /// Decodes what is in order, and comes back when a hole must be given up.
+    /// Decodes what is in order, and comes back when something is due.
     fn drain(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let wait = loop {
             let kind = Payload::Audio(self.conversion.to);
@@ -89,13 +89,18 @@ impl Transcoder {
                         comfort_noise::PAYLOAD_TYPE => {
                             self.chain.comfort_noise(&packet.payload, packet.timestamp, &mut emit)
                         }
-                        _ => self.chain.push(&packet.payload, packet.timestamp, &mut emit),
+                        _ => {
+                            let (payload, spare) = (&packet.payload, self.jitter.surplus());
+                            let shed = self.chain.push_or_shed(payload, packet.timestamp, spare, &mut emit);
+                            shed.map(|length| self.jitter.shed(length))
+                        }
                     }
                 }
                 Next::Lost { count, next } => {
                     let next = next.as_ref().map(|(payload, timestamp)| (payload.as_ref(), *timestamp));
                     self.chain.conceal(Loss { packets: count, next }, &mut emit)
                 }
+                Next::Stretch(length) => self.chain.stretch(length, &mut emit),
                 Next::Restarted => {
                     self.chain.restart();
                     Ok(())

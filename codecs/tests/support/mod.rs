@@ -123,6 +123,15 @@ impl Line {
         self.with(|chain, hear| chain.conceal(loss, hear))
     }
 
+    /// Gives what was left out.
+    pub(crate) fn push_or_shed(&mut self, payload: &[u8], timestamp: u32, spare: Duration) -> Duration {
+        self.with(|chain, hear| chain.push_or_shed(payload, timestamp, spare, hear)).unwrap()
+    }
+
+    pub(crate) fn stretch(&mut self, length: Duration) {
+        self.with(|chain, hear| chain.stretch(length, hear)).unwrap();
+    }
+
     fn with<T>(&mut self, work: impl FnOnce(&mut Chain, &mut dyn FnMut(Frame<'_>)) -> T) -> T {
         let Self { chain, pcm, headers, ear, .. } = self;
         work(chain, &mut |frame| {
