@@ -6,7 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 build="build-essential cmake nasm pkg-config libvpx-dev libspeex-dev"
-tests="chromium kamailio kamailio-tls-modules rtpengine-daemon sip-tester socat baresip-core linphone-cli libbcg729-0 ffmpeg tshark iproute2 nftables util-linux"
+tests="chromium kamailio kamailio-tls-modules rtpengine-daemon sip-tester socat baresip-core linphone-cli libbcg729-0 ffmpeg tshark iproute2 nftables util-linux \
+    espeak-ng python3 python3-dev python3-venv python3-numpy cython3"
 
 # Words of $1 that are not installed.
 missing() {
@@ -50,5 +51,14 @@ if [ "${1:-}" = --tests ]; then
         echo "installing the npm packages of tests/web"
         (cd tests/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
         cp tests/web/package-lock.json $stamp
+    fi
+    # PESQ judges the speech that was heard; it is compiled here.
+    venv=${CARGO_TARGET_DIR:-target}/pesq
+    if ! cmp -s tests/support/pesq.txt "$venv/installed.txt"; then
+        echo "installing pesq"
+        rm -rf "$venv"
+        /usr/bin/python3 -m venv --system-site-packages "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --no-build-isolation --no-deps --require-hashes -r tests/support/pesq.txt
+        cp tests/support/pesq.txt "$venv/installed.txt"
     fi
 fi

@@ -45,6 +45,7 @@ pub struct Event {
 pub struct Plan<'a> {
     user: &'a str,
     says: Tone,
+    file: Option<&'a std::path::Path>,
     auto_answer: bool,
     codecs: &'a str,
     transport: &'a str,
@@ -58,12 +59,19 @@ impl<'a> Plan<'a> {
         Self {
             user,
             says,
+            file: None,
             auto_answer: false,
             codecs: "pcmu,pcma",
             transport: "udp",
             encrypts: None,
             namespace: None,
         }
+    }
+
+    /// Says what is in a WAV file of 8 kHz.
+    pub fn saying(mut self, file: &'a std::path::Path) -> Self {
+        self.file = Some(file);
+        self
     }
 
     /// Answers at once.
@@ -108,7 +116,10 @@ impl<'a> Plan<'a> {
         let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
         // It keeps no more than 128 characters of a path: its files are named from the working directory.
         // Longer than any call of the tests: at the end of the file it would fall silent.
-        self.says.write(&folder.join("says.wav"), 8000, 300.0);
+        match self.file {
+            Some(file) => drop(fs::copy(file, folder.join("says.wav")).unwrap()),
+            None => self.says.write(&folder.join("says.wav"), 8000, 300.0),
+        }
         let place = folder.display();
         let config = format!(
             "poll_method epoll\nsip_listen {host}:{port}\nnet_interface {address}\ncall_local_timeout 3600\ncall_max_calls 4\n\

@@ -122,6 +122,12 @@ impl Web {
     pub fn page_with(&self, name: &str, says: Tone, options: Value) -> Page<'_> {
         let mic = self.folder.join(format!("{name}-says.wav"));
         says.write(&mic, 48000, 20.0); // Chromium plays it round and round
+        self.page_of_file(name, &mic, options)
+    }
+
+    /// Opens a page whose microphone hears a file of 48 kHz, round and round.
+    #[track_caller]
+    pub fn page_of_file(&self, name: &str, mic: &Path, options: Value) -> Page<'_> {
         let mut order = json!({ "page": name, "do": "open", "mic": mic });
         order.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
         self.order(order, secs(60)).expect("the browser opens its page");

@@ -25,6 +25,7 @@ pub mod scene;
 pub mod sip_probe;
 pub mod sipp;
 pub mod sound;
+pub mod speech;
 pub mod stage;
 pub mod tls;
 pub mod tone;
@@ -42,6 +43,7 @@ pub use linphone::Linphone;
 pub use process::Process;
 pub use sipp::Sipp;
 pub use sound::Recording;
+pub use speech::Speech;
 pub use tone::Tone;
 pub use wiretap::Wiretap;
 

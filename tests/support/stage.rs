@@ -1,6 +1,12 @@
 //! Machines on cables: page, house and PBX in namespaces of their own.
 
 use super::netns::Namespace;
+use super::process::{Process, Start};
+use super::{Bench, secs};
+use std::cell::RefCell;
+use std::io::Write;
+use std::path::Path;
+use std::process::ChildStdin;
 
 /// Everyone in `net` except the house, which stands in `cloud` behind a router that does 1:1 NAT.
 ///
@@ -117,5 +123,44 @@ impl OnlyIpv6 {
 impl Default for OnlyIpv6 {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A browser behind a bad cable; the house, PBX and phone together on its other end.
+///
+/// ```text
+/// here lan0 192.168.8.1 ── near0 (link.py) far0 ── there lan0 192.168.8.2
+/// ```
+pub struct BadCable {
+    /// The browser.
+    pub here: Namespace,
+    /// The others.
+    pub there: Namespace,
+    input: RefCell<ChildStdin>,
+    _process: Process,
+    _between: Namespace,
+}
+
+impl BadCable {
+    /// The house, the PBX and the phone.
+    pub const THERE: &str = "192.168.8.2";
+
+    /// Lays the cable, which is good at first.
+    #[track_caller]
+    pub fn new(bench: &Bench) -> Self {
+        let (here, between, there) =
+            (Namespace::new("here"), Namespace::new("cable"), Namespace::new("there"));
+        here.link("lan0", "192.168.8.1/24", &between, "near0", "10.255.0.1/32");
+        there.link("lan0", "192.168.8.2/24", &between, "far0", "10.255.0.2/32");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/link.py");
+        let start = Start::new("link.py", "python3", &bench.path("link.log"), Some(&between));
+        let (mut process, input) = start.args([&script.to_string_lossy(), "near0", "far0"]).spawn_talking();
+        process.wait_for_log("ready", secs(5));
+        Self { here, there, input: RefCell::new(input), _process: process, _between: between }
+    }
+
+    /// From now on this many percent are lost, and the others delayed by up to `jitter_ms`.
+    pub fn set(&self, loss: u32, jitter_ms: u32) {
+        writeln!(self.input.borrow_mut(), "{loss} {jitter_ms}").unwrap();
     }
 }

@@ -111,7 +111,10 @@ enum State {
     Ended,
 }
 
-/// RTCP figures come this often; the same interval as str0m's sender and receiver reports for audio.
+/// Sender and receiver reports of both sides. A page chooses by ours how much FEC it sends, so they come often; RFC 3550 §6.2 would
+/// allow as much on a call's bandwidth.
+const RTCP_INTERVAL: Duration = Duration::from_secs(1);
+/// Figures for us come this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Packets str0m keeps per sending stream: one second. More only costs memory, sound is never resent.
 const SEND_BUFFER: usize = 50;
@@ -350,6 +353,7 @@ impl Peer {
             .set_rtp_mode(true)
             .set_send_buffer_audio(SEND_BUFFER)
             .set_stats_interval(Some(REPORT_INTERVAL))
+            .set_rtcp_report_interval_audio(RTCP_INTERVAL)
             .clear_codecs()
             .clear_extension_map();
         if let Some(id) = mid_extension {
@@ -404,7 +408,8 @@ impl Peer {
             bytes: remote.fingerprint.to_vec(),
         });
         if let Some(ssrc) = remote.audio_section().ssrc.filter(|_| self.agreed.page_sends) {
-            direct.expect_stream_rx(ssrc.into(), None, self.mid, None);
+            // What is lost is not asked for again: it would come too late, and a page that is told of no loss sends no FEC.
+            direct.expect_stream_rx(ssrc.into(), None, self.mid, None).suppress_nack(true);
         }
         direct.start_dtls(setup == Setup::Active).map_err(|_| SdpError::Malformed("setup"))?;
         self.state = State::Connecting { since: now };

@@ -2,7 +2,8 @@
 //! not come. When that is says [`super::playout`]: at once on a calm network, later by what its jitter asks for else.
 //!
 //! A hole is given up when its packet would have been due and one behind it is here, so that the chain can use the copy
-//! that this one carries (FEC), or conceal.
+//! that this one carries (FEC), or conceal. Where two or more are missing, the second is waited for: it may come with the
+//! first one's copy.
 //!
 //! | event | buffer |
 //! |---|---|
@@ -255,13 +256,16 @@ impl Stream {
     }
 }
 
-/// The timestamp of the first packet of a hole, as far as its neighbours tell.
+/// The timestamp by whose time a hole is given up, as far as its neighbours tell: of its only packet or else its second one,
+/// which may still bring a copy of the first.
 fn between(passed: Option<(i64, u32)>, (number, timestamp): (i64, u32)) -> u32 {
     let before = passed.filter(|(before, from)| {
         *before < number && timestamp.wrapping_sub(*from).cast_signed() > 0 // else its clock jumped
     });
     before.map_or(timestamp, |(before, from)| {
-        from.wrapping_add((i64::from(timestamp.wrapping_sub(from)) / (number - before)) as u32)
+        let steps = number - before;
+        let ahead = i64::from(timestamp.wrapping_sub(from)) * (steps - 1).min(2) / steps;
+        from.wrapping_add(ahead as u32)
     })
 }
 

@@ -75,9 +75,9 @@ impl Playout {
         self.transits[self.learnt % WINDOW] = transit;
         self.learnt += 1;
         self.look();
-        let settled = self.is_calm() && self.lag - self.longest < us(SURPLUS);
-        if self.learnt == 1 || settled {
-            self.lag = self.longest; // nothing is held: the listener sees the network as it is
+        if self.learnt == 1 || self.is_calm() {
+            // Nothing is held: the listener sees the network as it is.
+            self.lag = if self.learnt == 1 { transit } else { self.lag.max(self.longest) };
         }
     }
 

@@ -11,6 +11,7 @@ use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use bytes::Bytes;
 use codecs::payload::comfort_noise;
 use codecs::{Chain, CodecError, Frame, Loss, Settings};
+use tracing::debug;
 
 use crate::rtp::jitter::{JitterBuffer, Next};
 use crate::rtp::packet::RtpPacket;
@@ -172,7 +173,9 @@ impl Actor for Transcoder {
 
 impl Drop for Transcoder {
     fn drop(&mut self) {
-        let lost = self.jitter.counts().lost;
+        let counts = self.jitter.counts();
+        debug!(path = %self.chain, ?counts, "transcoder");
+        let lost = counts.lost;
         self.meters.dropped("transcoder_concealed").inc_by(lost);
         self.meters.dropped("sink").inc_by(self.out.sink.refused());
         if let Some(owner) = self.owner.upgrade() {
