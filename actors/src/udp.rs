@@ -1,13 +1,13 @@
 //! A UDP socket as a stream of datagrams, read in batches.
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
-use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 /// A datagram from the network.
@@ -35,13 +35,13 @@ const BATCH: u32 = 32;
 /// Longest datagram that is taken; longer ones are cut and then fail to parse. Media keeps below an Ethernet frame.
 pub const MAX_DATAGRAM: usize = 2048;
 
-/// One allocation serves this many bytes of datagrams; each datagram is a slice of it, not a copy.
-const CHUNK: usize = 8 * MAX_DATAGRAM;
+/// One allocation serves this many bytes of datagrams; each datagram is a slice of it, not a copy. A port where nothing comes in has none.
+const CHUNK: usize = 4 * MAX_DATAGRAM;
 
 impl Datagrams {
     /// What comes in on `socket`.
     pub fn new(socket: Arc<UdpSocket>) -> Self {
-        Self { socket, buffer: BytesMut::with_capacity(CHUNK), left: BATCH }
+        Self { socket, buffer: BytesMut::new(), left: BATCH }
     }
 }
 
@@ -55,29 +55,26 @@ impl Stream for Datagrams {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if this.buffer.capacity() < MAX_DATAGRAM {
-            this.buffer = BytesMut::with_capacity(CHUNK);
-        }
-        this.buffer.resize(MAX_DATAGRAM, 0);
-        let mut read = ReadBuf::new(&mut this.buffer);
-        let from = match this.socket.poll_recv_from(cx, &mut read) {
-            Poll::Ready(Ok(from)) => from,
-            Poll::Ready(Err(_)) => {
-                // An ICMP message about an earlier send: the far side may come up yet. It counts against the batch.
-                this.buffer.clear();
-                this.left -= 1;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Poll::Pending => {
-                this.buffer.clear();
+        let (length, from) = loop {
+            if this.socket.poll_recv_ready(cx).is_pending() {
                 this.left = BATCH;
                 return Poll::Pending;
             }
+            if this.buffer.capacity() < MAX_DATAGRAM {
+                this.buffer.reserve(CHUNK); // takes the old memory again where all its datagrams are gone
+            }
+            match this.socket.try_recv_buf_from(&mut (&mut this.buffer).limit(MAX_DATAGRAM)) {
+                Ok(received) => break received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    // An ICMP message about an earlier send: the far side may come up yet. It counts against the batch.
+                    this.left -= 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
         };
-        let length = read.filled().len();
         let bytes = this.buffer.split_to(length).freeze();
-        this.buffer.clear();
         this.left -= 1;
         let received = tokio::time::Instant::now().into_std(); // the clock that tests can stop
         Poll::Ready(Some(Datagram { bytes, from, received }))
