@@ -80,6 +80,9 @@ fn rq30_a_page_sets_the_limits_of_its_call() {
     let answered = Instant::now();
     let finish = finish_frame(&page, &call);
     assert!((secs(2)..secs(5)).contains(&answered.elapsed()), "{:?}", answered.elapsed());
-    assert_eq!(finish["detail"], "sip leg: nothing ever received, 3 s after the answer", "{finish}");
+    assert_eq!(
+        finish["detail"], "sip leg: nothing ever received, 3 s after the answer (no_packets_from_far_side)",
+        "{finish}"
+    );
     phone.assert_passed(secs(5));
 }

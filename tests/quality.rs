@@ -4,9 +4,11 @@
 
 mod support;
 
+use serde_json::{Value, json};
 use support::pcap::Packet;
 use support::scene::Scene;
-use support::{fairly, rtp, secs};
+use support::websocket::{Frame, WebSocket, offer};
+use support::{Bench, fairly, house, rtp, secs, sipp};
 
 /// The figure behind `word` in the record of one leg.
 #[track_caller]
@@ -92,5 +94,95 @@ fn the_figures_of_both_legs_are_those_of_the_wire() {
         let types: Vec<_> = ours.iter().map(|p| rtcp_types(p)).collect();
         assert!(types.len() >= 2 && types.iter().all(|types| types.starts_with(&[200, 202])), "{types:?}");
         assert_eq!(types.iter().filter(|types| types.contains(&203)).count(), 1, "{types:?}");
+    });
+}
+
+/// What a session that asks for these events is told of a call in which no media come either way, until it is over.
+fn told(house: &support::House, phone_port: u16, events: Value) -> Vec<Value> {
+    let mut socket = WebSocket::open(house.web);
+    socket.send(
+        "connection",
+        json!({
+            "clientVersion": "2.0", "sipLogin": "2009", "sipDomain": "127.0.0.1", "sipPort": phone_port,
+            "sipRegisterRequired": false, "tandemEvents": events,
+        }),
+    );
+    socket.expect("getUserData", secs(5));
+    let id = format!("call-for-{}", events.as_array().unwrap().len());
+    socket.send("call", json!({ "callId": id, "callee": "2001", "hasAudio": true, "sdp": offer() }));
+    let mut frames = vec![];
+    while let Some(Frame::Text(frame)) = socket.next(secs(12)) {
+        let over = frame["message"] == "finish";
+        frames.push(frame);
+        if over {
+            break;
+        }
+    }
+    frames
+}
+
+#[test]
+fn a_page_that_asks_hears_why_there_is_no_sound_and_no_other_page_does() {
+    let bench = Bench::new();
+    let phone = sipp::Plan::new("uas_answer").key("media_port", "9").calls(2, 10).start(&bench);
+    let house = house::Plan::new().start(&bench);
+    let asks = told(&house, phone.port, json!(["call-quality", "media-trouble"]));
+    let named = |frames: &[Value], name: &str| -> Vec<Value> {
+        frames.iter().filter(|frame| frame["message"] == name).map(|frame| frame["data"][0].clone()).collect()
+    };
+    let mut troubles: Vec<_> = named(&asks, "notifyMediaTrouble")
+        .iter()
+        .map(|it| {
+            format!("{} {} {} {} {}", it["leg"], it["direction"], it["cause"], it["active"], it["seconds"])
+        })
+        .collect();
+    troubles.sort();
+    let expected = [
+        r#""browser" "received" "ice_not_connected" true 3"#,
+        r#""sip" "received" "no_packets_from_far_side" true 3"#,
+    ];
+    assert_eq!(troubles, expected, "{asks:#?}");
+    let quality = named(&asks, "notifyCallQuality");
+    assert_eq!(quality.len(), 1, "{asks:#?}");
+    assert_eq!(quality[0]["legs"][1]["leg"], "sip", "{quality:#?}");
+    let silent = told(&house, phone.port, json!([]));
+    assert!(
+        named(&silent, "finish").len() == 1 && named(&silent, "notifyCallQuality").is_empty(),
+        "{silent:#?}"
+    );
+    assert!(named(&silent, "notifyMediaTrouble").is_empty(), "{silent:#?}");
+    for leg in ["browser", "sip"] {
+        assert_eq!(house.metric("tandem_no_media_calls_total", &format!("leg=\"{leg}\"")), 2.0, "{leg}");
+    }
+    assert_eq!(house.metric("tandem_one_way_calls_total", ""), 0.0, "neither way is not one way");
+}
+
+#[test]
+fn a_phone_that_falls_silent_is_named_and_so_is_its_return() {
+    fairly(|| {
+        let scene = Scene::new();
+        let mut phone = scene.ready_phone();
+        let page = scene.page();
+        let call = page.call("1002");
+        page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(2));
+        phone.freeze();
+        std::thread::sleep(secs(10));
+        phone.thaw();
+        std::thread::sleep(secs(2));
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(5));
+        let (_, _) = record(&scene);
+        let log = scene.house.log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("sound")).collect();
+        let [began, ended] =
+            [" no sound ", " sound again "].map(|words| lines.iter().any(|line| line.contains(words)));
+        assert!(began && ended, "{lines:#?}");
+        let told = "sip received: no_packets_from_far_side, ";
+        assert!(log.lines().any(|line| line.contains("call ended") && line.contains(told)), "{lines:#?}");
+        assert_eq!(scene.house.metric("tandem_one_way_calls_total", ""), 1.0);
+        let label = "cause=\"no_packets_from_far_side\"";
+        assert_eq!(scene.house.metric("tandem_media_troubles_total", label), 1.0);
+        assert_eq!(scene.house.metric("tandem_no_media_calls_total", ""), 0.0);
     });
 }

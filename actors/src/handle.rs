@@ -13,15 +13,17 @@ pub use crate::leg::{DigitMethod, Digits};
 pub use crate::page::{
     CallStatus, CallView, FromPage, MailWaiting, PlaceCall, SendText, Text, TextStatus, ToPage,
 };
-pub use crate::quality::{CallRecord, LegRecord, Mos, Recorder};
+pub use crate::quality::monitor::Told;
+pub use crate::quality::trouble::{Silence, Way};
+pub use crate::quality::{CallRecord, LegRecord, Mos, Recorder, SoundNews, Trouble};
 use crate::rtp::ports::PortPool;
 use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
     Account, ActivityLimits, ActivityWish, Additions, AnswerTiming, Both, CallId, Cause, Class, EndReason,
-    FieldError, Fingerprint, HeaderRule, HeaderRules, MediaSettings, Meters, PageHeader, ReferPolicy, Secret,
-    SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
+    FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured, MediaSettings, Meters,
+    PageHeader, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::{CodecId, Settings as CodecSettings};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix::{Message, Recipient};
 use sip::message::Uri;
 
+use crate::quality::SoundNews;
 use crate::vocabulary::{Additions, AudioFormat, EndReason, Measured, Packet, Side, Sink};
 
 /// What a call tells a leg.
@@ -48,6 +49,8 @@ pub enum LegCommand {
     Introduce,
     /// Say how your sound fares: [`LegEvent::Measured`].
     Measure,
+    /// Tell your far end how the call sounds, if it wants to know.
+    ShowSound(SoundNews),
     /// How the leg fares that you offered as your successor.
     SuccessorFared(Fared),
     /// Send digits (`0-9*#A-D`, in order) to your far end.

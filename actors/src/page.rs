@@ -2,6 +2,7 @@
 use actix::Message;
 
 use crate::leg::Digits;
+use crate::quality::SoundNews;
 use crate::vocabulary::{Additions, CallId, EndReason};
 
 /// What the page asks for. Nothing of it is answered directly: the answer is a [`ToPage`].
@@ -165,6 +166,8 @@ pub enum ToPage {
     Text(Text, TextStatus),
     /// The account's mailbox: `notifyMessageSummary`, for pages that asked for it.
     MailWaiting(MailWaiting),
+    /// How a call sounds: `notifyCallQuality`, `notifyMediaTrouble`, for pages that asked for it.
+    Sound(CallId, SoundNews),
     /// A call's state: `notifyTryingResponse`, `ring`, `talk`, `hold`, `finish`.
     CallStatus(CallView, CallStatus),
 }

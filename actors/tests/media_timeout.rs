@@ -168,16 +168,16 @@ async fn rq30_a_held_call_is_not_hung_up() {
 async fn rq30_a_phone_without_power_is_hung_up_within_the_limit() {
     tokio::time::pause();
     let gone = |seconds: f64| ((seconds.min(100.0) * 50.0) as u64, Owes::Sound);
-    let reason = "media_timeout by callee, sip leg: nothing received for 60 s";
+    let reason = "media_timeout by callee, sip leg: nothing received for 60 s (no_packets_from_far_side)";
     answered(talks, gone).dies(160, reason).await;
-    let reason = "media_timeout by caller, browser leg: nothing received for 60 s";
+    let reason = "media_timeout by caller, browser leg: nothing received for 60 s (no_packets_from_browser)";
     answered(gone, talks).dies(160, reason).await;
 }
 
 #[actix::test]
 async fn rq30_a_phone_that_never_speaks_is_hung_up_earlier() {
     tokio::time::pause();
-    let reason = "media_timeout by callee, sip leg: nothing ever received, 30 s after the answer";
+    let reason = "media_timeout by callee, sip leg: nothing ever received, 30 s after the answer (no_packets_from_far_side)";
     answered(talks, |_| (0, Owes::Sound)).dies(30, reason).await;
 }
 
@@ -191,7 +191,9 @@ async fn rq30_a_page_that_answers_sets_the_limits_of_its_call() {
         Side::Caller,
         wish(ActivityWish { running: Some(Duration::from_secs(5)), ..ActivityWish::default() }),
     );
-    stage.dies(105, "media_timeout by caller, browser leg: nothing received for 5 s").await;
+    stage
+        .dies(105, "media_timeout by caller, browser leg: nothing received for 5 s (no_packets_from_browser)")
+        .await;
     let stage = answered(gone, talks);
     stage.says(Side::Caller, wish(ActivityWish { detecting: Some(false), ..ActivityWish::default() }));
     stage.lives().await;

@@ -29,6 +29,17 @@ const ECHOED: &[&str] = &[
     "sipRegisterRequired",
 ];
 
+/// Events beyond WCS's, each only for pages that ask for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// `message-summary`: its mailbox.
+    pub mail: bool,
+    /// `call-quality`: how its calls sound.
+    pub quality: bool,
+    /// `media-trouble`: why they do not.
+    pub trouble: bool,
+}
+
 /// A page introduces itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
@@ -36,8 +47,8 @@ pub struct Connection {
     pub auth_token: Option<String>,
     /// The SIP account; `None` for a page without SIP fields.
     pub account: Option<Account>,
-    /// `tandemEvents`: whether the page wants to hear of its mailbox.
-    pub wants_mail: bool,
+    /// `tandemEvents`: what the page wants to hear of beside WCS's events.
+    pub wants: Wants,
     /// `rtpActivityDetecting`: when its calls count as dead, unless one says otherwise.
     pub activity: ActivityWish,
     /// The fields that `getUserData` repeats.
@@ -52,7 +63,11 @@ impl Connection {
         Ok(Self {
             auth_token: filled(fields, "authToken")?,
             account: account(fields)?,
-            wants_mail: wants(fields, "message-summary")?,
+            wants: Wants {
+                mail: wants(fields, "message-summary")?,
+                quality: wants(fields, "call-quality")?,
+                trouble: wants(fields, "media-trouble")?,
+            },
             activity: activity(fields)?,
             echo: echo.collect(),
         })
@@ -152,12 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_hears_of_its_mailbox_if_it_asks() {
-        let wants =
-            |events: Value| read(json!({"tandemEvents": events})).map(|connection| connection.wants_mail);
-        assert_eq!(wants(json!(["message-summary"])), Ok(true));
-        assert_eq!(wants(json!(["of-a-later-day", 7])), Ok(false));
-        assert_eq!(wants(json!(null)), Ok(false));
+    fn a_page_hears_of_what_it_asks_for() {
+        let wants = |events: Value| read(json!({"tandemEvents": events})).map(|connection| connection.wants);
+        let none = Wants::default();
+        assert_eq!(wants(json!(["message-summary"])), Ok(Wants { mail: true, ..none }));
+        assert_eq!(wants(json!(["call-quality"])), Ok(Wants { quality: true, ..none }));
+        assert_eq!(wants(json!(["x", "media-trouble"])), Ok(Wants { trouble: true, ..none }));
+        assert_eq!(wants(json!(["of-a-later-day", 7])), Ok(none));
+        assert_eq!(wants(json!(null)), Ok(none));
         assert_eq!(wants(json!("message-summary")).unwrap_err().field, "tandemEvents");
     }
 

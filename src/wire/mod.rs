@@ -7,8 +7,9 @@ mod ended;
 mod fields;
 mod incoming;
 mod outgoing;
+mod sound;
 
-pub use connection::Connection;
+pub use connection::{Connection, Wants};
 pub use incoming::{Incoming, Refusal, StreamAsk, decode, name_of};
 pub use outgoing::{
     CallFrame, available_stream, call_status, data_status, debug_status, fail, failed_call, ping, pong,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::ended::{info, is_busy};
 use super::incoming::Refusal;
+use super::sound;
 
 /// Which of the call messages a status travels in. The WebSDK looks at the status alone, 1.0 clients at the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +113,7 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
         ToPage::IncomingCall(view, headers) => incoming_call(view, headers),
         ToPage::Text(text, status) => vec![text_message(text, status)],
         ToPage::MailWaiting(mail) => vec![mail_waiting(mail)],
+        ToPage::Sound(call_id, news) => vec![sound::frame_of(call_id, news)],
         ToPage::CallStatus(view, status) => call_status(view, status),
     }
 }
@@ -225,7 +227,7 @@ fn explain(data: &mut Value, reason: &EndReason) {
     }
 }
 
-fn frame(message: &str, data: Value) -> String {
+pub(super) fn frame(message: &str, data: Value) -> String {
     json!({"message": message, "data": data}).to_string()
 }
 

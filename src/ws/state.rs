@@ -23,7 +23,9 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use actors::handle::{Account, ActivityWish, CallId, CallStatus, CallView, FromPage, PlaceCall, ToPage};
+use actors::handle::{
+    Account, ActivityWish, CallId, CallStatus, CallView, FromPage, PlaceCall, SoundNews, ToPage,
+};
 use serde_json::{Map, Value};
 
 use super::limit::Limit;
@@ -45,8 +47,8 @@ pub(super) struct Socket {
     probes: u32,
     unanswered: u32,
     logs: Limit,
-    /// Whether the page asked to hear of its mailbox.
-    wants_mail: bool,
+    /// What the page asked to hear of.
+    wants: wire::Wants,
     /// When the page wants its calls to count as dead.
     activity: ActivityWish,
     /// The calls that the page knows, as it was last told of them. Bounded by the switch's limit per session.
@@ -102,7 +104,7 @@ impl Socket {
     pub(super) fn new(probes: u32) -> Self {
         Self {
             phase: Phase::Waiting,
-            wants_mail: false,
+            wants: wire::Wants::default(),
             activity: ActivityWish::default(),
             stopping: false,
             probes,
@@ -150,7 +152,11 @@ impl Socket {
     /// The switch tells the page something.
     pub(super) fn told(&mut self, told: &ToPage) -> Vec<Action> {
         match told {
-            ToPage::MailWaiting(_) if !self.wants_mail => return Vec::new(),
+            ToPage::MailWaiting(_) if !self.wants.mail => return Vec::new(),
+            ToPage::Sound(_, SoundNews::Quality(_)) if !self.wants.quality => return Vec::new(),
+            ToPage::Sound(_, SoundNews::Trouble(..) | SoundNews::Well(_)) if !self.wants.trouble => {
+                return Vec::new();
+            }
             ToPage::CallStatus(view, CallStatus::Finish(_) | CallStatus::Failed(_)) => {
                 self.calls.remove(&view.call_id);
             }
@@ -231,7 +237,7 @@ impl Socket {
         if connection.auth_token.is_some() {
             return self.refused("Session does not exist", Farewell::Normal);
         }
-        self.wants_mail = connection.wants_mail;
+        self.wants = connection.wants;
         self.activity = connection.activity;
         self.phase = Phase::Opening(connection.echo);
         vec![Action::Open(connection.account)]

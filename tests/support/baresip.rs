@@ -198,6 +198,16 @@ impl Baresip {
         self.process.kill();
     }
 
+    /// Stops dead until [`Baresip::thaw`].
+    pub fn freeze(&mut self) {
+        self.process.signal("STOP");
+    }
+
+    /// Goes on.
+    pub fn thaw(&mut self) {
+        self.process.signal("CONT");
+    }
+
     /// Puts the far side on hold (re-INVITE, sendonly).
     pub fn hold(&self) {
         self.command("hold", "");

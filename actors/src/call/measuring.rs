@@ -1,47 +1,52 @@
-//! What a call knows of its sound: each leg's figures, and the record that they become at its end.
+//! What a call knows of its sound: each second it asks both legs how they fare, tells what is wrong, and ends when one is gone. At its end
+//! the figures become a record.
 //!
 //! The record waits for both legs' last figures, which come before they hang up; not for long, since a leg may have fallen.
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::state::Event;
 use super::{Call, CallEnded, succession};
 use crate::leg::LegCommand;
-use crate::quality::activity::{Silent, Watch};
-use crate::quality::{CallRecord, LegRecord};
+use crate::quality::activity::Silent;
+use crate::quality::monitor::{Monitor, News, Verdict};
+use crate::quality::{CallRecord, LegRecord, SoundNews, Trouble};
 use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Side};
 
-/// The figures of both legs.
+/// The figures of both legs, and what they mean.
 #[derive(Default)]
 pub(super) struct Measuring {
+    monitor: Monitor,
     latest: Both<Option<Measured>>,
     /// Legs that have been asked and have not answered.
     asked: Both<bool>,
-    /// Once the call is answered.
-    watches: Both<Option<Watch>>,
     /// The call is over for this reason; its record is not written yet.
     closing: Option<EndReason>,
 }
 
 /// How long the record waits: legs on the same lane answer within microseconds.
 const LAST_FIGURES: Duration = Duration::from_millis(200);
-
 /// How often legs are asked how they fare: limits are whole seconds.
 const PULSE: Duration = Duration::from_secs(1);
 
 impl Call {
     /// The call has been answered.
     pub(super) fn measure_each_second(&mut self, ctx: &mut Context<Self>) {
-        self.watch_anew(Side::Caller);
-        self.watch_anew(Side::Callee);
-        ctx.run_interval(PULSE, |call, _| call.measure());
+        self.measuring.monitor.answered(now());
+        ctx.run_interval(PULSE, |call, _| {
+            if let Some(legs) = call.measuring.monitor.look(now()) {
+                call.show(&SoundNews::Quality(legs));
+            }
+            call.measure();
+        });
     }
 
     /// Another leg has taken its place on this side.
     pub(super) fn watch_anew(&mut self, side: Side) {
-        self.measuring.watches[side] = self.answered.map(|_| Watch::new(now()));
+        self.measuring.monitor.anew(side, now());
     }
 
     /// Asks both legs how their sound fares; of several that ring, none.
@@ -58,16 +63,46 @@ impl Call {
 
     /// A leg said how its sound fares.
     pub(super) fn measured(&mut self, side: Side, measured: Measured, ctx: &mut Context<Self>) {
-        let limits = self.order.activity;
-        let watch = self.measuring.watches[side].as_mut();
-        let silent = watch.and_then(|watch| watch.on(now(), &measured.ear, &limits));
-        let kind = measured.kind;
+        let news = match self.measuring.closing {
+            Some(_) => vec![],
+            None => self.measuring.monitor.on(now(), side, &measured, &self.order.activity),
+        };
         self.measuring.latest[side] = Some(measured);
         self.measuring.asked[side] = false;
-        if let Some(silent) = silent {
-            self.step(Event::HangUpAsked(media_timeout(side, kind, silent)), ctx);
+        for news in news {
+            self.hear_news(side, news, ctx);
         }
         self.close_if_told(ctx);
+    }
+
+    fn hear_news(&mut self, side: Side, news: News, ctx: &mut Context<Self>) {
+        let call_id = self.order.call_id.clone();
+        match news {
+            News::Trouble(trouble) => {
+                let (leg, way, cause) = (trouble.leg.as_str(), trouble.way.as_str(), trouble.word());
+                let lasted = now().saturating_duration_since(trouble.since);
+                if trouble.is_fault() {
+                    warn!(%call_id, leg, way, cause, seconds = lasted.as_secs(), "no sound");
+                } else {
+                    info!(%call_id, leg, way, cause, seconds = lasted.as_secs(), "no sound, as agreed");
+                }
+                self.order.meters.media_troubles_total.with_label_values(&[leg, way, cause]).inc();
+                self.show(&SoundNews::Trouble(trouble, lasted));
+            }
+            News::Well(trouble) => {
+                info!(%call_id, leg = trouble.leg.as_str(), way = trouble.way.as_str(), "sound again");
+                self.show(&SoundNews::Well(trouble));
+            }
+            News::Gone(leg, silent, trouble) => {
+                self.step(Event::HangUpAsked(media_timeout(side, leg, silent, trouble)), ctx);
+            }
+        }
+    }
+
+    /// Pages that want to know hear of it; other legs have nobody to tell.
+    fn show(&self, news: &SoundNews) {
+        self.tell(Side::Caller, LegCommand::ShowSound(news.clone()));
+        self.tell(Side::Callee, LegCommand::ShowSound(news.clone()));
     }
 
     /// The call is over.
@@ -93,10 +128,29 @@ impl Call {
 
     /// Counts the end and tells the owner.
     pub(super) fn say_ended(&mut self, reason: EndReason) {
-        let Measuring { latest, .. } = std::mem::take(&mut self.measuring);
-        let legs =
-            Both { caller: latest.caller.map(LegRecord::of), callee: latest.callee.map(LegRecord::of) };
+        let Measuring { latest, mut monitor, .. } = std::mem::take(&mut self.measuring);
+        let verdict = monitor.close(now());
+        let Both { caller, callee } = latest;
+        let legs = Both { caller: caller.map(LegRecord::of), callee: callee.map(LegRecord::of) };
         let talked = self.answered.map(|since| since.elapsed());
+        self.count_end(&reason, talked, &legs, &verdict);
+        let setup = self.answered.map(|answered| answered.saturating_duration_since(self.begun));
+        let (call_id, direction) = (self.order.call_id.clone(), self.order.direction);
+        if let Some(owner) = self.order.owner.upgrade() {
+            let troubles = verdict.troubles;
+            let record = CallRecord { call_id, direction, reason, setup, talked, legs, troubles };
+            owner.do_send(CallEnded(record));
+        }
+        self.said_ended = true;
+    }
+
+    fn count_end(
+        &self,
+        reason: &EndReason,
+        talked: Option<Duration>,
+        legs: &Both<Option<LegRecord>>,
+        verdict: &Verdict,
+    ) {
         let meters = &self.order.meters;
         meters.calls_total.with_label_values(&[self.order.direction, reason.cause.as_str()]).inc();
         if let Some(talked) = talked {
@@ -111,22 +165,24 @@ impl Call {
                 meters.mos.with_label_values(&[kind]).observe(mos.as_f64());
             }
         }
-        let setup = self.answered.map(|answered| answered.saturating_duration_since(self.begun));
-        let (call_id, direction) = (self.order.call_id.clone(), self.order.direction);
-        if let Some(owner) = self.order.owner.upgrade() {
-            owner.do_send(CallEnded(CallRecord { call_id, direction, reason, setup, talked, legs }));
+        meters.one_way_calls_total.inc_by(u64::from(verdict.one_way));
+        for leg in &verdict.mute {
+            meters.no_media_calls_total.with_label_values(&[leg.as_str()]).inc();
         }
-        self.said_ended = true;
     }
 }
 
 /// Why a call ends whose far end on this side is gone.
-fn media_timeout(side: Side, kind: LegKind, Silent { ever, lasted }: Silent) -> EndReason {
-    let (leg, seconds) = (kind.as_str(), lasted.as_secs());
-    let detail = match ever {
+fn media_timeout(side: Side, leg: LegKind, silent: Silent, trouble: Option<Trouble>) -> EndReason {
+    let Silent { ever, lasted } = silent;
+    let (leg, seconds) = (leg.as_str(), lasted.as_secs());
+    let mut detail = match ever {
         true => format!("{leg} leg: nothing received for {seconds} s"),
         false => format!("{leg} leg: nothing ever received, {seconds} s after the answer"),
     };
+    if let Some(trouble) = trouble {
+        detail += &format!(" ({})", trouble.word());
+    }
     EndReason::new(Some(side), Cause::MediaTimeout).with_detail(detail)
 }
 

@@ -205,6 +205,7 @@ impl Handler<LegCommand> for Machine {
             | LegCommand::Add(_)
             | LegCommand::Answer
             | LegCommand::ShowHold(_)
+            | LegCommand::ShowSound(_)
             | LegCommand::SuccessorFared(_)
             | LegCommand::ShowTransferRefused { .. } => {}
         }

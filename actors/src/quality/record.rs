@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::emodel::{Hop, Mos};
+use super::monitor::Told;
+use super::trouble::Trouble;
 use crate::vocabulary::{Both, CallId, EndReason, Flow, Measured};
 
 /// Is told of each call that is over, on the switchboard's thread: it must not wait.
@@ -24,6 +26,19 @@ pub struct CallRecord {
     pub talked: Option<Duration>,
     /// How each leg's sound fared; of a side that was transferred, its last leg's. `None`: there was no leg, or several rang.
     pub legs: Both<Option<LegRecord>>,
+    /// The first times that sound was missing.
+    pub troubles: Vec<Told>,
+}
+
+/// What a page that asks for it hears of its call's sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SoundNews {
+    /// How both legs fared in the last seconds.
+    Quality(Vec<LegRecord>),
+    /// A direction of a leg has had no sound for so long.
+    Trouble(Trouble, Duration),
+    /// It has sound again.
+    Well(Trouble),
 }
 
 /// How the sound of a leg fared.
@@ -72,6 +87,20 @@ impl fmt::Display for LegRecord {
         }
         flow(f, "received", received, self.mos_received)?;
         flow(f, "sent", sent, self.mos_sent)
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Told { trouble, after, lasted } = self;
+        let (leg, way) = (trouble.leg.as_str(), trouble.way.as_str());
+        write!(
+            f,
+            "{leg} {way}: {}, {} s after the answer for {} s",
+            trouble.word(),
+            after.as_secs(),
+            lasted.as_secs()
+        )
     }
 }
 

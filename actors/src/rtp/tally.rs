@@ -14,6 +14,8 @@ pub struct Tally {
     sent: Flow,
     /// What the far end said last of the round trip.
     round_trip: Option<Duration>,
+    /// The newest packet of ours that it named.
+    newest: Option<u32>,
     /// Of the ear, all but what the leg knows itself.
     ear: Ear,
 }
@@ -33,7 +35,14 @@ impl Tally {
     /// All at zero, for a stream whose timestamps count at `clock_rate` Hz.
     pub fn new(now: Instant, clock_rate: u32) -> Self {
         let stream = ReceiveStats::new(now, clock_rate);
-        Self { stream, received_bytes: 0, sent: Flow::default(), round_trip: None, ear: Ear::default() }
+        Self {
+            stream,
+            received_bytes: 0,
+            sent: Flow::default(),
+            round_trip: None,
+            newest: None,
+            ear: Ear::default(),
+        }
     }
 
     /// A packet of the far end was taken.
@@ -53,9 +62,10 @@ impl Tally {
         *count += 1;
     }
 
-    /// The far end lives: RTCP of it came, or ICE consent.
-    pub fn sign_of_life(&mut self) {
+    /// RTCP of the far end came.
+    pub fn reported(&mut self) {
         self.ear.signs += 1;
+        self.ear.reports += 1;
     }
 
     /// A packet went out.
@@ -73,6 +83,9 @@ impl Tally {
     /// What the far end says of ours, whose timestamps count at `clock_rate` Hz.
     pub fn on_report_block(&mut self, block: &ReportBlock, clock_rate: u32, ntp_now: u64) {
         let jitter = Duration::from_secs(u64::from(block.jitter)) / clock_rate.max(1);
+        if self.newest.replace(block.highest_sequence) != Some(block.highest_sequence) {
+            self.ear.progress += 1;
+        }
         self.told(u64::from(block.lost.max(0).unsigned_abs()), jitter, block.round_trip(ntp_now));
     }
 
@@ -147,5 +160,9 @@ mod tests {
         let before = tally.round_trip();
         tally.on_report_block(&ReportBlock { lost: -3, last_sr: 0, ..block }, 48_000, ntp_now);
         assert_eq!((tally.gone_out().reception.unwrap().lost, tally.round_trip()), (0, before));
+        let progress = |tally: &Tally| tally.ear(Owes::Sound, true).progress;
+        assert_eq!(progress(&tally), 1, "both named the same packet");
+        tally.on_report_block(&ReportBlock { highest_sequence: 9, ..block }, 48_000, ntp_now);
+        assert_eq!(progress(&tally), 2);
     }
 }

@@ -36,6 +36,21 @@ pub struct Flow {
     pub reception: Option<Reception>,
 }
 
+impl Flow {
+    fn since(&self, before: &Self) -> Self {
+        let lost_before = before.reception.map_or(0, |reception| reception.lost);
+        let less = |reception: Reception| Reception {
+            lost: reception.lost.saturating_sub(lost_before),
+            ..reception
+        };
+        Self {
+            packets: self.packets.saturating_sub(before.packets),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            reception: self.reception.map(less),
+        }
+    }
+}
+
 /// What a receiver counts of a stream (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reception {
@@ -69,6 +84,12 @@ impl Measured {
         let ear = Ear { owes: Owes::NothingEver, ..Ear::default() };
         Self { kind, codec: None, received, sent, round_trip, ear }
     }
+
+    /// What was counted since an earlier look at the same leg.
+    pub fn since(&self, before: &Self) -> Self {
+        let (received, sent) = (self.received.since(&before.received), self.sent.since(&before.sent));
+        Self { received, sent, ..self.clone() }
+    }
 }
 
 /// What a leg hears of its far end beside good packets. The numbers only grow.
@@ -82,6 +103,10 @@ pub struct Ear {
     pub signs: u64,
     /// Packets that the far end says it has sent (its sender reports).
     pub claimed: Option<u64>,
+    /// Its RTCP reports.
+    pub reports: u64,
+    /// Those of them that named newer packets of ours than the one before.
+    pub progress: u64,
     /// RTP packets that could not be decrypted.
     pub undecryptable: u64,
     /// RTP packets of a payload type that nobody agreed on.

@@ -46,6 +46,12 @@ pub struct Meters {
     pub rtp_jitter_seconds: HistogramVec,
     /// Scores of what came in, at the end of a call, by leg.
     pub mos: HistogramVec,
+    /// Times that a direction of a leg had no sound, by leg, direction (`received`, `sent`) and cause.
+    pub media_troubles_total: IntCounterVec,
+    /// Calls in which sound was missing one way for some time, and not the other.
+    pub one_way_calls_total: IntCounter,
+    /// Answered calls in which no packet ever came that was owed, by leg.
+    pub no_media_calls_total: IntCounterVec,
     /// RTP packets of a source other than the call's.
     pub rtp_foreign_source_packets_total: IntCounter,
     /// Packets dropped inside the house, by place: full mailboxes, full sockets, unknown peers, bad packets.
@@ -63,6 +69,10 @@ pub struct Meters {
 /// One counter of a family, looked up once: counting a packet must not look up labels.
 pub type Counter = IntCounter;
 
+/// Buckets of jitter, in seconds, and of scores.
+const JITTER: [f64; 8] = [0.001, 0.003, 0.01, 0.02, 0.04, 0.08, 0.16, 0.5];
+const SCORES: [f64; 10] = [1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.3, 4.4];
+
 /// Counts one thing as alive until it is dropped, also when its actor panics.
 #[derive(Debug)]
 pub struct Alive(IntGauge);
@@ -74,8 +84,6 @@ impl Meters {
         let new = Maker { registry: &registry };
         let seconds = [0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0];
         let length = [1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 14400.0];
-        let jitter = [0.001, 0.003, 0.01, 0.02, 0.04, 0.08, 0.16, 0.5];
-        let scores = [1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.3, 4.4];
         new.gauge_vec("build_info", "Always 1; the label tells the version.", &["version"])
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -123,10 +131,21 @@ impl Meters {
             rtp_jitter_seconds: new.histogram_vec(
                 "rtp_jitter_seconds",
                 "Jitter at call end.",
-                &jitter,
+                &JITTER,
                 &["leg"],
             ),
-            mos: new.histogram_vec("mos", "Score of what came in (ITU-T G.107).", &scores, &["leg"]),
+            mos: new.histogram_vec("mos", "Score of what came in (ITU-T G.107).", &SCORES, &["leg"]),
+            media_troubles_total: new.counter_vec(
+                "media_troubles_total",
+                "No sound.",
+                &["leg", "dir", "cause"],
+            ),
+            one_way_calls_total: new.counter("one_way_calls_total", "Calls with sound one way only."),
+            no_media_calls_total: new.counter_vec(
+                "no_media_calls_total",
+                "Calls without a packet.",
+                &["leg"],
+            ),
             rtp_foreign_source_packets_total: new
                 .counter("rtp_foreign_source_packets_total", "RTP from a foreign source."),
             packets_dropped_total: new.counter_vec(

@@ -295,3 +295,31 @@ fn only_a_page_that_asks_hears_of_its_mailbox() {
     assert_eq!(short(&socket.opened("token", "id")), ["getUserData ESTABLISHED"]);
     assert_eq!(short(&socket.told(&mail)), ["notifyMessageSummary"]);
 }
+
+#[test]
+fn a_page_hears_how_its_calls_sound_if_it_asks() {
+    let quality = SoundNews::Quality(vec![]);
+    let trouble = actors::handle::Trouble {
+        leg: actors::handle::LegKind::Sip,
+        way: actors::handle::Way::Received,
+        cause: actors::handle::Silence::NoPackets,
+        since: Instant::now(),
+    };
+    let told = |socket: &mut Socket| -> Vec<String> {
+        let news = [quality.clone(), SoundNews::Trouble(trouble, Duration::ZERO), SoundNews::Well(trouble)];
+        let id = CallId::parse("c1").unwrap();
+        news.into_iter().flat_map(|news| short(&socket.told(&ToPage::Sound(id.clone(), news)))).collect()
+    };
+    assert_eq!(told(&mut open()), Vec::<String>::new());
+    let asking = |events: Value| {
+        let mut socket = Socket::new(3);
+        let mut page = account();
+        page["tandemEvents"] = events;
+        check(&mut socket, "connection", page, &["open 1001"]);
+        socket.opened("token", "id");
+        told(&mut socket)
+    };
+    assert_eq!(asking(json!(["call-quality"])), ["notifyCallQuality"]);
+    assert_eq!(asking(json!(["media-trouble"])), ["notifyMediaTrouble", "notifyMediaTrouble"]);
+    assert_eq!(asking(json!(["call-quality", "media-trouble"])).len(), 3);
+}

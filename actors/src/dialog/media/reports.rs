@@ -78,7 +78,7 @@ impl RtpSession {
         let Some(bytes) = self.opened(Kind::Rtcp, &datagram.bytes) else { return };
         let Ok(packets) = rtcp::parse(&bytes) else { return self.dropped("sip_rtcp_malformed") };
         self.reports_from = Some(datagram.from);
-        self.tally.sign_of_life();
+        self.tally.reported();
         for packet in packets {
             match packet {
                 Rtcp::SenderReport { ssrc, info, blocks } => {
