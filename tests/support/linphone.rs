@@ -65,6 +65,16 @@ impl Linphone {
         self.say(&format!("call {uri}"));
     }
 
+    /// Holds one of its calls, as it numbers them from 1.
+    pub fn hold(&mut self, call: u32) {
+        self.say(&format!("pause {call}"));
+    }
+
+    /// Joins the far sides of two of its calls: the one is referred to the other (REFER with Replaces).
+    pub fn join(&mut self, referred: u32, target: u32) {
+        self.say(&format!("transfer {referred} --to-call {target}"));
+    }
+
     /// Ends, and gives what it heard.
     #[track_caller]
     pub fn heard(mut self) -> Recording {
