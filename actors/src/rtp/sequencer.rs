@@ -164,7 +164,10 @@ impl Sequencer {
         let step = i64::from(timestamp.wrapping_sub(self.timestamp).cast_signed());
         // A source may stop its clock in a silence, or start it anew: more than 5 s off the time that went by.
         let stray = (step - i64::from(elapsed)).abs();
-        (-MAX_MISORDER..MAX_DROPOUT).contains(&ahead) && stray <= i64::from(ticks(MAX_STRAY, self.clock_rate))
+        let most = ticks(MAX_STRAY, self.clock_rate);
+        // Numbers that go back after a long time are not late, they have come round while nothing was sent: those in between were used.
+        let is_late = ahead <= 0 && elapsed <= most;
+        (is_late || ahead > 0) && (-MAX_MISORDER..MAX_DROPOUT).contains(&ahead) && stray <= i64::from(most)
     }
 
     /// Is this sound of a time that silence stands for already? A source whose clock stood still meanwhile looks alike, but not only

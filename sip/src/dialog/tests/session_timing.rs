@@ -136,3 +136,59 @@ fn less_than_ninety_seconds_is_refused_to_those_who_understand_it() {
         assert_eq!(SessionTimer::default().too_small(&invite(more)), refused, "{more}");
     }
 }
+
+/// One end of a call of a day.
+struct End {
+    dialog: Dialog,
+    timer: SessionTimer,
+}
+
+impl End {
+    /// What is due now: a refresh, answered by the other end at once.
+    fn wakes(&mut self, other: &mut Self, method: &Method, now: Instant) {
+        match self.timer.on_deadline(now) {
+            SessionDue::Refresh => {}
+            SessionDue::Nothing => return,
+            SessionDue::Expired => panic!("the session ran out"),
+        }
+        let mut refresh = self.dialog.request(method.clone());
+        self.timer.ask(&mut refresh);
+        other.dialog.receive(&refresh).expect("a request of this dialog, in its order");
+        assert!(!other.timer.too_small(&refresh));
+        let mut response = refresh.response(StatusCode::OK);
+        other.timer.answer(&refresh, &mut response, now);
+        if *method == Method::Invite {
+            other.dialog.answered(StatusCode::OK);
+        }
+        self.dialog.concluded(method, Some(&response)).unwrap();
+        self.timer.granted(&response, now);
+    }
+}
+
+#[test]
+fn rq23_a_call_of_a_day_is_refreshed_all_day_long_whoever_refreshes_and_however() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    for seconds in [90, 1800] {
+        for refresher in ["uac", "uas"] {
+            for method in [Method::Update, Method::Invite] {
+                let wish = format!("Supported: timer\nSession-Expires: {seconds};refresher={refresher}\n");
+                let (start, invite) = (Instant::now(), invite(&wish));
+                let mut accepted = ok("");
+                let mut called = End { dialog: bob(&wish), timer: SessionTimer::default() };
+                called.timer.answer(&invite, &mut accepted, start);
+                let mut caller = End { dialog: alice(""), timer: SessionTimer::default() };
+                caller.timer.granted(&accepted, start);
+                let (mut now, mut refreshes) = (start, 0);
+                while now < start + DAY {
+                    let next = [&caller, &called].into_iter().filter_map(|end| end.timer.deadline()).min();
+                    now = next.expect("somebody watches over the session");
+                    caller.wakes(&mut called, &method, now);
+                    called.wakes(&mut caller, &method, now);
+                    refreshes += 1;
+                }
+                let want = 24 * 3600 * 2 / seconds;
+                assert!((want..=want + 1).contains(&refreshes), "{wish}{method}: {refreshes} refreshes");
+            }
+        }
+    }
+}
