@@ -336,10 +336,12 @@ async fn a_fork_that_lost_cannot_end_the_call_of_the_winner() {
 }
 
 #[actix::test]
-async fn a_text_message_inside_a_call_is_refused_and_the_call_goes_on() {
+async fn a_text_message_inside_a_call_goes_the_way_of_all_texts_and_the_call_goes_on() {
     let scene = Scene::new().await;
     let (_dialog, invite) = scene.talks().await;
-    assert_eq!(scene.asks(&invite, Method::Message, "phone", 1, "").await, 405);
+    scene.inside(&invite, Method::Message, "phone", 1, "").await;
+    let text = scene.incoming.next().await;
+    assert_eq!((text.request.method, text.request.uri.user().as_deref()), (Method::Message, Some("c1")));
     assert_eq!(scene.asks(&invite, Method::Options, "phone", 2, "").await, 200);
 }
 

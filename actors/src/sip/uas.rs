@@ -18,7 +18,7 @@ pub(super) enum Verdict {
     Consumer,
 }
 
-/// What is answered; REFER only where it is followed, MESSAGE only outside dialogs. OPTIONS, and what has no dialog, the endpoint answers itself.
+/// What is answered; REFER only where it is followed. OPTIONS, and what has no dialog, the endpoint answers itself.
 const METHODS: [Method; 11] = [
     Method::Refer,
     Method::Invite,
@@ -58,7 +58,7 @@ pub(super) fn capabilities(registrar: bool, refer: ReferPolicy) -> Capabilities<
     Capabilities { methods, bodies, ..dialog_capabilities(refer) }
 }
 
-/// What a dialog can do.
+/// What a dialog says of itself: all but MESSAGE, which is taken there too. The first INVITE must fit a datagram.
 pub fn dialog_capabilities(refer: ReferPolicy) -> Capabilities<'static> {
     let all = methods(refer);
     Capabilities {
@@ -79,6 +79,7 @@ fn methods(refer: ReferPolicy) -> &'static [Method] {
 /// |---|---|
 /// | refused by [`check`] | 400, 405, 406, 415, 416, 420, 501 |
 /// | in a dialog that has an owner | that owner |
+/// | MESSAGE in such a dialog (RFC 3428 §4) | the consumer: whose call it is does not matter to a text |
 /// | OPTIONS, in or out of a dialog | 200 with Allow, Accept, Supported (§11.2) |
 /// | in a dialog that nobody knows; BYE, UPDATE, INFO, PRACK, NOTIFY outside one | 481 (§12.2.2) |
 /// | REFER outside one | 403: whom a stranger wants called, no page has asked for |
@@ -100,6 +101,7 @@ pub(super) fn judge(
     }
     let dialog = dialog_of(request);
     match (&request.method, dialog) {
+        (Method::Message, Some(dialog)) if knows(&dialog) => Verdict::Consumer,
         (_, Some(dialog)) if knows(&dialog) => Verdict::Owner(dialog),
         (Method::Options, _) => {
             let mut response = request.stateless_response(StatusCode::OK);
@@ -248,7 +250,7 @@ mod tests {
     fn what_a_stranger_could_deliver_to_a_page_is_refused() {
         check("MESSAGE", "", false, "consumer");
         check("MESSAGE", "", true, "405");
-        check("MESSAGE", "ours", false, "ours");
+        check("MESSAGE", "ours", false, "consumer");
         check("MESSAGE", "gone", false, "481");
         check("PUBLISH", "", false, "405");
         check("SUBSCRIBE", "", false, "489");
