@@ -27,6 +27,7 @@ fn settings() -> SwitchSettings {
             target_policy: AddressPolicy::allow_all(),
             register_expires: Duration::from_secs(600),
             keep_alive: None,
+            mailbox_subscribe: false,
             tls: TlsSettings::default(),
             srtp: SrtpPolicy::Off,
             refer_policy: ReferPolicy::InDialog,

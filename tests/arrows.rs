@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["rtp", "quality", "sip", "lanes"],
     &["leg", "transcoder", "generator"],
     &["page"],
-    &["browser", "dialog", "registration", "courier", "call"],
+    &["browser", "dialog", "registration", "courier", "mailbox", "call"],
     &["session", "demo"],
     &["switchboard"],
     &["handle"],

@@ -21,9 +21,10 @@ use crate::session::Session;
 use crate::sip::SipEndpoint;
 use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
-    Account, ActivityLimits, ActivityWish, Additions, AnswerTiming, Both, CallId, Cause, Class, EndReason,
-    FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured, MediaSettings, Meters,
-    PageHeader, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings, SwitchSettings, TlsSettings,
+    Account, ActivityLimits, ActivityWish, Additions, Alpn, AnswerTiming, Both, CallId, Cause, Class,
+    EndReason, FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured, MediaSettings,
+    Meters, PageHeader, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings, SwitchSettings,
+    TlsSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::{CodecId, Settings as CodecSettings};

@@ -8,7 +8,7 @@
 //! | 7 | [`handle`]: plain async functions, the only door |
 //! | 6 | [`switchboard`]: the book of sessions and calls; wires one call in one function |
 //! | 5 | [`session`]: a page's account and calls · [`demo`]: registrar and answering machines |
-//! | 4 | [`browser`], [`dialog`]: legs · [`registration`] · [`courier`] · [`call`]: joins two legs and does not know what they are |
+//! | 4 | [`browser`], [`dialog`]: legs · [`registration`] · [`courier`] · [`mailbox`] · [`call`]: joins two legs and does not know what they are |
 //! | 3 | [`page`]: the words of a page |
 //! | 2 | [`leg`]: the contract between call and legs · [`transcoder`] · [`generator`] |
 //! | 1 | [`rtp`]: packets, buffers, ports · [`quality`]: what figures mean · [`sip`]: the endpoint · [`lanes`]: threads and their WebRTC sockets |
@@ -27,6 +27,7 @@ pub mod generator;
 pub mod handle;
 pub mod lanes;
 pub mod leg;
+pub mod mailbox;
 pub mod page;
 pub mod quality;
 pub mod registration;

@@ -131,6 +131,22 @@ async fn a_pinned_certificate_is_believed_as_it_is_and_no_other() {
 }
 
 #[actix::test]
+async fn rq32_a_server_that_asks_for_a_protocol_is_named_the_one_that_is_set_for_it() {
+    let authority = Authority::new("ours");
+    let file = folder("alpn").join("ca.pem");
+    authority.write(&file);
+    for (named, want) in
+        [("pbx.test=sip", true), ("*=sip", true), ("evil.test=sip", false), ("pbx.test=http/1.1", false)]
+    {
+        let alpn = vec![named.parse().unwrap()];
+        let house =
+            gateway(TlsSettings { ca_file: Some(file.clone()), alpn, ..TlsSettings::default() }).await;
+        let peer = TlsPeer::asking_for(&authority.issue("pbx.test", GOOD), Some("sip")).await;
+        assert_eq!(ask(&house, "pbx.test", &peer).await == "200", want, "{named}");
+    }
+}
+
+#[actix::test]
 async fn rq32_a_new_ca_file_is_used_by_the_next_connection_and_a_broken_one_by_none() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let (house, file) = believer("reload", &old).await;

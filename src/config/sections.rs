@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::handle::{
-    ActivityLimits, AddressClass, AddressPolicy, AnswerTiming, Fingerprint, HeaderRule, HeaderRules,
+    ActivityLimits, AddressClass, AddressPolicy, Alpn, AnswerTiming, Fingerprint, HeaderRule, HeaderRules,
     MediaSettings, ReferPolicy, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
 };
 
@@ -42,6 +42,7 @@ fn sip(reader: &mut Reader) -> SipSettings {
         target_policy: target_policy(reader),
         register_expires: reader.duration_s("sip.register_expires_s", 60..=86_400),
         keep_alive: Some(reader.duration_s("sip.keep_alive_s", 0..=600)).filter(|every| !every.is_zero()),
+        mailbox_subscribe: reader.flag("sip.mailbox_subscribe"),
         tls: sip_tls(reader),
         srtp: reader.word(
             "sip.srtp",
@@ -71,6 +72,7 @@ fn sip_tls(reader: &mut Reader) -> TlsSettings {
         pins: reader.list("sip.tls_pin_sha256", |item| {
             item.parse::<Fingerprint>().map_err(|problem| problem.to_string())
         }),
+        alpn: reader.list("sip.tls_alpn", |item| item.parse::<Alpn>().map_err(str::to_owned)),
         only: reader.flag("sip_use_tls"),
     }
 }

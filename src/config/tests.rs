@@ -136,6 +136,8 @@ fn sip_over_tls_takes_pins_as_openssl_prints_them() {
     let tls = settings.unwrap().switch.sip.tls;
     assert_eq!(tls.pins.iter().map(ToString::to_string).next(), Some(pin));
     assert_eq!((tls.pins.len(), tls.only), (2, true));
+    assert!(load("sip.tls_alpn = [\"pbx.example=sip\", \"*=sip/2\"]", &[]).is_ok());
+    refuse("sip.tls_alpn = \"sip\"", &[], &["tls_alpn", "host=protocol"]);
     refuse("sip.tls_pin_sha256 = \"abcd\"", &[], &["tls_pin_sha256", "abcd", "64 hexadecimal digits"]);
     refuse("sip.tls_key_file = \"Cargo.toml\"", &[], &["sip.tls_certificate_file", "sip.tls_key_file"]);
     refuse("sip.tls_ca_file = \"/nowhere.pem\"", &[], &["tls_ca_file", "no such file"]);

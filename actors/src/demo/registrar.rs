@@ -91,6 +91,7 @@ pub async fn open(port: u16, meters: &Meters) -> io::Result<Addr<SipEndpoint>> {
         target_policy: AddressPolicy::allow_all(), // its phones are on loopback
         register_expires: Duration::from_secs(600),
         keep_alive: None,
+        mailbox_subscribe: false,
         tls: TlsSettings::default(),
         refer_policy: ReferPolicy::Off,
         srtp: SrtpPolicy::Off, // the dialogs of its machines follow the house's

@@ -1,8 +1,14 @@
 //! A mailbox's summary as a PBX sends it (RFC 3842), read into what a page is told. Pure.
+use std::time::Duration;
+
 use sip::message::{HeaderName, Request, Response, StatusCode};
 
 use crate::page::MailWaiting;
 
+/// The event package.
+pub const PACKAGE: &str = "message-summary";
+/// Its body.
+pub(super) const MEDIA_TYPE: &str = "application/simple-message-summary";
 /// Longest body in bytes: real ones have 200.
 const MAX_BODY: usize = 4096;
 /// Longest account that is passed on.
@@ -14,12 +20,37 @@ pub fn read(request: &Request) -> Result<MailWaiting, Response> {
         return Err(request.stateless_response(StatusCode::REQUEST_ENTITY_TOO_LARGE));
     }
     let kind = request.headers.content_type().ok().flatten();
-    if kind.as_deref() != Some("application/simple-message-summary") {
+    if kind.as_deref() != Some(MEDIA_TYPE) {
         let refusal = request.stateless_response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        return Err(refusal.with_header(HeaderName::Accept, "application/simple-message-summary"));
+        return Err(refusal.with_header(HeaderName::Accept, MEDIA_TYPE));
     }
     let text = std::str::from_utf8(&request.body).ok();
     text.and_then(summary).ok_or_else(|| request.stateless_response(StatusCode::BAD_REQUEST))
+}
+
+/// Whether a NOTIFY is of this event package.
+pub(super) fn is_summary(request: &Request) -> bool {
+    let package = request.headers.get(&HeaderName::Event).and_then(|event| event.split(';').next());
+    package.is_some_and(|package| package.trim().eq_ignore_ascii_case(PACKAGE))
+}
+
+/// Whether this NOTIFY is the last of its subscription (RFC 6665 §4.1.3): then after how long it may be asked for again, `None`: never.
+#[expect(clippy::option_option, reason = "not the last; the last; the last for good")]
+pub(super) fn terminated(request: &Request) -> Option<Option<Duration>> {
+    let value = request.headers.get(&HeaderName::SubscriptionState)?;
+    let mut parts = value.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case("terminated") {
+        return None;
+    }
+    let (mut reason, mut after) = ("", Duration::ZERO);
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        match name.trim() {
+            "reason" => reason = value.trim(),
+            "retry-after" => after = Duration::from_secs(value.trim().parse().unwrap_or_default()),
+            _ => {}
+        }
+    }
+    Some((!matches!(reason, "rejected" | "noresource" | "invariant")).then_some(after))
 }
 
 /// `None` without `Messages-Waiting: yes` or `no`, which every summary has.
@@ -109,6 +140,28 @@ mod tests {
         assert_eq!(code(kind, "hello"), 400);
         assert_eq!(code(kind, ""), 400);
         assert_eq!(code(kind, &"x: y\r\n".repeat(1000)), 413);
+    }
+
+    #[test]
+    fn the_last_notify_says_whether_to_ask_again() {
+        let check = |state: &str, want: Option<Option<u64>>| {
+            let text = format!(
+                "NOTIFY sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n\
+                 Call-ID: x\r\nCSeq: 1 NOTIFY\r\nEvent: Message-Summary ;id=1\r\n{state}\r\n"
+            );
+            let Ok(Message::Request(request)) = parse(text.as_bytes()) else { panic!("{text}") };
+            assert!(is_summary(&request));
+            assert_eq!(terminated(&request).map(|after| after.map(|after| after.as_secs())), want, "{state}");
+        };
+        check("", None);
+        check("Subscription-State: active;expires=60\r\n", None);
+        check("Subscription-State: terminated\r\n", Some(Some(0)));
+        check("Subscription-State: Terminated ; reason=timeout\r\n", Some(Some(0)));
+        check("Subscription-State: terminated;reason=probation;retry-after=90\r\n", Some(Some(90)));
+        check("Subscription-State: terminated;retry-after=soon\r\n", Some(Some(0)));
+        for reason in ["rejected", "noresource", "invariant"] {
+            check(&format!("Subscription-State: terminated;reason={reason};retry-after=9\r\n"), Some(None));
+        }
     }
 
     proptest! {

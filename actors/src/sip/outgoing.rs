@@ -226,7 +226,7 @@ impl SipEndpoint {
         let is_first = !self.waiting.contains_key(&peer);
         let tls = match peer.transport == Transport::Tls && is_first {
             false => None,
-            true => match self.tls.connector(now(), self.limits.tls_files) {
+            true => match self.tls.connector(peer.name.as_deref(), now(), self.limits.tls_files) {
                 Ok(connector) => Some(connector),
                 Err(error) => return one.fail(&NoConnection::Tls(format!("TLS: {error}"))),
             },

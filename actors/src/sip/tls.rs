@@ -73,11 +73,16 @@ impl Tls {
         Ok(tls)
     }
 
-    /// For a connection of ours. Files are looked at again when the last look was `look_every` ago.
+    /// For a connection of ours to `host`. Files are looked at again when the last look was `look_every` ago.
     ///
     /// # Errors
     /// No CA can be read, for the first connection; later, the old ones stay.
-    pub(super) fn connector(&mut self, now: Instant, look_every: Duration) -> io::Result<TlsConnector> {
+    pub(super) fn connector(
+        &mut self,
+        host: Option<&str>,
+        now: Instant,
+        look_every: Duration,
+    ) -> io::Result<TlsConnector> {
         let files = self.client_files();
         // The system's store is no file of ours to look at.
         let every = if files.is_empty() { SYSTEM_STORE_AGE } else { look_every };
@@ -91,7 +96,14 @@ impl Tls {
             }
         }
         let loaded = self.client.as_ref().expect("made above, or before");
-        Ok(Arc::clone(&loaded.config).into())
+        let named = self.settings.alpn.iter().filter_map(|alpn| alpn.towards(host.unwrap_or_default()));
+        let protocols: Vec<Vec<u8>> = named.map(|protocol| protocol.as_bytes().to_vec()).collect();
+        if protocols.is_empty() {
+            return Ok(Arc::clone(&loaded.config).into());
+        }
+        let mut config = (*loaded.config).clone();
+        config.alpn_protocols = protocols;
+        Ok(Arc::new(config).into())
     }
 
     /// For a connection to us; `None` where we do not listen.

@@ -5,20 +5,21 @@
 use std::collections::HashMap;
 
 use ::sip::message::SipUri;
+use actix::Recipient;
 
 use super::texts::Allowance;
+use crate::mailbox::StopMailbox;
+use crate::page::MailWaiting;
 use crate::registration::RegistrationEvent;
 use crate::vocabulary::{Account, FieldError, SessionId, Way};
 
 /// All accounts that have a page or are still registered. `R` is what reaches a registration.
-#[derive(Debug)]
 pub struct Accounts<R> {
     /// By the word of [`Account::contact_user`]; those that share it differ in the password.
     by_word: HashMap<String, Vec<Shared<R>>>,
 }
 
 /// An account and its pages.
-#[derive(Debug)]
 pub struct Shared<R> {
     /// User part of its Contact.
     pub contact: String,
@@ -34,6 +35,10 @@ pub struct Shared<R> {
     pub service_route: Vec<SipUri>,
     /// The realm in which its registrar took its credentials: they are good for no other.
     pub realm: Option<String>,
+    /// Asks for its mailbox, if that is wanted.
+    pub mailbox: Option<Recipient<StopMailbox>>,
+    /// What its PBX said of the mailbox last; a new page is told the same.
+    pub mail: Option<MailWaiting>,
     /// Text messages, and words of its mailbox, that its pages may still be handed.
     pub texts: Allowance,
 }
@@ -64,6 +69,8 @@ impl<R> Accounts<R> {
                 told: None,
                 service_route: vec![],
                 realm: None,
+                mailbox: None,
+                mail: None,
                 texts: Allowance::default(),
             });
             all.len() - 1

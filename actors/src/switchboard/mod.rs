@@ -2,7 +2,7 @@
 mod accounts;
 mod book;
 mod incoming;
-mod mailbox;
+mod mailboxes;
 mod outgoing;
 mod registering;
 mod texting;

@@ -2,6 +2,7 @@
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::Switchboard;
+use crate::page::ToPage;
 use crate::registration::{
     Registration, RegistrationCommand, RegistrationEvent, RegistrationOrder, RegistrationReport,
 };
@@ -21,6 +22,9 @@ impl Switchboard {
         let contact = shared.contact.clone();
         if let Some(news) = shared.told.clone() {
             session.do_send(news);
+        }
+        if let Some(mail) = shared.mail.clone() {
+            session.do_send(ToPage::MailWaiting(mail));
         }
         match &shared.registration {
             Some(registration) => registration.do_send(RegistrationCommand::Keep),
@@ -86,7 +90,7 @@ impl Switchboard {
 
     fn registration_over(&mut self, contact: &str, ctx: &mut Context<Self>) {
         let Some(shared) = self.accounts.get_mut(contact) else { return };
-        (shared.registration, shared.told) = (None, None);
+        (shared.registration, shared.told, shared.mail) = (None, None, None);
         shared.service_route.clear();
         if shared.pages.is_empty() || self.stopping {
             return self.accounts.remove(contact);
@@ -105,10 +109,18 @@ impl Handler<RegistrationReport> for Switchboard {
     fn handle(&mut self, report: RegistrationReport, ctx: &mut Self::Context) {
         let RegistrationReport { contact_user: contact, event } = report;
         match event {
-            RegistrationEvent::Registered | RegistrationEvent::Failed { .. } => {
+            RegistrationEvent::Registered => {
                 self.tell_pages(&contact, &event);
+                self.ask_for_mailbox(&contact, ctx);
+            }
+            RegistrationEvent::Failed { last, .. } => {
+                self.tell_pages(&contact, &event);
+                if last {
+                    self.leave_mailbox(&contact);
+                }
             }
             RegistrationEvent::Unregistering => {
+                self.leave_mailbox(&contact);
                 if let Some(shared) = self.accounts.get_mut(&contact) {
                     shared.told = None;
                     shared.service_route.clear();

@@ -1,12 +1,13 @@
-//! Text messages to and from pages, and what their PBX says of their mailboxes: the shell round `texts` and `mailbox`, as part of the switchboard.
+//! Text messages to and from pages, and what their PBX says of their mailboxes: the shell round `texts`, as part of the switchboard.
 use std::time::Instant;
 
 use ::sip::message::{Request, Response, StatusCode};
 use actix::{Actor, Addr};
 
 use super::book::Entry;
-use super::{MAX_RINGING, Switchboard, mailbox, texts};
+use super::{MAX_RINGING, Switchboard, texts};
 use crate::courier::{Courier, CourierEvent, CourierOrder, Outcome};
+use crate::mailbox;
 use crate::page::{SendText, TextStatus, ToPage};
 use crate::session::Session;
 use crate::sip::{IncomingRequest, Respond};
@@ -88,6 +89,6 @@ impl Switchboard {
 }
 
 /// The clock that tests can stop.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

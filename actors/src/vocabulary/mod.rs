@@ -20,7 +20,7 @@ pub use ids::{Both, CallId, SessionId, Side};
 pub use media::{AudioFormat, Packet, Payload, Sink};
 pub use meters::{Alive, Counter, Meters};
 pub use settings::{
-    AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, ReferPolicy, SipSettings, SwitchSettings,
+    Alpn, AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, ReferPolicy, SipSettings, SwitchSettings,
     TlsSettings,
 };
 pub use sip::auth::Secret;

@@ -44,6 +44,8 @@ pub struct SipSettings {
     pub register_expires: Duration,
     /// How often the way to an account's registrar is kept open; `None`: never.
     pub keep_alive: Option<Duration>,
+    /// Whether registered accounts subscribe to their mailboxes (RFC 3842).
+    pub mailbox_subscribe: bool,
     /// SIP over TLS.
     pub tls: TlsSettings,
     /// Whether media on the SIP side is encrypted.
@@ -77,8 +79,39 @@ pub struct TlsSettings {
     pub ca_file: Option<PathBuf>,
     /// Certificates that are believed whatever their name, issuer and date.
     pub pins: Vec<Fingerprint>,
+    /// What we name in ALPN, where we are asked for something.
+    pub alpn: Vec<Alpn>,
     /// Whether every request of ours goes over TLS, and a port of 5060 means 5061.
     pub only: bool,
+}
+
+/// A protocol to name in ALPN (RFC 7301) towards a server: `pbx.example=sip`, or `*=sip` towards all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alpn {
+    /// As accounts name it; in lower case. `None`: any.
+    host: Option<String>,
+    protocol: String,
+}
+
+impl Alpn {
+    /// The protocol, if it is one for this server.
+    pub fn towards(&self, host: &str) -> Option<&str> {
+        let fits = self.host.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(host));
+        fits.then_some(self.protocol.as_str())
+    }
+}
+
+impl FromStr for Alpn {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, protocol) = text.split_once('=').ok_or("must be host=protocol, or *=protocol")?;
+        let (host, protocol) = (host.trim(), protocol.trim());
+        if host.is_empty() || protocol.is_empty() || protocol.len() > 255 {
+            return Err("must be host=protocol, the protocol of 1 to 255 bytes");
+        }
+        Ok(Self { host: (host != "*").then(|| host.to_ascii_lowercase()), protocol: protocol.to_owned() })
+    }
 }
 
 /// SHA-256 of a certificate; reads with or without colons, prints with them, as openssl does.
@@ -173,6 +206,16 @@ pub enum AnswerTiming {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alpn_is_named_by_server_or_for_all() {
+        let alpn: Alpn = " PBX.example = sip/2 ".parse().unwrap();
+        assert_eq!((alpn.towards("pbx.EXAMPLE"), alpn.towards("other.example")), (Some("sip/2"), None));
+        assert_eq!("*=sip".parse::<Alpn>().unwrap().towards("any"), Some("sip"));
+        for wrong in ["sip", "=sip", "host=", &format!("host={}", "x".repeat(256))] {
+            assert!(wrong.parse::<Alpn>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_fingerprint_reads_with_and_without_colons() {

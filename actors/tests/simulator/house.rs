@@ -108,6 +108,7 @@ fn settings() -> SwitchSettings {
             target_policy: AddressPolicy::allow_all(),
             register_expires: Duration::from_secs(3600),
             keep_alive: None,
+            mailbox_subscribe: false,
             tls: TlsSettings::default(),
             srtp: SrtpPolicy::Off,
             refer_policy: ReferPolicy::InDialog,

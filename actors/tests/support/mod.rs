@@ -26,6 +26,7 @@ pub fn settings() -> SipSettings {
         target_policy: AddressPolicy::allow_all(),
         register_expires: Duration::from_secs(3600),
         keep_alive: None,
+        mailbox_subscribe: false,
         tls: TlsSettings::default(),
         srtp: SrtpPolicy::Off,
         refer_policy: ReferPolicy::InDialog,

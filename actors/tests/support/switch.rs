@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use actors::handle::{
-    Account, ActivityLimits, AnswerTiming, CodecId, MediaSettings, Secret, SessionHandle, Switch,
-    SwitchSettings, ToPage,
+    Account, ActivityLimits, AnswerTiming, CodecId, MediaSettings, Secret, SessionHandle, SipSettings,
+    Switch, SwitchSettings, ToPage,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::sleep;
@@ -28,10 +28,14 @@ impl House {
 
     /// Where a second call rings, or hears 486.
     pub async fn with(second_incoming_rings: bool) -> Self {
+        Self::of(super::settings(), second_incoming_rings).await
+    }
+
+    /// With these settings of SIP.
+    pub async fn of(mut sip: SipSettings, second_incoming_rings: bool) -> Self {
         let first = NEXT_PORT.fetch_add(200, Ordering::Relaxed);
         // The phone needs the house's address: a free port, found by binding it once.
         let at = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut sip = super::settings();
         sip.listen = vec![at];
         let settings = SwitchSettings {
             sip,

@@ -98,13 +98,19 @@ pub struct TlsPeer {
 
 impl TlsPeer {
     pub async fn start(identity: &Identity) -> Self {
+        Self::asking_for(identity, None).await
+    }
+
+    /// One that takes only clients that name this protocol in ALPN.
+    pub async fn asking_for(identity: &Identity, protocol: Option<&'static str>) -> Self {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![identity.certificate.der().clone()], key)
             .unwrap();
+        config.alpn_protocols = protocol.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer =
@@ -115,6 +121,9 @@ impl TlsPeer {
                 let (acceptor, handshakes, heard) = (acceptor.clone(), handshakes.clone(), heard.clone());
                 actix_rt::spawn(async move {
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    if stream.get_ref().1.alpn_protocol() != protocol.map(str::as_bytes) {
+                        return;
+                    }
                     handshakes.fetch_add(1, Ordering::Relaxed);
                     let mut buffer = vec![0; 65_535];
                     while let Ok(length @ 1..) = stream.read(&mut buffer).await {

@@ -1,4 +1,5 @@
-//! Requests outside dialogs: INVITE, REGISTER, OPTIONS, MESSAGE (RFC 3261 §8.1.1, §10.2, §11.1, §13.2.1, RFC 3428 §4).
+//! Requests outside dialogs: INVITE, REGISTER, OPTIONS, MESSAGE, SUBSCRIBE (RFC 3261 §8.1.1, §10.2, §11.1, §13.2.1, RFC 3428 §4, RFC 6665
+//! §4.1.2).
 //!
 //! Text from people (callee, display name) can only become what it is meant to be: it is escaped or quoted, and control
 //! characters are refused with the name of the field.
@@ -147,6 +148,18 @@ impl Profile {
             self.request(Method::Options, target.clone(), to, self.display_name.as_deref(), ids)?;
         request.headers.push(HeaderName::Contact, self.contact.clone());
         request.headers.push(HeaderName::Accept, "application/sdp");
+        Ok(request)
+    }
+
+    /// A SUBSCRIBE to what `target` tells of; the event and what else it says is the caller's to add (RFC 6665 §4.1.2).
+    ///
+    /// # Errors
+    /// [`InvalidField`], naming the field.
+    pub fn subscribe(&self, target: &Uri, ids: &Ids) -> Result<Request, InvalidField> {
+        let to = NameAddr::new(target.clone());
+        let name = self.display_name.as_deref();
+        let mut request = self.request(Method::Subscribe, target.clone(), to, name, ids)?;
+        request.headers.push(HeaderName::Contact, self.contact.clone());
         Ok(request)
     }
 
