@@ -27,6 +27,8 @@ pub use crate::vocabulary::{
     TlsSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
+pub use ::codecs::ring_back::RingBack;
+pub use ::codecs::wav;
 pub use ::codecs::{CodecId, Settings as CodecSettings};
 pub use ::sip::resolve::{AddressClass, AddressPolicy};
 pub use ::sip::sdp::{ExtraLine, SrtpPolicy};

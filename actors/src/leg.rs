@@ -17,8 +17,10 @@ use crate::vocabulary::{Additions, AudioFormat, EndReason, Measured, Packet, Sid
 pub enum LegCommand {
     /// Callee leg: start. Send the INVITE, offer to the page.
     Dial,
-    /// Caller leg: the other side rings. 180, `ring`.
+    /// Caller leg: the other side rings. 180, `ring`. A leg that talks: somebody rings in the place of the other side, which has left.
     Ring,
+    /// Nobody rings any more.
+    Quiet,
     /// Caller leg: the other side sends sound before it answers.
     RingMedia,
     /// The other side's sound is agreed, or has changed. A leg whose own SDP waits for it goes on.

@@ -101,6 +101,7 @@ impl Stage {
             max_duration: Some(Duration::from_secs(3600)),
             encoding: Default::default(),
             activity: LIMITS,
+            sounds: Default::default(),
             owner: owner.downgrade().recipient(),
             meters: meters.clone(),
         })

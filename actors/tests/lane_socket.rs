@@ -49,8 +49,9 @@ fn settings(lanes: usize, port: u16) -> MediaSettings {
         telephone_events: true,
         allow_outside_codecs: true,
         answer_audio: AnswerTiming::AtOnce,
-        hold_music_file: None,
         encoding: Default::default(),
+        hold_music: None,
+        ring_back: None,
     }
 }
 

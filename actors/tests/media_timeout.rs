@@ -86,6 +86,7 @@ fn answered(page: Hears, phone: Hears) -> Stage {
         direction: "outgoing",
         no_answer: Duration::from_secs(180),
         max_duration: None,
+        sounds: Default::default(),
         activity: LIMITS,
         encoding: Default::default(),
         owner: owner.downgrade().recipient(),

@@ -9,6 +9,7 @@
 //! - [`resample`]: from one sample rate to another
 //! - [`payload`]: RTP payload formats that are no codec (telephone-event)
 //! - [`tone`], [`voice`] and [`probe`]: make a sound, and measure what became of it
+//! - [`ring_back`] and [`wav`]: sounds for those who wait, by country or from a file
 //!
 //! Deliberately absent: actors, threads, sockets, clocks. Nothing here allocates once it is built, and nothing
 //! panics on what the network sends: payloads and durations are capped ([`MAX_PAYLOAD`], [`MAX_FRAME_MS`]).
@@ -22,9 +23,11 @@ pub mod payload;
 pub mod plc;
 pub mod probe;
 pub mod resample;
+pub mod ring_back;
 pub mod table;
 pub mod tone;
 pub mod voice;
+pub mod wav;
 
 pub use chain::{Chain, Frame, Loss};
 pub use codec::{Browsers, CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};

@@ -96,10 +96,33 @@ impl Reader {
 
     /// A file that must exist; empty: none.
     pub(super) fn file(&mut self, key: &str) -> Option<PathBuf> {
+        self.maybe(key, |path| match PathBuf::from(path) {
+            path if path.is_file() => Ok(path),
+            _ => Err("there is no such file".into()),
+        })
+    }
+
+    /// What `parse` makes of a file of at most `most` bytes; empty: none.
+    pub(super) fn content<T>(
+        &mut self,
+        key: &str,
+        most: u64,
+        parse: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Option<T> {
+        self.maybe(key, |path| {
+            let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+            if size > most {
+                return Err(format!("is too large: {size} bytes of at most {most}"));
+            }
+            parse(&std::fs::read(path).map_err(|error| error.to_string())?)
+        })
+    }
+
+    /// A text as `parse` understands it; empty: none.
+    pub(super) fn maybe<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         self.read(key, |value| match line(value)? {
             "" => Ok(None),
-            path if PathBuf::from(path).is_file() => Ok(Some(PathBuf::from(path))),
-            _ => Err("there is no such file".into()),
+            text => parse(text).map(Some),
         })
     }
 
@@ -115,10 +138,7 @@ impl Reader {
 
     /// An address; empty: none.
     pub(super) fn address(&mut self, key: &str) -> Option<IpAddr> {
-        self.read(key, |value| match line(value)? {
-            "" => Ok(None),
-            text => ip(text).map(Some),
-        })
+        self.maybe(key, ip)
     }
 
     /// Addresses with ports to listen on; a text (several by commas) or a list.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use actors::handle::{
     ActivityLimits, AddressClass, AddressPolicy, Alpn, AnswerTiming, Fingerprint, HeaderRule, HeaderRules,
-    MediaSettings, ReferPolicy, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
+    MediaSettings, ReferPolicy, RingBack, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings, wav,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -132,8 +132,22 @@ fn media(reader: &mut Reader) -> MediaSettings {
         allow_outside_codecs: reader.flag("allow_outside_codecs"),
         encoding: codecs::encoding(reader),
         answer_audio: reader.word("media.answer_audio", answers),
-        hold_music_file: reader.file("media.hold_music_file"),
+        hold_music: hold_music(reader),
+        ring_back: ring_back(reader),
     }
+}
+
+fn hold_music(reader: &mut Reader) -> Option<wav::Wav> {
+    reader.content("media.hold_music_file", wav::MAX_FILE, |bytes| {
+        wav::Wav::read(bytes).map_err(|error| error.to_string())
+    })
+}
+
+fn ring_back(reader: &mut Reader) -> Option<&'static RingBack> {
+    reader.maybe("media.ring_back", |country| {
+        let known = || RingBack::countries().collect::<Vec<_>>().join(", ");
+        RingBack::of(country).ok_or_else(|| format!("must be empty, or a country: {}", known()))
+    })
 }
 
 pub(super) fn web(reader: &mut Reader) -> WebSettings {

@@ -118,7 +118,9 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
     refuse("codecs = [\"opus\", \"mp3\"]", &[], &["codecs", "mp3", "telephone-event", "speex16"]);
     refuse("security.sip_target_deny = [\"private\"]", &[], &["sip_target_deny", "private"]);
     refuse("web.allowed_origins = [\"shop.example\"]", &[], &["allowed_origins", "shop.example"]);
-    refuse("media.hold_music_file = \"/nowhere.wav\"", &[], &["hold_music_file", "no such file"]);
+    refuse("media.hold_music_file = \"/nowhere.wav\"", &[], &["hold_music_file", "No such file"]);
+    refuse("media.hold_music_file = \"Cargo.toml\"", &[], &["hold_music_file", "Cargo.toml", "no WAV file"]);
+    refuse("media.ring_back = \"xx\"", &[], &["media.ring_back", "xx", "empty, or a country", "de, dk"]);
     refuse("", &[("TANDEM_ALLOW_OUTSIDE_CODECS", "yes")], &["TANDEM_ALLOW_OUTSIDE_CODECS", "yes"]);
     refuse("profiles = [\"42e0\"]", &[], &["profiles", "42e0"]);
     refuse("opus.complexity = 11", &[], &["opus.complexity", "11", "between 0 and 10"]);

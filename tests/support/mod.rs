@@ -11,6 +11,7 @@
 pub mod baresip;
 pub mod bench;
 pub mod browser;
+pub mod device;
 pub mod dns;
 pub mod fairly;
 pub mod house;
@@ -36,6 +37,7 @@ pub mod wiretap;
 pub use baresip::Baresip;
 pub use bench::Bench;
 pub use browser::{Page, Web};
+pub use device::Device;
 pub use fairly::fairly;
 pub use house::House;
 pub use kamailio::{Kamailio, Media};

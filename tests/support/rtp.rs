@@ -115,6 +115,12 @@ pub fn keys(stream: &[Rtp], kind: u8) -> Vec<Key> {
     keys.into_iter().map(|(_, key)| key).collect()
 }
 
+/// The µ-law byte nearest to a sample.
+pub fn to_mulaw(sample: f32) -> u8 {
+    let off = |byte: &u8| (from_mulaw(*byte) - sample).abs();
+    (0..=255).min_by(|a, b| off(a).total_cmp(&off(b))).expect("256 bytes")
+}
+
 /// ITU-T G.711, µ-law.
 fn from_mulaw(byte: u8) -> f32 {
     let byte = !byte;

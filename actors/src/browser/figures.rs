@@ -8,10 +8,28 @@ use crate::vocabulary::{Ear, LegKind, Measured, Owes};
 impl BrowserLeg {
     /// What the page says of our packets.
     pub(super) fn page_reports(&mut self, report: &Report) {
+        self.count_refused();
         let Some(lost) = report.lost else { return };
         let clock = self.codec.map_or(48_000, |format| format.codec.spec().clock_rate);
         let jitter = Duration::from_secs(u64::from(report.jitter)) / clock;
         self.tally.told(lost, jitter, report.round_trip);
+    }
+
+    /// Puts into the meters what the peer connection has refused since the last time.
+    pub(super) fn count_refused(&mut self) {
+        let Some(peer) = &self.peer else { return };
+        let (now, before) = (peer.counts(), std::mem::replace(&mut self.refused, peer.counts()));
+        for (place, count) in [
+            ("webrtc_unproven", now.unproven - before.unproven),
+            ("webrtc_too_many_sources", now.sources - before.sources),
+            ("webrtc_malformed", now.malformed - before.malformed),
+            ("webrtc_not_authentic", now.undecryptable - before.undecryptable),
+            ("webrtc_unknown_payload_type", now.wrong_payload_type - before.wrong_payload_type),
+        ] {
+            if count > 0 {
+                self.order.meters.dropped(place).inc_by(count);
+            }
+        }
     }
 
     /// How the leg fares.

@@ -5,6 +5,7 @@
 mod figures;
 mod messages;
 mod once;
+mod own_sound;
 pub mod peer;
 pub mod rtc;
 pub mod sdp;
@@ -12,11 +13,13 @@ mod secrets;
 pub mod state;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use tracing::{info, warn};
 
+use crate::generator::Sounds;
 use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, ToPage};
@@ -26,7 +29,8 @@ use crate::vocabulary::{
     Additions, Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink,
 };
 pub use messages::PageWord;
-use peer::{Lost, Outgoing, Output};
+use own_sound::OwnSound;
+use peer::{Counts, Lost, Outgoing, Output};
 use rtc::Peer;
 pub use rtc::{Certificate, PeerConfig};
 use sdp::{Description, SdpError};
@@ -56,6 +60,8 @@ pub struct BrowserOrder {
     pub peer: PeerConfig,
     /// Whether the page's offer is answered at once.
     pub answer_at_once: bool,
+    /// What the page may hear while it waits.
+    pub sounds: Arc<Sounds>,
     /// Where it counts.
     pub meters: Meters,
 }
@@ -71,6 +77,9 @@ pub struct BrowserLeg {
     codec: Option<AudioFormat>,
     sink: Option<Sink>,
     outgoing: Option<Sequencer>,
+    own_sound: OwnSound,
+    /// Datagrams that the peer connection refused, as far as they are in the meters.
+    refused: Counts,
     /// Sound for the page from before its path is up.
     held_back: VecDeque<Packet>,
     timer: Option<(Instant, SpawnHandle)>,
@@ -93,6 +102,7 @@ const LIFE_CHECK: Duration = Duration::from_secs(5);
 impl BrowserLeg {
     /// A leg that has not begun.
     pub fn new(order: BrowserOrder) -> Self {
+        let own_sound = OwnSound::new(&order.meters);
         let counted = [order.meters.rtp("browser", "in"), order.meters.rtp("browser", "out")];
         Self {
             state: if order.offer.is_some() { State::Offered } else { State::Idle },
@@ -104,6 +114,8 @@ impl BrowserLeg {
             codec: None,
             sink: None,
             outgoing: None,
+            own_sound,
+            refused: Counts::default(),
             held_back: VecDeque::new(),
             timer: None,
             described: None,
@@ -130,6 +142,9 @@ impl BrowserLeg {
             }
             Action::ShowRing => self.show(CallStatus::Ring),
             Action::ShowRingMedia => self.show(CallStatus::RingMedia),
+            Action::PlayRingBack => self.own_sound.play(self.order.sounds.ring_back(), self.codec, ctx),
+            Action::PlayWaiting => self.own_sound.play(Some(self.order.sounds.waiting()), self.codec, ctx),
+            Action::Quiet => self.own_sound.stop(),
             Action::ShowTalk => self.show(CallStatus::Established),
             Action::ShowHold => self.show(CallStatus::Hold),
             Action::ShowTransferRefused { held, why } => {
@@ -278,6 +293,9 @@ impl BrowserLeg {
     }
 
     fn forward(&mut self, packet: Packet) {
+        if packet.payload.len() > peer::MAX_PAYLOAD {
+            return self.order.meters.dropped("webrtc_rtp_too_long").inc();
+        }
         self.counted[0].inc();
         let stands = (packet.ssrc, packet.sequence, packet.timestamp);
         self.tally.took(packet.received, stands, packet.payload.len());
@@ -404,6 +422,7 @@ impl Actor for BrowserLeg {
 
 impl Drop for BrowserLeg {
     fn drop(&mut self) {
+        self.count_refused();
         if self.state == State::Ended {
             return;
         }
@@ -455,6 +474,9 @@ impl Handler<PeerDatagram> for BrowserLeg {
 impl Handler<Packet> for BrowserLeg {
     type Result = ();
     fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
-        self.send(packet, ctx);
+        let connected = self.peer.as_ref().is_some_and(Peer::is_connected);
+        if self.own_sound.lets_pass(&packet, connected) {
+            self.send(packet, ctx);
+        }
     }
 }

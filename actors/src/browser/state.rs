@@ -6,9 +6,12 @@
 //! |----------------------------|---------------------|------------------|------------------------------------------|
 //! | Offered (page calls)       | Begun, answer at once | Progressing    | answer the offer                         |
 //! | Offered                    | Agree (other side's codec) | Progressing | answer the offer, its codec first      |
-//! | Offered, Progressing       | Ring, RingMedia     | same             | show it                                  |
+//! | Offered, Progressing       | Ring                | same             | show it, play ring-back until sound comes |
+//! | Offered, Progressing       | RingMedia           | same             | show it                                  |
 //! | Offered                    | Answer              | Talking          | answer the offer, show talk              |
-//! | Progressing                | Answer              | Talking          | show talk                                |
+//! | Progressing                | Answer              | Talking          | show talk, be quiet                      |
+//! | Talking                    | Ring                | Talking          | play something for who waits, until sound comes |
+//! | Talking                    | Quiet               | Talking          | be quiet                                 |
 //! | Idle (we call the page)    | Dial                | Alerting         | offer, show the call, show ring, report Rang |
 //! | Alerting                   | PageAnswered        | Accepting        | take the answer                          |
 //! | Accepting                  | AnswerTaken         | Progressing      | report the answer                        |
@@ -99,6 +102,12 @@ pub enum Action {
     ShowRing,
     /// `ring` with sound.
     ShowRingMedia,
+    /// The page hears its far side ring, until something else is heard.
+    PlayRingBack,
+    /// The same for a page that is not told that somebody rings.
+    PlayWaiting,
+    /// Nothing of our own is heard any more.
+    Quiet,
     /// `talk`.
     ShowTalk,
     /// `hold`.
@@ -139,14 +148,18 @@ impl State {
             (Offered, Event::Command(LegCommand::Agree(format))) => {
                 (Progressing, vec![AnswerOffer(Some(format)), AwaitPath])
             }
-            (Offered | Progressing, Event::Command(LegCommand::Ring)) => (self.clone(), vec![ShowRing]),
+            (Offered | Progressing, Event::Command(LegCommand::Ring)) => {
+                (self.clone(), vec![ShowRing, PlayRingBack])
+            }
             (Offered | Progressing, Event::Command(LegCommand::RingMedia)) => {
                 (self.clone(), vec![ShowRingMedia])
             }
             (Offered, Event::Command(LegCommand::Answer)) => {
                 (Talking, vec![AnswerOffer(None), AwaitPath, ShowTalk])
             }
-            (Progressing, Event::Command(LegCommand::Answer)) => (Talking, vec![ShowTalk]),
+            (Progressing, Event::Command(LegCommand::Answer)) => (Talking, vec![ShowTalk, Quiet]),
+            (Talking, Event::Command(LegCommand::Ring)) => (Talking, vec![PlayWaiting]),
+            (Talking, Event::Command(LegCommand::Quiet)) => (Talking, vec![Quiet]),
             (now @ (Progressing | Talking), Event::OfferAnswered(format)) => {
                 (now.clone(), vec![Report(LegEvent::MediaAgreed(format))])
             }
@@ -243,10 +256,12 @@ mod tests {
 
     #[test]
     fn a_calling_page_sees_ring_and_talk() {
-        check(Progressing, Caller, command(LegCommand::Ring), Progressing, "[ShowRing]");
-        check(Offered, Caller, command(LegCommand::Ring), Offered, "[ShowRing]");
+        check(Progressing, Caller, command(LegCommand::Ring), Progressing, "[ShowRing, PlayRingBack]");
+        check(Offered, Caller, command(LegCommand::Ring), Offered, "[ShowRing, PlayRingBack]");
         check(Progressing, Caller, command(LegCommand::RingMedia), Progressing, "[ShowRingMedia]");
-        check(Progressing, Caller, command(LegCommand::Answer), Talking, "[ShowTalk]");
+        check(Progressing, Caller, command(LegCommand::Answer), Talking, "[ShowTalk, Quiet]");
+        check(Talking, Caller, command(LegCommand::Ring), Talking, "[PlayWaiting]");
+        check(Talking, Caller, command(LegCommand::Quiet), Talking, "[Quiet]");
     }
 
     #[test]
@@ -261,7 +276,7 @@ mod tests {
         check(Alerting, Callee, Event::PageAnswered, Accepting, "[TakeAnswer]");
         let taken = "[AwaitPath, Report(MediaAgreed(opus)), Report(Answered)]";
         check(Accepting, Callee, Event::AnswerTaken(opus()), Progressing, taken);
-        check(Progressing, Callee, command(LegCommand::Answer), Talking, "[ShowTalk]");
+        check(Progressing, Callee, command(LegCommand::Answer), Talking, "[ShowTalk, Quiet]");
         check(Accepting, Callee, Event::PageAnswered, Accepting, "[]");
     }
 

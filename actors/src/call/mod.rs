@@ -11,13 +11,14 @@ mod succession;
 mod transferring;
 mod wiring;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::generator::{Generator, Playing};
+use crate::generator::{Generator, Playing, Sounds};
 use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
 use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
 use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side, Sink};
@@ -44,6 +45,8 @@ pub struct CallOrder {
     pub encoding: codecs::Settings,
     /// How long a far end may give no sign of life, once the call is answered.
     pub activity: ActivityLimits,
+    /// What a side hears that is held.
+    pub sounds: Arc<Sounds>,
     /// Who is told of the end.
     pub owner: WeakRecipient<CallEnded>,
     /// Where it counts.
@@ -302,10 +305,8 @@ impl Call {
         let leg = self.legs.as_ref().and_then(|legs| legs.talking(side));
         let (Some(format), Some(leg)) = (self.wiring.format(side), leg) else { return };
         let sink = Sink::new(&leg.packets);
-        match Generator::hold_music(format.codec, sink, &self.order.meters) {
-            Ok(playing) => self.music = Some(playing),
-            Err(problem) => warn!(call_id = %self.order.call_id, %problem, "no music"),
-        }
+        let music = self.order.sounds.music();
+        self.music = Some(Generator::play(music, format.codec, sink, &self.order.meters));
     }
 
     /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.

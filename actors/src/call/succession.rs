@@ -6,9 +6,9 @@
 //! | in              | on                  | becomes       | does                                          |
 //! |-----------------|---------------------|---------------|-----------------------------------------------|
 //! | None            | Offered             | Pending       | start it, start the limit                     |
-//! | Pending         | Rang                | same          | tell the old leg                              |
-//! | Pending         | Ready               | None          | stop the limit, tell the old leg, take over   |
-//! | Pending         | OldEnded            | Pending, left | unplug                                        |
+//! | Pending         | Rang                | Pending, rings | tell the old leg; if it left, ring at the other side |
+//! | Pending         | Ready               | None          | stop the limit, tell the old leg, be quiet, take over |
+//! | Pending         | OldEnded            | Pending, left | unplug; if the successor rings, ring at the other side |
 //! | Pending         | Failed              | None          | stop the limit, tell the old leg; if it left, end the call |
 //! | Pending         | Late                | None          | turn it away; as Failed                       |
 //! | Pending         | Over                | None          | stop the limit, turn it away                  |
@@ -32,6 +32,8 @@ pub(super) enum Succession {
     Pending {
         /// The far end of the old leg has hung up.
         left: bool,
+        /// The successor's far end rings.
+        rings: bool,
     },
 }
 
@@ -69,6 +71,10 @@ pub(super) enum Action {
     TakeOver,
     /// Nothing passes: the old leg hears no more.
     Unplug,
+    /// The other side, which waits, is to hear that somebody rings.
+    Ring,
+    /// It has waited long enough.
+    Quiet,
     /// Hang the successor up.
     TurnAway(EndReason),
     /// End the call.
@@ -81,12 +87,20 @@ impl Succession {
         use Action::*;
         use Succession::{None, Pending};
         let (next, actions) = match (*self, event) {
-            (None, Event::Offered) => (Pending { left: false }, vec![StartLimit, Begin]),
-            (Pending { .. }, Event::Rang) => (*self, vec![Tell(Fared::Rang)]),
-            (Pending { .. }, Event::Ready) => (None, vec![StopLimit, Tell(Fared::Answered), TakeOver]),
-            (Pending { left: false }, Event::OldEnded) => (Pending { left: true }, vec![Unplug]),
-            (Pending { left }, Event::Failed(why)) => (None, failed(left, why)),
-            (Pending { left }, Event::Late) => {
+            (None, Event::Offered) => (Pending { left: false, rings: false }, vec![StartLimit, Begin]),
+            (Pending { left, rings }, Event::Rang) => {
+                let mut actions = vec![Tell(Fared::Rang)];
+                actions.extend((left && !rings).then_some(Ring));
+                (Pending { left, rings: true }, actions)
+            }
+            (Pending { .. }, Event::Ready) => (None, vec![StopLimit, Tell(Fared::Answered), Quiet, TakeOver]),
+            (Pending { left: false, rings }, Event::OldEnded) => {
+                let mut actions = vec![Unplug];
+                actions.extend(rings.then_some(Ring));
+                (Pending { left: true, rings }, actions)
+            }
+            (Pending { left, .. }, Event::Failed(why)) => (None, failed(left, why)),
+            (Pending { left, .. }, Event::Late) => {
                 let why = EndReason::new(Option::None, Cause::NoAnswer);
                 let mut actions = vec![TurnAway(why.clone())];
                 actions.extend(failed(left, why));
@@ -201,6 +215,14 @@ impl Call {
             }
             Action::TakeOver => self.take_over(ctx),
             Action::Unplug => self.pause(),
+            Action::Ring => {
+                let waiting = heir.side.other();
+                self.tell(waiting, LegCommand::Ring);
+            }
+            Action::Quiet => {
+                let waiting = heir.side.other();
+                self.tell(waiting, LegCommand::Quiet);
+            }
             Action::TurnAway(why) => heir.leg.commands.do_send(LegCommand::HangUp(why)),
             Action::End(why) => self.step(CallEvent::LegEnded(why), ctx),
         }
@@ -234,8 +256,10 @@ mod tests {
 
     use super::*;
 
-    const THERE: Succession = Pending { left: false };
-    const LEFT: Succession = Pending { left: true };
+    const THERE: Succession = Pending { left: false, rings: false };
+    const RINGS: Succession = Pending { left: false, rings: true };
+    const LEFT: Succession = Pending { left: true, rings: false };
+    const LEFT_RINGS: Succession = Pending { left: true, rings: true };
 
     #[track_caller]
     fn check(start: Succession, event: Event, end: Succession, does: &str) {
@@ -261,8 +285,9 @@ mod tests {
     #[test]
     fn a_successor_rings_answers_and_takes_over() {
         check(None, Event::Offered, THERE, "StartLimit Begin");
-        check(THERE, Event::Rang, THERE, "Tell[Rang]");
-        check(THERE, Event::Ready, None, "StopLimit Tell[Answered] TakeOver");
+        check(THERE, Event::Rang, RINGS, "Tell[Rang]");
+        check(RINGS, Event::Rang, RINGS, "Tell[Rang]");
+        check(RINGS, Event::Ready, None, "StopLimit Tell[Answered] Quiet TakeOver");
         check(THERE, Event::Offered, THERE, "");
     }
 
@@ -278,8 +303,10 @@ mod tests {
     fn a_call_whose_old_leg_has_left_lives_or_dies_with_the_successor() {
         check(THERE, Event::OldEnded, LEFT, "Unplug");
         check(LEFT, Event::OldEnded, LEFT, "");
-        check(LEFT, Event::Rang, LEFT, "Tell[Rang]");
-        check(LEFT, Event::Ready, None, "StopLimit Tell[Answered] TakeOver");
+        check(LEFT, Event::Rang, LEFT_RINGS, "Tell[Rang] Ring");
+        check(LEFT_RINGS, Event::Rang, LEFT_RINGS, "Tell[Rang]");
+        check(RINGS, Event::OldEnded, LEFT_RINGS, "Unplug Ring");
+        check(LEFT, Event::Ready, None, "StopLimit Tell[Answered] Quiet TakeOver");
         check(LEFT, Event::Failed(busy()), None, "StopLimit Tell[busy] End[busy]");
         check(LEFT, Event::Late, None, "TurnAway StopLimit Tell[no_answer] End[no_answer]");
     }

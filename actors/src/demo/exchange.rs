@@ -1,6 +1,7 @@
 //! Makes the demo registrar's calls: a SIP dialog in, an answering machine or another SIP dialog out. The same calls and
 //! legs as everywhere else; only the pairing is new.
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
 use sip::message::{SipUri, StatusCode, Uri};
@@ -9,6 +10,7 @@ use super::machine::Machine;
 use super::registrar::{DemoCall, DemoTarget};
 use crate::call::{Begin, Call, CallEnded, CallOrder};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
+use crate::generator::Sounds;
 use crate::leg::{Leg, LegReport};
 use crate::sip::Respond;
 use crate::vocabulary::{Additions, CallId, CodecId, Side};
@@ -16,6 +18,7 @@ use crate::vocabulary::{Additions, CallId, CodecId, Side};
 /// The actor.
 pub struct Exchange {
     sip: SipSide,
+    sounds: Arc<Sounds>,
     /// A call lives as long as it is held here.
     calls: HashMap<CallId, Addr<Call>>,
 }
@@ -26,7 +29,7 @@ const MAX_CALLS: usize = 500;
 impl Exchange {
     /// An exchange that speaks through the demo's own endpoint.
     pub fn new(sip: SipSide) -> Self {
-        Self { sip, calls: HashMap::new() }
+        Self { sip, sounds: Arc::default(), calls: HashMap::new() }
     }
 
     fn connect(&mut self, demo: DemoCall, ctx: &mut Context<Self>) {
@@ -42,6 +45,7 @@ impl Exchange {
             max_duration: self.sip.settings.max_duration,
             encoding: Default::default(),
             activity: self.sip.settings.activity,
+            sounds: self.sounds.clone(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         })

@@ -6,7 +6,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, We
 use codecs::CodecId;
 use codecs::tone::Tone;
 
-use crate::generator::{FRAME, Player, Sound};
+use crate::generator::{FRAME, Live, Player, Sound};
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::vocabulary::{Alive, AudioFormat, EndReason, LegKind, Measured, Meters, Packet, Side, Sink};
 
@@ -30,7 +30,7 @@ pub struct Machine {
     service: Service,
     call: WeakRecipient<LegReport>,
     sink: Option<Sink>,
-    player: Option<Player<Script>>,
+    player: Option<Player<Live<Script>>>,
     tick: Option<SpawnHandle>,
     _alive: Alive,
 }
@@ -98,7 +98,9 @@ impl Machine {
         if self.service != Service::Echo && self.player.as_ref().is_none_or(|player| player.codec() != codec)
         {
             let service = self.service;
-            self.player = Player::new(codec, now(), |rate| Script::of(service, rate)).ok();
+            let script = Live::new(codec, |rate| Script::of(service, rate)).ok();
+            let ssrc = getrandom::u32().expect("the operating system's generator does not fail after boot");
+            self.player = script.map(|script| Player::new(codec, script, ssrc, now()));
         }
         self.report(LegEvent::MediaAgreed(format));
     }
@@ -193,7 +195,7 @@ impl Handler<LegCommand> for Machine {
             LegCommand::Resume => self.report(LegEvent::Resumed),
             LegCommand::SendDigits(_) => {
                 if let Some(player) = &mut self.player {
-                    player.sound().digit();
+                    player.source().sound().digit();
                 }
             }
             LegCommand::Introduce => self.report(LegEvent::Introduced(None)),
@@ -201,6 +203,7 @@ impl Handler<LegCommand> for Machine {
             LegCommand::Transfer(_) => self.report(LegEvent::TransferRefused(cannot_move())),
             LegCommand::HangUp(_) => ctx.stop(),
             LegCommand::Ring
+            | LegCommand::Quiet
             | LegCommand::RingMedia
             | LegCommand::Add(_)
             | LegCommand::Answer

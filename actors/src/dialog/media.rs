@@ -108,16 +108,16 @@ impl RtpSession {
         self.sockets.incoming()
     }
 
-    /// Follows a new agreement. The same one again changes nothing: a refresh never touches media.
+    /// Follows a new agreement. The same one again changes nothing but that the source may be another: a refresh never touches media.
     /// `None`: the codec is none of ours, which our own offers and answers rule out.
     pub fn agree(&mut self, stream: &Stream, now: Instant) -> Option<AudioFormat> {
         let codec = codec_of(&stream.send)?;
         let before = self.agreed.as_ref();
+        self.latch.renegotiated(now, stream.remote_rtp);
         if before.is_some_and(|agreed| agreed.stream == *stream) {
             return Some(format(codec, stream));
         }
         if before.is_none_or(|agreed| agreed.stream.remote_rtp != stream.remote_rtp) {
-            self.latch.renegotiated(now, stream.remote_rtp);
             self.reports_from = None;
         }
         // Whoever has new keys or sits elsewhere begins with a roll-over counter of 0 (RFC 3711 §3.2.3), and so must we.
@@ -177,6 +177,10 @@ impl RtpSession {
             self.dropped("sip_rtp_malformed");
             return None;
         };
+        if rtp.payload.len() > MAX_PAYLOAD {
+            self.dropped("sip_rtp_too_long");
+            return None;
+        }
         let agreed = self.agreed.as_ref()?;
         let meaning = agreed.meanings.iter().find(|(number, _)| *number == rtp.payload_type);
         let Some((_, kind)) = meaning.copied() else {
@@ -307,6 +311,9 @@ pub(super) fn format_of(codec: CodecId) -> Format {
     let format = Format::new(spec.payload_type, spec.name, spec.clock_rate, spec.sdp_channels);
     Format { fmtp: spec.fmtp.map(str::to_owned), ..format }
 }
+
+/// Largest payload that is taken: more fits no Ethernet frame on the browser's side, and is many times the longest packet of any codec.
+const MAX_PAYLOAD: usize = 1_400;
 
 fn codec_of(format: &Format) -> Option<CodecId> {
     CodecId::from_rtpmap(&format.encoding, format.clock)

@@ -376,7 +376,10 @@ impl Dialog {
             LegCommand::Transfer(to) => self.transfer(to, ctx),
             LegCommand::Introduce => self.introduce(),
             LegCommand::Measure => self.measure(),
-            LegCommand::ShowHold(_) | LegCommand::ShowSound(_) | LegCommand::ShowTransferRefused { .. } => {}
+            LegCommand::Quiet
+            | LegCommand::ShowHold(_)
+            | LegCommand::ShowSound(_)
+            | LegCommand::ShowTransferRefused { .. } => {}
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::SuccessorFared(fared) => self.successor_fared(fared, ctx),
             LegCommand::HangUp(why) => self.hang_up(why, ctx),

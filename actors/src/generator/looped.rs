@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use codecs::{CODECS, CodecError, CodecId, MAX_PAYLOAD, Settings};
 
+use super::player::Source;
+
 /// Frames of 20 ms in one codec. Cheap to clone: the frames are shared.
 #[derive(Debug, Clone)]
 pub struct Looped(Arc<[Bytes]>);
@@ -45,6 +47,12 @@ impl Looped {
     }
 }
 
+impl Source for Looped {
+    fn next(&mut self, number: u32) -> Option<Bytes> {
+        Some(self.frame(number))
+    }
+}
+
 impl Repeated {
     /// A sound whose rounds `round` makes at the rate that it is given.
     pub fn new(round: impl Fn(u32) -> Vec<i16> + Send + Sync + 'static) -> Self {
@@ -54,6 +62,11 @@ impl Repeated {
     /// The sound in `codec`; encodes it at the first call, which takes some hundredths of the sound's time.
     pub fn encoded(&self, codec: CodecId) -> Option<&Looped> {
         self.place(codec).get_or_init(|| Looped::encode(codec, &self.round).ok()).as_ref()
+    }
+
+    /// The same, if that is done.
+    pub fn ready(&self, codec: CodecId) -> Option<&Looped> {
+        self.place(codec).get()?.as_ref()
     }
 
     fn place(&self, codec: CodecId) -> &OnceLock<Option<Looped>> {

@@ -1,26 +1,37 @@
-//! Sound for a leg that gets none from the other: music on hold. Paced by the clock, lives on the call's lane, and lives as long as
-//! its call holds it.
+//! Sound for a leg that gets none from the other: music on hold, the tone of a far side that rings. Paced by the clock, lives on the
+//! call's lane, and lives as long as its owner holds it. What is played is encoded once for all calls; here it only gets its time.
 mod looped;
 mod music;
 mod player;
+mod sounds;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
-use codecs::{CodecError, CodecId};
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use codecs::CodecId;
+use tracing::warn;
 
 use crate::vocabulary::{Alive, Meters, Sink};
 pub use looped::{Looped, Repeated, silence};
-pub use music::HoldMusic;
-pub use player::{FRAME, Player, Sound};
+pub use player::{FRAME, Live, Player, Sound, Source};
+pub use sounds::Sounds;
 
 /// The actor.
 pub struct Generator {
-    player: Player<HoldMusic>,
+    sound: Arc<Repeated>,
+    codec: CodecId,
+    ssrc: u32,
+    /// None until the sound is encoded.
+    player: Option<Player<Looped>>,
     sink: Sink,
     _alive: Alive,
 }
 
 /// A generator that plays until this is dropped: its own clock would keep it going for ever.
-pub struct Playing(Addr<Generator>);
+pub struct Playing {
+    generator: Addr<Generator>,
+    ssrc: u32,
+}
 
 /// Ends a generator.
 #[derive(Message)]
@@ -28,16 +39,34 @@ pub struct Playing(Addr<Generator>);
 struct Stop;
 
 impl Generator {
-    /// Starts music in `codec` for `sink`.
-    pub fn hold_music(codec: CodecId, sink: Sink, meters: &Meters) -> Result<Playing, CodecError> {
-        let player = Player::new(codec, now(), HoldMusic::new)?;
-        Ok(Playing(Self { player, sink, _alive: meters.alive("generator") }.start()))
+    /// Starts `sound` in `codec` for `sink`.
+    pub fn play(sound: Arc<Repeated>, codec: CodecId, sink: Sink, meters: &Meters) -> Playing {
+        let ssrc = getrandom::u32().expect("the operating system's generator does not fail after boot");
+        let generator =
+            Self { sound, codec, ssrc, player: None, sink, _alive: meters.alive("generator") }.start();
+        Playing { generator, ssrc }
     }
 
-    fn play(&mut self) {
-        while let Some(packet) = self.player.due(now()) {
+    fn begin(&mut self, sound: Option<&Looped>, ctx: &mut Context<Self>) {
+        let Some(sound) = sound.cloned() else {
+            return warn!(codec = %self.codec, "a sound could not be encoded");
+        };
+        self.player = Some(Player::new(self.codec, sound, self.ssrc, now()));
+        self.send();
+        ctx.run_interval(FRAME, |generator, _| generator.send());
+    }
+
+    fn send(&mut self) {
+        while let Some(packet) = self.player.as_mut().and_then(|player| player.due(now())) {
             self.sink.send(packet);
         }
+    }
+}
+
+impl Playing {
+    /// The source that its packets name.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
     }
 }
 
@@ -48,7 +77,7 @@ fn now() -> std::time::Instant {
 
 impl Drop for Playing {
     fn drop(&mut self) {
-        self.0.do_send(Stop);
+        self.generator.do_send(Stop);
     }
 }
 
@@ -62,8 +91,15 @@ impl Handler<Stop> for Generator {
 impl Actor for Generator {
     type Context = Context<Self>;
 
+    /// The first call that hears a sound in a codec has it encoded, away from the lane.
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.play();
-        ctx.run_interval(FRAME, |generator, _| generator.play());
+        let (sound, codec) = (self.sound.clone(), self.codec);
+        if let Some(ready) = sound.ready(codec) {
+            return self.begin(Some(ready), ctx);
+        }
+        let encoding = tokio::task::spawn_blocking(move || sound.encoded(codec).cloned());
+        ctx.spawn(encoding.into_actor(self).map(|encoded, generator, ctx| {
+            generator.begin(encoded.ok().flatten().as_ref(), ctx);
+        }));
     }
 }

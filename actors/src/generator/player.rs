@@ -12,12 +12,23 @@ pub trait Sound: Send {
     fn fill(&mut self, frame: u32, pcm: &mut [i16]);
 }
 
-/// Plays a sound in a codec. Frames step exactly, whatever the clock of the lane does.
-pub struct Player<S> {
+/// Where the frames of a player come from.
+pub trait Source {
+    /// Frame `number`, counted from the start.
+    fn next(&mut self, number: u32) -> Option<Bytes>;
+}
+
+/// A sound that is made and encoded while it is played.
+pub struct Live<S> {
     sound: S,
     encoder: Box<dyn Encoder>,
+    pcm: Vec<i16>,
+}
+
+/// Plays frames of a codec. They step exactly, whatever the clock of the lane does.
+pub struct Player<F> {
+    source: F,
     codec: CodecId,
-    samples: usize,
     started: Instant,
     frames: u32,
     ssrc: u32,
@@ -29,25 +40,40 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// Frames made up at once after a pause of the lane: more would only be late.
 const MAX_CATCH_UP: u32 = 10;
 
-impl<S: Sound> Player<S> {
-    /// A player in `codec`; `sound` makes it at the rate that it is given.
-    pub fn new(codec: CodecId, now: Instant, sound: impl FnOnce(u32) -> S) -> Result<Self, CodecError> {
+impl<S: Sound> Live<S> {
+    /// `sound` makes it at the rate that it is given.
+    pub fn new(codec: CodecId, sound: impl FnOnce(u32) -> S) -> Result<Self, CodecError> {
         let spec = codec.spec();
         let rate = *spec.sample_rates.first().expect("every codec has a rate");
-        Ok(Self {
-            sound: sound(rate),
-            encoder: (spec.encoder)(rate, &Settings::default())?,
-            codec,
-            samples: (rate / 50) as usize,
-            started: now,
-            frames: 0,
-            ssrc: getrandom::u32().expect("the operating system's generator does not fail after boot"),
-        })
+        let encoder = (spec.encoder)(rate, &Settings::default())?;
+        Ok(Self { sound: sound(rate), encoder, pcm: vec![0; (rate / 50) as usize] })
     }
 
     /// What it plays.
     pub fn sound(&mut self) -> &mut S {
         &mut self.sound
+    }
+}
+
+impl<S: Sound> Source for Live<S> {
+    fn next(&mut self, number: u32) -> Option<Bytes> {
+        self.pcm.fill(0);
+        self.sound.fill(number, &mut self.pcm);
+        let mut payload = [0; MAX_PAYLOAD];
+        let length = self.encoder.encode(&self.pcm, &mut payload).ok()?;
+        Some(Bytes::copy_from_slice(&payload[..length]))
+    }
+}
+
+impl<F: Source> Player<F> {
+    /// A player of frames in `codec`; its packets name `ssrc`.
+    pub fn new(codec: CodecId, source: F, ssrc: u32, now: Instant) -> Self {
+        Self { source, codec, started: now, frames: 0, ssrc }
+    }
+
+    /// Where its frames come from.
+    pub fn source(&mut self) -> &mut F {
+        &mut self.source
     }
 
     /// The codec that it plays in.
@@ -74,10 +100,7 @@ impl<S: Sound> Player<S> {
         }
         let frame = self.frames;
         self.frames += 1;
-        let mut pcm = vec![0; self.samples];
-        self.sound.fill(frame, &mut pcm);
-        let mut payload = [0; MAX_PAYLOAD];
-        let length = self.encoder.encode(&pcm, &mut payload).ok()?;
+        let payload = self.source.next(frame)?;
         let ticks = self.codec.spec().clock_rate / 50;
         Some(Packet {
             payload_kind: Payload::Audio(self.codec),
@@ -85,7 +108,7 @@ impl<S: Sound> Player<S> {
             sequence: frame as u16,
             timestamp: frame.wrapping_mul(ticks),
             marker: frame == 0,
-            payload: Bytes::copy_from_slice(&payload[..length]),
+            payload,
             received: now,
         })
     }
@@ -104,7 +127,7 @@ mod tests {
     #[test]
     fn frames_come_due_every_20_ms_from_the_first_millisecond() {
         let start = Instant::now();
-        let mut player = Player::new(CodecId::Opus, start, |_| Quiet).unwrap();
+        let mut player = Player::new(CodecId::Opus, Live::new(CodecId::Opus, |_| Quiet).unwrap(), 7, start);
         let mut at = |ms| {
             let now = start + Duration::from_millis(ms);
             std::iter::from_fn(|| player.due(now)).map(|packet| packet.timestamp).collect::<Vec<_>>()

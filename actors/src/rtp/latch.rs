@@ -15,7 +15,7 @@
 //! | yes | closed | the same, and with the locked source's SSRC and its next sequence numbers | drop four, accept the fifth, lock |
 //! | yes | any | anything else | drop |
 //!
-//! The window opens at the start and by [`Latch::renegotiated`], lasts 3 s, and is closed by a lock.
+//! The window opens at the start and by [`Latch::renegotiated`], which is every offer and answer, lasts 3 s, and is closed by a lock.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -18,6 +18,7 @@ use tracing::info;
 use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PageWord, PeerConfig};
 use crate::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
+use crate::generator::Sounds;
 use crate::lanes::Lanes;
 use crate::leg::{Leg, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, PlaceCall, ToPage};
@@ -94,6 +95,7 @@ pub struct Switchboard {
     sip: SipSide,
     certificate: Certificate,
     recorder: Recorder,
+    sounds: Arc<Sounds>,
     book: Book<Addr<Session>, Wired>,
     accounts: Accounts<Addr<Registration>>,
     stopping: bool,
@@ -142,12 +144,17 @@ impl Switchboard {
     /// A switchboard with an empty book.
     pub fn new(settings: Arc<SwitchSettings>, lanes: Lanes, sip: SipSide, recorder: Recorder) -> Self {
         let alive = sip.meters.alive("switchboard");
+        let sounds = Sounds::new(&settings.media);
+        if settings.media.hold_music.is_some() {
+            sounds.prepare(settings.media.audio_codecs.clone());
+        }
         Self {
             settings,
             lanes,
             sip,
             certificate: Certificate::generate(),
             recorder,
+            sounds: Arc::new(sounds),
             book: Book::new(),
             accounts: Accounts::default(),
             stopping: false,
@@ -316,6 +323,7 @@ impl Switchboard {
             max_duration: self.settings.max_duration,
             encoding: self.settings.media.encoding.clone(),
             activity: self.settings.activity.with(&activity),
+            sounds: self.sounds.clone(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
         };
@@ -338,6 +346,7 @@ impl Switchboard {
                 audio: self.settings.media.browser_codecs(),
             },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
+            sounds: self.sounds.clone(),
             meters: self.sip.meters.clone(),
         };
         let (mut browsers, mut at_page) = (vec![], vec![]);

@@ -60,7 +60,8 @@ mod tests {
             telephone_events: events,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
-            hold_music_file: None,
+            hold_music: None,
+            ring_back: None,
             encoding: Default::default(),
         }
     }

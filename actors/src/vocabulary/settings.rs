@@ -6,6 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{ActivityLimits, HeaderRules};
+use codecs::ring_back::RingBack;
+use codecs::wav::Wav;
 use codecs::{Browsers, CODECS, CodecId};
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
@@ -181,8 +183,10 @@ pub struct MediaSettings {
     pub encoding: codecs::Settings,
     /// When the page's audio offer is answered.
     pub answer_audio: AnswerTiming,
-    /// Where to find the sound for a held party; part of hold music.
-    pub hold_music_file: Option<PathBuf>,
+    /// Music for a side that is held; `None`: our own.
+    pub hold_music: Option<Wav>,
+    /// What a page hears while its call rings and the network says nothing; `None`: nothing, it makes its own sound.
+    pub ring_back: Option<&'static RingBack>,
 }
 
 impl MediaSettings {

@@ -70,6 +70,7 @@ impl Board {
             max_duration: Some(self.max_duration),
             encoding: Default::default(),
             activity: self.activity,
+            sounds: Default::default(),
             owner: ctx.address().downgrade().recipient(),
             meters: meters.clone(),
         })

@@ -67,6 +67,7 @@ impl PageLeg {
             }
             Action::ShowRing => self.show(CallStatus::Ring),
             Action::ShowRingMedia => self.show(CallStatus::RingMedia),
+            Action::PlayRingBack | Action::PlayWaiting | Action::Quiet => {}
             Action::ShowTalk => self.show(CallStatus::Established),
             Action::ShowHold => self.show(CallStatus::Hold),
             Action::ShowTransferRefused { held, why } => {
