@@ -35,11 +35,14 @@
 //!
 //! Every other pair is ignored. Whoever comes to Unregistering tells so. How often a challenge is answered is counted by [`sip::auth::Tries`], which the shell starts
 //! anew with each `Send` that is not a repetition: `Challenged` comes at most four times in a row. At most one REGISTER is out at any time (RFC 3261 §10.2), whatever the order of events.
+mod farewell;
+mod words;
+
 use std::time::{Duration, Instant};
 
-use sip::message::SipUri;
-
 use super::backoff::{Backoff, refresh_after};
+use farewell::{Farewell, UNREGISTER_WITHIN};
+pub(crate) use words::{Action, Answer, Event};
 
 /// The account's registration.
 #[derive(Debug)]
@@ -84,97 +87,6 @@ pub(crate) struct Round {
     moves: u8,
 }
 
-/// The end of a binding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Farewell {
-    /// Whether the REGISTER that is out is the one with Expires 0.
-    own: bool,
-    until: Instant,
-    /// Somebody wants the account again. Were both bindings one Contact and the two REGISTERs under way at once, the older one might
-    /// take away what the newer one made: so the end comes first.
-    again: bool,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    Start,
-    /// So many hops were found.
-    Located(usize),
-    NotLocated(String),
-    Answer(Answer),
-    TimedOut,
-    TransportFailed,
-    /// The next hop is not who it should be; what is wrong, for a person.
-    TlsFailed(String),
-    Timer,
-    /// The way to the registrar is open.
-    FlowKept,
-    /// It is not: a PBX behind it cannot reach us.
-    FlowLost,
-    /// Somebody uses the account.
-    Keep,
-    /// Nobody does any more.
-    LetGo,
-    /// Un-register now.
-    Stop,
-}
-
-/// A response to REGISTER, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Provisional,
-    /// 2xx: bound for so long.
-    Granted(Duration),
-    /// 401 or 407 to which credentials are ready.
-    Challenged,
-    /// 401 or 407 that is not answered, for good or for now.
-    GivenUp {
-        code: u16,
-        info: String,
-        for_good: bool,
-    },
-    /// 423 with its Min-Expires.
-    TooBrief(Duration),
-    /// 301 or 302: the account is registered elsewhere.
-    Moved {
-        code: u16,
-        to: SipUri,
-    },
-    /// Any other final response.
-    Refused {
-        code: u16,
-        phrase: String,
-        retry_after: Option<Duration>,
-    },
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Look up the hops; answer with `Located` or `NotLocated`.
-    Locate,
-    /// The same for the server that the registrar named instead of itself; it gets the REGISTERs until the next `Locate`.
-    LocateMoved(SipUri),
-    /// REGISTER to this hop, for so many seconds, with credentials if there are any. `again`: the same one after a challenge.
-    Send {
-        hop: usize,
-        expires: u64,
-        again: bool,
-    },
-    TellRegistered {
-        expires: Duration,
-    },
-    TellFailed {
-        info: String,
-        sip_status: Option<u16>,
-        last: bool,
-    },
-    /// What was told before holds no longer.
-    TellUnregistering,
-    Finish,
-}
-
 /// What the owner heard last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
@@ -199,8 +111,6 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(40);
 pub(crate) const LINGER: Duration = Duration::from_secs(3);
 /// A registrar that closes each connection after its answer does not want it kept.
 const MAX_FLOWS_LOST: u8 = 2;
-/// How long the end waits for the un-REGISTER.
-const UNREGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// 423s obeyed in one round.
 const MAX_TOO_BRIEF: u8 = 2;
 /// 301s and 302s obeyed in one round: to a cluster's front, to its member; what goes on leads in a circle.
@@ -387,30 +297,6 @@ impl Machine {
         }
     }
 
-    fn unregistering(&mut self, farewell: Farewell, event: Event, now: Instant) -> Vec<Action> {
-        match event {
-            Event::Timer if now >= farewell.until => self.gone(farewell, now),
-            Event::Answer(Answer::Provisional) => vec![],
-            // The REGISTER that was out when the end came is done: now the last one may go.
-            Event::Answer(answer) if !farewell.own => {
-                if let Answer::Granted(time) = answer {
-                    self.bound_until = Some(now + time);
-                }
-                self.say_farewell(farewell, now)
-            }
-            Event::Answer(Answer::Challenged) => {
-                vec![Action::Send { hop: self.hop, expires: 0, again: true }]
-            }
-            Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) if !farewell.own => {
-                self.say_farewell(farewell, now)
-            }
-            Event::Answer(_) | Event::TimedOut | Event::TransportFailed | Event::TlsFailed(_) => {
-                self.gone(farewell, now)
-            }
-            _ => vec![],
-        }
-    }
-
     fn locate(&mut self, now: Instant) -> Vec<Action> {
         self.state = State::Registering(self.round(now));
         vec![Action::Locate]
@@ -479,23 +365,6 @@ impl Machine {
         }
         self.state = State::Failed;
         vec![news]
-    }
-
-    fn unregister(&mut self, now: Instant) -> Vec<Action> {
-        self.say_farewell(Farewell { own: true, until: now + UNREGISTER_WITHIN, again: false }, now)
-    }
-
-    fn say_farewell(&mut self, farewell: Farewell, now: Instant) -> Vec<Action> {
-        if self.bound_until.is_none_or(|bound| bound <= now) {
-            return self.gone(farewell, now);
-        }
-        self.state = State::Unregistering(Farewell { own: true, ..farewell });
-        vec![Action::Send { hop: self.hop, expires: 0, again: false }]
-    }
-
-    fn gone(&mut self, farewell: Farewell, now: Instant) -> Vec<Action> {
-        self.bound_until = None;
-        if farewell.again { self.locate(now) } else { self.finish() }
     }
 
     fn finish(&mut self) -> Vec<Action> {

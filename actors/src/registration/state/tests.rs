@@ -2,6 +2,7 @@
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
+use sip::message::SipUri;
 
 use super::*;
 
