@@ -23,6 +23,19 @@ impl Linphone {
     /// Starts one for a user of the PBX, which must speak TLS. It answers by itself if `answers`.
     #[track_caller]
     pub fn start(bench: &Bench, pbx: &Kamailio, user: &str, says: Tone, answers: bool) -> Self {
+        Self::start_with(bench, pbx, user, says, answers, None)
+    }
+
+    /// The same with one more codec (name and clock), which it has and does not offer by itself.
+    #[track_caller]
+    pub fn start_with(
+        bench: &Bench,
+        pbx: &Kamailio,
+        user: &str,
+        says: Tone,
+        answers: bool,
+        codec: Option<(&str, u32)>,
+    ) -> Self {
         let folder = bench.subfolder(&format!("linphone-{user}"));
         let rtp = bench.rtp_ports();
         bench.subfolder(&format!("linphone-{user}/.local/share/linphone"));
@@ -39,7 +52,10 @@ impl Linphone {
             pbx.tls_port,
             password(user),
         );
-        fs::write(folder.join("linphonerc"), config).unwrap();
+        let codec = codec.map_or(String::new(), |(name, clock)| {
+            format!("[audio_codec_0]\nmime={name}\nrate={clock}\nchannels=1\nenabled=1\n")
+        });
+        fs::write(folder.join("linphonerc"), config + &codec).unwrap();
         let log = bench.path(&format!("linphone-{user}.log"));
         let (process, input) = Start::new("linphonec", "linphonec", &log, None)
             .args(["-c", "linphonerc", "-d", "6", "-l", "events.log"])

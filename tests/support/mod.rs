@@ -14,6 +14,7 @@ pub mod browser;
 pub mod device;
 pub mod dns;
 pub mod fairly;
+pub mod handset;
 pub mod house;
 pub mod kamailio;
 pub mod linphone;
