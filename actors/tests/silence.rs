@@ -31,6 +31,8 @@ struct Stage {
     transcoder: Addr<Transcoder>,
     heard: UnboundedReceiver<Packet>,
     sequence: u16,
+    /// The far end's clock: timers that are late by 1 ms each would make it a slow one.
+    clock: tokio::time::Instant,
     _ear: Addr<Ear>,
 }
 
@@ -42,7 +44,13 @@ impl Stage {
         let conversion = Conversion { from, to: CodecId::Pcma, ptime_ms: 20 };
         let (sink, owner) = (Sink::new(&ear.clone().recipient()), ear.downgrade().recipient());
         let transcoder = Transcoder::new(conversion, &Settings::default(), sink, 1, owner, &Meters::new());
-        Self { transcoder: transcoder.unwrap().start(), heard, sequence: 0, _ear: ear }
+        Self {
+            transcoder: transcoder.unwrap().start(),
+            heard,
+            sequence: 0,
+            clock: tokio::time::Instant::now(),
+            _ear: ear,
+        }
     }
 
     async fn says(&mut self, payload_kind: Payload, payload: &[u8], timestamp: u32) {
@@ -56,7 +64,8 @@ impl Stage {
 
     /// Packets since the last time.
     async fn hears(&mut self, within: Duration) -> Vec<Packet> {
-        tokio::time::sleep(within).await;
+        self.clock += within;
+        tokio::time::sleep_until(self.clock).await;
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }
 }

@@ -40,6 +40,30 @@ pub fn packets(bytes: &[u8]) -> Vec<Packet> {
     all
 }
 
+/// Writes a capture of these UDP payloads, one each 20 ms, for SIPp to play.
+pub fn write_played(path: &std::path::Path, payloads: &[Vec<u8>]) {
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1u32] {
+        file.extend(word.to_le_bytes());
+    }
+    for (place, payload) in payloads.iter().enumerate() {
+        let (udp, at) = (payload.len() as u16 + 8, place as u32 * 20_000);
+        let mut frame = vec![0; 12];
+        frame.extend([8, 0, 0x45, 0]);
+        frame.extend((udp + 20).to_be_bytes());
+        frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
+        for word in [4000, 4000, udp, 0] {
+            frame.extend(word.to_be_bytes());
+        }
+        frame.extend(payload);
+        for word in [at / 1_000_000, at % 1_000_000, frame.len() as u32, frame.len() as u32] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    std::fs::write(path, file).unwrap();
+}
+
 fn frame_to_packet(link: u32, frame: &[u8], at: f64) -> Option<Packet> {
     // Ethernet (and loopback), "any" in its two forms, bare IP.
     let ip = frame.get(

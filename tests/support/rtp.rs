@@ -121,6 +121,21 @@ pub fn to_mulaw(sample: f32) -> u8 {
     (0..=255).min_by(|a, b| off(a).total_cmp(&off(b))).expect("256 bytes")
 }
 
+/// The sound as packets of 20 ms of PCMU, a second of silence behind it.
+pub fn pcmu(samples: &[f32]) -> Vec<Vec<u8>> {
+    let mut bytes: Vec<u8> = samples.iter().map(|sample| to_mulaw(*sample)).collect();
+    bytes.resize(bytes.len() + 8000, 0xff);
+    let packet = |(place, payload): (usize, &[u8])| {
+        let mut packet = vec![0x80, PCMU];
+        packet.extend((place as u16).to_be_bytes());
+        packet.extend((place as u32 * 160).to_be_bytes());
+        packet.extend([7; 4]);
+        packet.extend(payload);
+        packet
+    };
+    bytes.chunks_exact(160).enumerate().map(packet).collect()
+}
+
 /// ITU-T G.711, µ-law.
 fn from_mulaw(byte: u8) -> f32 {
     let byte = !byte;

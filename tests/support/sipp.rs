@@ -29,6 +29,7 @@ pub struct Plan {
     address: String,
     transport: Transport,
     rate: u32,
+    echoes: bool,
 }
 
 /// What carries its SIP.
@@ -55,6 +56,7 @@ impl Plan {
             address,
             transport: Transport::Udp,
             rate: 10,
+            echoes: true,
         }
     }
 
@@ -85,6 +87,15 @@ impl Plan {
     /// SIP over this.
     pub fn over(mut self, transport: Transport) -> Self {
         self.transport = transport;
+        self
+    }
+
+    /// Sends the RTP of a capture as soon as it has answered, before the ACK, and nothing of what it hears.
+    pub fn greeting_with(mut self, capture: &std::path::Path) -> Self {
+        self.echoes = false;
+        let play = format!("<nop><action><exec play_pcap_audio=\"{}\"/></action></nop>", capture.display());
+        let ack = "<recv request=\"ACK\"/>";
+        self.words.push((ack.into(), play + ack));
         self
     }
 
@@ -141,13 +152,8 @@ impl Plan {
             .args(["-sf", &file.to_string_lossy(), "-i", &self.address, "-mi", &self.address])
             .args(["-p", &port.to_string(), "-mp", &rtp.to_string()])
             .args(["-m", &self.calls.to_string(), "-r", &self.rate.to_string(), "-l", "500"])
-            .args([
-                "-timeout",
-                &format!("{}s", self.limit.as_secs()),
-                "-timeout_error",
-                "-nostdin",
-                "-rtp_echo",
-            ])
+            .args(["-timeout", &format!("{}s", self.limit.as_secs()), "-timeout_error", "-nostdin"])
+            .args(self.echoes.then_some("-rtp_echo"))
             .args(["-t", if is_tcp { "t1" } else { "u1" }, "-aa"])
             .args(["-trace_msg", "-message_file", &messages.to_string_lossy(), "-message_overwrite", "true"])
             .args(["-trace_err", "-error_file", &errors.to_string_lossy()])

@@ -126,7 +126,7 @@ impl Default for OnlyIpv6 {
     }
 }
 
-/// A browser behind a bad cable; the house, PBX and phone together on its other end.
+/// A browser behind a bad cable; the house, PBX and phone on either end of it.
 ///
 /// ```text
 /// here lan0 192.168.8.1 ── near0 (link.py) far0 ── there lan0 192.168.8.2
@@ -142,7 +142,9 @@ pub struct BadCable {
 }
 
 impl BadCable {
-    /// The house, the PBX and the phone.
+    /// The browser's end.
+    pub const HERE: &str = "192.168.8.1";
+    /// The other end.
     pub const THERE: &str = "192.168.8.2";
 
     /// Lays the cable, which is good at first.

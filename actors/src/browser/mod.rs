@@ -21,8 +21,9 @@ use tracing::{info, warn};
 
 use crate::generator::Sounds;
 use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
-use crate::leg::{LegCommand, LegEvent, LegReport};
+use crate::leg::{DigitMethod, Digits, LegCommand, LegEvent, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, ToPage};
+use crate::rtp::digits::DigitReceiver;
 use crate::rtp::sequencer::{Incoming, Sequencer};
 use crate::rtp::tally::Tally;
 use crate::vocabulary::{
@@ -76,6 +77,8 @@ pub struct BrowserLeg {
     fragment: Option<String>,
     codec: Option<AudioFormat>,
     sink: Option<Sink>,
+    /// Digits in the page's own stream.
+    heard: DigitReceiver,
     outgoing: Option<Sequencer>,
     own_sound: OwnSound,
     /// Datagrams that the peer connection refused, as far as they are in the meters.
@@ -113,6 +116,7 @@ impl BrowserLeg {
             fragment: None,
             codec: None,
             sink: None,
+            heard: DigitReceiver::new(),
             outgoing: None,
             own_sound,
             refused: Counts::default(),
@@ -258,7 +262,7 @@ impl BrowserLeg {
                     }
                 }
                 Output::Connected => self.connected(ctx),
-                Output::Packet(packet) => self.forward(packet),
+                Output::Packet(packet) => self.forward(packet, ctx),
                 Output::Report(report) => self.page_reports(&report),
                 Output::Disconnected(lost) => self.lost(&lost, ctx),
             }
@@ -292,11 +296,20 @@ impl BrowserLeg {
         self.step(Event::PathFailed(why), ctx);
     }
 
-    fn forward(&mut self, packet: Packet) {
+    /// A digit that the page plays into its own stream (RFC 4733) goes the way of those that it asks for; the packets
+    /// end where the next leg numbers anew.
+    fn forward(&mut self, packet: Packet, ctx: &mut Context<Self>) {
         if packet.payload.len() > peer::MAX_PAYLOAD {
             return self.order.meters.dropped("webrtc_rtp_too_long").inc();
         }
         self.counted[0].inc();
+        if let Payload::TelephoneEvent(_) = packet.payload_kind {
+            let digit = self.heard.on_packet(&packet.payload, packet.timestamp, packet.marker);
+            if let Ok(Some(digit)) = digit {
+                let digits = Digits { digits: digit.to_string(), method: DigitMethod::Rfc2833 };
+                self.step(Event::PageDials(digits), ctx);
+            }
+        }
         let stands = (packet.ssrc, packet.sequence, packet.timestamp);
         self.tally.took(packet.received, stands, packet.payload.len());
         if self.sink.as_mut().is_some_and(|sink| !sink.send(packet)) {

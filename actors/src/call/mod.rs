@@ -3,6 +3,8 @@
 //! This file is the shell: it turns messages into events, asks `state` what to do, and does it. It owns its
 //! legs and transcoders and is owned by the switchboard. Crash group: when a call falls, its legs notice
 //! that nobody listens and end by themselves.
+#[cfg(test)]
+mod codec_falls;
 mod fork;
 mod measuring;
 mod messages;
