@@ -106,6 +106,7 @@ const CALLED: &[Row] = &[
         page.hears("ring");
         page.hangs_up();
     }),
+    ("uas_ring_early_media", &[], |page| page.talks_for(0)),
     ("uas_ring_reject", &[("code", "603"), ("reason", "Decline")], |page| page.is_refused(603)),
     ("uas_trying", &[], |page| {
         page.calls();
@@ -137,6 +138,14 @@ const CALLING: &[Row] = &[
         page.answers(&json!({}));
         page.hears("finish");
     }),
+    (
+        "uac_codecs",
+        &[("rtp_port", "9"), ("first", "RTP/AVP 0"), ("second", "RTP/AVP 8"), ("talk_ms", "500")],
+        |page| {
+            page.answers(&json!({}));
+            page.hears("finish");
+        },
+    ),
     ("uac_cancel", &[], |page| {
         page.is_called();
         page.hears("finish");
