@@ -25,7 +25,7 @@ pub struct OpusSettings {
 
 impl Default for OpusSettings {
     fn default() -> Self {
-        Self { bitrate: 24_000, complexity: 5, fec: true, expected_loss: 10, dtx: false }
+        Self { bitrate: 24_000, complexity: 6, fec: true, expected_loss: 10, dtx: false }
     }
 }
 
