@@ -23,8 +23,8 @@ use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, 
 pub use crate::vocabulary::{
     Account, ActivityLimits, ActivityWish, Additions, Alpn, AnswerTiming, Both, CallId, Cause, Class,
     EndReason, FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured, MediaSettings,
-    Meters, PageHeader, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings, SwitchSettings,
-    TlsSettings,
+    Meters, PageHeader, Playout, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings,
+    SwitchSettings, TlsSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::ring_back::RingBack;

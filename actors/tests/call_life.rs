@@ -5,8 +5,10 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, WeakAddr, WeakRecipient};
 use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use actors::leg::{Fared, Leg, LegCommand, LegEvent, LegReport, Successor, fresh_branch};
+use actors::quality::LegRecord;
 use actors::vocabulary::{
-    ActivityLimits, AudioFormat, CallId, Cause, CodecId, EndReason, Meters, Packet, Side,
+    ActivityLimits, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Meters, Packet,
+    Payload, Side,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -34,6 +36,7 @@ impl Handler<LegCommand> for Played {
         let answer = match &command {
             LegCommand::Hold => Some(LegEvent::Held),
             LegCommand::Resume => Some(LegEvent::Resumed),
+            LegCommand::Measure => Some(LegEvent::Measured(Measured::nothing(LegKind::Sip))),
             _ => None,
         };
         if let LegCommand::HangUp(_) = &command {
@@ -267,6 +270,38 @@ async fn a_leg_that_falls_without_a_word_ends_the_call_within_seconds() {
     assert!(start.elapsed().as_secs() <= 5);
     stage.until(|side, command| side == Side::Caller && matches!(command, LegCommand::HangUp(_))).await;
     stage.assert_nothing_left().await;
+}
+
+#[actix::test]
+async fn what_a_transcoder_made_up_stands_in_the_record() {
+    let mut stage = Stage::begun();
+    stage.says(Side::Caller, format(CodecId::Opus));
+    stage.says(Side::Callee, format(CodecId::Pcmu));
+    stage.says(Side::Callee, LegEvent::Answered);
+    let plugged =
+        |side, command: &LegCommand| side == Side::Callee && matches!(command, LegCommand::Plug(Some(_)));
+    let LegCommand::Plug(Some(mut sink)) = stage.until(plugged).await else { unreachable!("asked for it") };
+    for sequence in (0u16..100).filter(|sequence| *sequence != 50) {
+        let packet = Packet {
+            payload_kind: Payload::Audio(CodecId::Pcmu),
+            ssrc: 1,
+            sequence,
+            timestamp: u32::from(sequence) * 160,
+            marker: false,
+            payload: vec![0x80; 160].into(),
+            received: tokio::time::Instant::now().into_std(),
+        };
+        assert!(sink.send(packet));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(sink);
+    stage.says(Side::Callee, LegEvent::Ended(EndReason::new(Some(Side::Callee), Cause::HangUp)));
+    let record = stage.ended.recv().await.unwrap().0;
+    let made_up = |leg: Option<LegRecord>| leg.unwrap().playout.concealed.as_millis();
+    assert_eq!(made_up(record.legs.caller), 0);
+    // The hole of 20 ms, and what its buffer bridged when packets began to be late or to stay away.
+    let made_up = made_up(record.legs.callee);
+    assert!((20..=120).contains(&made_up), "{made_up} ms");
 }
 
 /// A running call whose callee offers this successor.

@@ -38,6 +38,8 @@ pub struct Chain {
     idled: usize,
     /// Of these, those that the source then spoke over: the next silence is shorter by them.
     overdrawn: usize,
+    /// Samples at the decoder's rate that it made up for lost packets.
+    concealed: u64,
 }
 
 /// One outgoing packet. The payload is lent for the length of the call.
@@ -92,7 +94,13 @@ impl Chain {
             noise: None,
             idled: 0,
             overdrawn: 0,
+            concealed: 0,
         })
+    }
+
+    /// Sound that the decoder made up for packets that never came, so far.
+    pub fn concealed(&self) -> Duration {
+        Duration::from_secs(self.concealed) / self.decoder.rate()
     }
 
     /// Takes one packet in, gives zero or more out. On an error the packet counts as lost and is concealed.
@@ -306,6 +314,7 @@ impl Chain {
                 }
                 None => decoder.conceal(&mut pcm[..now]).map(|()| now),
             });
+            self.concealed += if noise.is_none() { now as u64 } else { 0 };
             result = made.map(drop);
             left -= now;
         }

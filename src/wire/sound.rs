@@ -70,7 +70,7 @@ fn millis(duration: Duration) -> f64 {
 mod tests {
     use std::time::Instant;
 
-    use actors::handle::{CodecId, LegKind, Measured, Reception, Silence, Way};
+    use actors::handle::{CodecId, LegKind, Measured, Playout, Reception, Silence, Way};
 
     use super::*;
 
@@ -83,14 +83,15 @@ mod tests {
     #[test]
     fn a_page_is_told_how_both_legs_sound() {
         let reception = Some(Reception { lost: 5, jitter: Duration::from_micros(4_020) });
-        let sip = LegRecord::of(Measured {
+        let sip = Measured {
             codec: Some(CodecId::Pcmu),
             received: Flow { packets: 95, bytes: 15_200, reception },
             sent: Flow { packets: 100, bytes: 16_000, reception: None },
             round_trip: Some(Duration::from_millis(30)),
             ..Measured::nothing(LegKind::Sip)
-        });
-        let browser = LegRecord::of(Measured::nothing(LegKind::Browser));
+        };
+        let sip = LegRecord::of(sip, Playout::default());
+        let browser = LegRecord::of(Measured::nothing(LegKind::Browser), Playout::default());
         let nothing = json!({"packets": 0, "bytes": 0});
         let data = json!({"callId": "c1", "legs": [
             {"leg": "browser", "received": nothing, "sent": nothing},

@@ -1,7 +1,7 @@
 //! What a call knows of its sound: each second it asks both legs how they fare, tells what is wrong, and ends when one is gone. At its end
 //! the figures become a record.
 //!
-//! The record waits for both legs' last figures, which come before they hang up; not for long, since a leg may have fallen.
+//! The record waits for both legs' last figures, which come before they hang up, and for those of the transcoders; not for long, since a leg may have fallen.
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
@@ -14,7 +14,7 @@ use crate::leg::LegCommand;
 use crate::quality::activity::Silent;
 use crate::quality::monitor::{Monitor, News, Verdict};
 use crate::quality::{CallRecord, LegRecord, SoundNews, Trouble};
-use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Side};
+use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Playout, Side};
 
 /// The figures of both legs, and what they mean.
 #[derive(Default)]
@@ -25,6 +25,16 @@ pub(super) struct Measuring {
     asked: Both<bool>,
     /// The call is over for this reason; its record is not written yet.
     closing: Option<EndReason>,
+    /// Transcoders that have not ended, by the side that they decode.
+    playing: Vec<(u64, Side)>,
+    playout: Both<Playout>,
+}
+
+impl Measuring {
+    /// A transcoder decodes what this side sends.
+    pub(super) fn plays(&mut self, id: u64, from: Side) {
+        self.playing.push((id, from));
+    }
 }
 
 /// How long the record waits: legs on the same lane answer within microseconds.
@@ -114,8 +124,19 @@ impl Call {
         self.close_if_told(ctx);
     }
 
+    /// A transcoder has ended.
+    pub(super) fn played(&mut self, id: u64, playout: Playout, ctx: &mut Context<Self>) {
+        let playing = &mut self.measuring.playing;
+        let Some(at) = playing.iter().position(|(known, _)| *known == id) else { return };
+        let (_, side) = playing.swap_remove(at);
+        let sum = &mut self.measuring.playout[side];
+        sum.late += playout.late;
+        sum.concealed += playout.concealed;
+        self.close_if_told(ctx);
+    }
+
     fn close_if_told(&mut self, ctx: &mut Context<Self>) {
-        if self.measuring.asked == Both::default() {
+        if self.measuring.asked == Both::default() && self.measuring.playing.is_empty() {
             self.write_record(ctx);
         }
     }
@@ -128,10 +149,13 @@ impl Call {
 
     /// Counts the end and tells the owner.
     pub(super) fn say_ended(&mut self, reason: EndReason) {
-        let Measuring { latest, mut monitor, .. } = std::mem::take(&mut self.measuring);
+        let Measuring { latest, mut monitor, playout, .. } = std::mem::take(&mut self.measuring);
         let verdict = monitor.close(now());
         let Both { caller, callee } = latest;
-        let legs = Both { caller: caller.map(LegRecord::of), callee: callee.map(LegRecord::of) };
+        let legs = Both {
+            caller: caller.map(|leg| LegRecord::of(leg, playout.caller)),
+            callee: callee.map(|leg| LegRecord::of(leg, playout.callee)),
+        };
         let talked = self.answered.map(|since| since.elapsed());
         self.count_end(&reason, talked, &legs, &verdict);
         let setup = self.answered.map(|answered| answered.saturating_duration_since(self.begun));

@@ -263,7 +263,7 @@ impl Call {
                     info!(call_id = %self.order.call_id, from = from.as_str(), path = %codec, "forwarding");
                     target
                 }
-                Plan::Transcode(conversion) => match self.transcode(conversion, target, ctx) {
+                Plan::Transcode(conversion) => match self.transcode(from, conversion, target, ctx) {
                     Some(sink) => sink,
                     None => return,
                 },
@@ -272,8 +272,14 @@ impl Call {
         }
     }
 
-    /// Starts a transcoder in front of `target`; a codec that cannot be had ends the call.
-    fn transcode(&mut self, conversion: Conversion, target: Sink, ctx: &mut Context<Self>) -> Option<Sink> {
+    /// Starts a transcoder of what `from` sends in front of `target`; a codec that cannot be had ends the call.
+    fn transcode(
+        &mut self,
+        from: Side,
+        conversion: Conversion,
+        target: Sink,
+        ctx: &mut Context<Self>,
+    ) -> Option<Sink> {
         let id = self.transcoders.next_id;
         self.transcoders.next_id += 1;
         let owner = ctx.address().downgrade().recipient();
@@ -283,6 +289,7 @@ impl Call {
                 let transcoder = transcoder.start();
                 let sink = Sink::new(&transcoder.clone().recipient());
                 self.transcoders.running.push((id, transcoder));
+                self.measuring.plays(id, from);
                 Some(sink)
             }
             Err(problem) => {
@@ -424,7 +431,8 @@ impl Handler<HangUp> for Call {
 
 impl Handler<TranscoderGone> for Call {
     type Result = ();
-    fn handle(&mut self, TranscoderGone(id): TranscoderGone, ctx: &mut Self::Context) {
+    fn handle(&mut self, TranscoderGone { id, playout }: TranscoderGone, ctx: &mut Self::Context) {
+        self.played(id, playout, ctx);
         if !self.transcoders.running.iter().any(|(running, _)| *running == id) {
             return; // one that we replaced ourselves
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::LegRecord;
 use super::activity::{Silent, Watch};
 use super::trouble::{Listener, Trouble, Way};
-use crate::vocabulary::{ActivityLimits, Both, LegKind, Measured, Side};
+use crate::vocabulary::{ActivityLimits, Both, LegKind, Measured, Playout, Side};
 
 /// What there is to say of an answered call's sound.
 #[derive(Debug, Default)]
@@ -176,7 +176,7 @@ impl End {
             None => latest.clone(),
         };
         self.before = Some(latest);
-        Some(LegRecord::of(since))
+        Some(LegRecord::of(since, Playout::default()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::emodel::{Hop, Mos};
 use super::monitor::Told;
 use super::trouble::Trouble;
-use crate::vocabulary::{Both, CallId, EndReason, Flow, Measured};
+use crate::vocabulary::{Both, CallId, EndReason, Flow, Measured, Playout};
 
 /// Is told of each call that is over, on the switchboard's thread: it must not wait.
 pub type Recorder = Arc<dyn Fn(&CallRecord) + Send + Sync>;
@@ -46,6 +46,8 @@ pub enum SoundNews {
 pub struct LegRecord {
     /// What it counted.
     pub measured: Measured,
+    /// What became of what came in before a decoder, if it was decoded.
+    pub playout: Playout,
     /// The score of what we heard of its far end; `None`: nothing came.
     pub mos_received: Option<Mos>,
     /// The score of what its far end heard of us; `None`: nothing was sent, or it has not said what became of it.
@@ -54,20 +56,20 @@ pub struct LegRecord {
 
 impl LegRecord {
     /// Judges what a leg counted.
-    pub fn of(measured: Measured) -> Self {
+    pub fn of(measured: Measured, playout: Playout) -> Self {
         let received = &measured.received;
         let lost = received.reception.map_or(0, |reception| reception.lost);
-        let mos_received = mos(&measured, received, received.packets + lost);
-        let mos_sent = mos(&measured, &measured.sent, measured.sent.packets);
-        Self { measured, mos_received, mos_sent }
+        let mos_received = mos(&measured, received, playout.late, received.packets + lost);
+        let mos_sent = mos(&measured, &measured.sent, 0, measured.sent.packets);
+        Self { measured, playout, mos_received, mos_sent }
     }
 }
 
-/// The score of one direction of a leg, as a hop of its own, of which so many packets should have come. Delay: half of the round trip, the packet,
+/// The score of one direction of a leg, as a hop of its own, of which so many packets should have come and some came too late. Delay: half of the round trip, the packet,
 /// and a playout buffer of twice the jitter.
-fn mos(leg: &Measured, flow: &Flow, expected: u64) -> Option<Mos> {
+fn mos(leg: &Measured, flow: &Flow, late: u64, expected: u64) -> Option<Mos> {
     let (codec, reception) = (leg.codec?, flow.reception.filter(|_| expected > 0)?);
-    let loss = reception.lost as f64 / expected as f64;
+    let loss = (reception.lost + late) as f64 / expected as f64;
     let delay = leg.round_trip.unwrap_or_default() / 2 + PACKET + reception.jitter * 2;
     Some(Hop { codec, loss, delay }.mos())
 }
@@ -86,6 +88,10 @@ impl fmt::Display for LegRecord {
             write!(f, ", round trip {:.1} ms", millis(*round_trip))?;
         }
         flow(f, "received", received, self.mos_received)?;
+        if self.playout != Playout::default() {
+            let Playout { late, concealed } = self.playout;
+            write!(f, ", late {late}, concealed {} ms", concealed.as_millis())?;
+        }
         flow(f, "sent", sent, self.mos_sent)
     }
 }
@@ -126,7 +132,8 @@ mod tests {
     fn leg(received: Flow, sent: Flow) -> LegRecord {
         let codec = Some(CodecId::Pcmu);
         let round_trip = Some(Duration::from_millis(30));
-        LegRecord::of(Measured { codec, received, sent, round_trip, ..Measured::nothing(LegKind::Sip) })
+        let measured = Measured { codec, received, sent, round_trip, ..Measured::nothing(LegKind::Sip) };
+        LegRecord::of(measured, Playout { late: 0, concealed: Duration::from_millis(100) })
     }
 
     #[test]
@@ -136,9 +143,23 @@ mod tests {
             Flow { packets: 95, bytes: 15_200, reception },
             Flow { packets: 100, bytes: 16_000, reception: None },
         );
-        let line = "sip PCMU/8000, round trip 30.0 ms; received 95 packets, 15200 bytes, lost 5, jitter 4.0 ms, MOS 3.92; \
+        let line = "sip PCMU/8000, round trip 30.0 ms; received 95 packets, 15200 bytes, lost 5, jitter 4.0 ms, MOS 3.92, \
+                    late 0, concealed 100 ms; \
                     sent 100 packets, 16000 bytes";
         assert_eq!(record.to_string(), line);
+    }
+
+    #[test]
+    fn what_comes_too_late_sounds_as_if_it_were_lost() {
+        let reception = |lost| Some(Reception { lost, jitter: Duration::ZERO });
+        let score = |lost, late| {
+            let received = Flow { packets: 100 - lost, bytes: 0, reception: reception(lost) };
+            let measured =
+                Measured { codec: Some(CodecId::Pcmu), received, ..Measured::nothing(LegKind::Sip) };
+            LegRecord::of(measured, Playout { late, ..Playout::default() }).mos_received
+        };
+        assert_eq!(score(0, 10), score(10, 0));
+        assert!(score(0, 10) < score(0, 0));
     }
 
     #[test]
@@ -146,7 +167,7 @@ mod tests {
         let record = leg(Flow::default(), Flow { packets: 3, bytes: 3, reception: None });
         assert_eq!((record.mos_received, record.mos_sent), (None, None));
         assert_eq!(
-            LegRecord::of(Measured::nothing(LegKind::Browser)).to_string(),
+            LegRecord::of(Measured::nothing(LegKind::Browser), Playout::default()).to_string(),
             "browser; received 0 packets, 0 bytes; sent 0 packets, 0 bytes"
         );
     }

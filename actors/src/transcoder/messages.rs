@@ -2,6 +2,8 @@
 use actix::Message;
 use codecs::CodecId;
 
+use crate::vocabulary::Playout;
+
 /// What a transcoder is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conversion {
@@ -16,4 +18,9 @@ pub struct Conversion {
 /// A transcoder is gone: its codec panicked, or it was replaced.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct TranscoderGone(pub u64);
+pub struct TranscoderGone {
+    /// Which.
+    pub id: u64,
+    /// What became of its stream.
+    pub playout: Playout,
+}

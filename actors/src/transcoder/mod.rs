@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::rtp::jitter::{JitterBuffer, Next};
 use crate::rtp::packet::RtpPacket;
-use crate::vocabulary::{Alive, Meters, Packet, Payload, Sink};
+use crate::vocabulary::{Alive, Meters, Packet, Payload, Playout, Sink};
 pub use messages::{Conversion, TranscoderGone};
 
 /// The actor.
@@ -179,7 +179,8 @@ impl Drop for Transcoder {
         self.meters.dropped("transcoder_concealed").inc_by(lost);
         self.meters.dropped("sink").inc_by(self.out.sink.refused());
         if let Some(owner) = self.owner.upgrade() {
-            owner.do_send(TranscoderGone(self.id));
+            let playout = Playout { late: counts.late, concealed: self.chain.concealed() };
+            owner.do_send(TranscoderGone { id: self.id, playout });
         }
     }
 }

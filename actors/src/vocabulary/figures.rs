@@ -60,6 +60,15 @@ pub struct Reception {
     pub jitter: Duration,
 }
 
+/// What became of a stream before a decoder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Playout {
+    /// Packets that came after they had been given up.
+    pub late: u64,
+    /// Sound that was made up.
+    pub concealed: Duration,
+}
+
 /// What a leg answers when it is asked how it fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {

@@ -14,7 +14,7 @@ pub use activity::{ActivityLimits, ActivityWish};
 pub use additions::{Additions, HeaderRule, HeaderRules, PageHeader};
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};
-pub use figures::{Ear, Flow, LegKind, Measured, Owes, Reception};
+pub use figures::{Ear, Flow, LegKind, Measured, Owes, Playout, Reception};
 pub(crate) use ids::random_hex;
 pub use ids::{Both, CallId, SessionId, Side};
 pub use media::{AudioFormat, Packet, Payload, Sink};
