@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::sip::message::Uri;
-use actix::{Actor, Addr};
+use actix::{Actor, Addr, MailboxError};
 use tokio::sync::mpsc;
 
-use crate::call::{Introduce, Transfer, TransferFailed};
+use crate::call::{AskFailed, Hold, Introduce, Transfer};
 use crate::dialog::SipSide;
 use crate::lanes::Lanes;
 pub use crate::leg::{DigitMethod, Digits};
@@ -89,25 +89,28 @@ pub enum TransferTo {
     Call(CallId),
 }
 
-/// Why a transfer did not come about.
+/// Why something that was asked of a call did not come about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TransferError {
+pub enum AskError {
     /// There is no such call.
     #[error("callId: there is no such call")]
     NoCall,
     /// What was asked for cannot be used.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// A call is not answered, or is being transferred already.
-    #[error("the call is not in a state to be transferred")]
+    /// A call is not answered, or another such wish is under way.
+    #[error("the call is not in a state for this")]
     WrongState,
     /// The far side would not, or could not; the call goes on, or ended in another way.
-    #[error("the transfer failed: {0}")]
+    #[error("the far side would not: {0}")]
     Refused(EndReason),
     /// Nobody said in time what became of it.
-    #[error("the far side does not say what became of the transfer")]
+    #[error("the far side does not answer")]
     NoAnswer,
 }
+
+/// How long a hold, or its end, may take.
+const HOLD: Duration = Duration::from_secs(10);
 
 /// How long a transfer may take: as long as people let a telephone ring.
 const TRANSFER: Duration = Duration::from_secs(60);
@@ -177,12 +180,22 @@ impl Switch {
         self.sip.meters.text()
     }
 
+    /// Holds the far side of a call, or lets it go; returns when that is decided, after 10 s at most, and at once where it is so already. The
+    /// page sees it as if it had asked itself.
+    ///
+    /// # Errors
+    /// [`AskError`]; unless it says so the call goes on as it was.
+    pub async fn hold(&self, call_id: &CallId, wanted: bool) -> Result<(), AskError> {
+        let found = self.find(call_id).await.ok_or(AskError::NoCall)?;
+        decided(HOLD, found.call.send(Hold { by: found.page_side, wanted })).await
+    }
+
     /// Asks the far side of a call to talk to somebody else; returns when that is decided, after 60 s at most.
     ///
     /// # Errors
-    /// [`TransferError`]; unless it says so the call goes on as it was.
-    pub async fn transfer(&self, call_id: &CallId, to: &TransferTo) -> Result<(), TransferError> {
-        let found = self.find(call_id).await.ok_or(TransferError::NoCall)?;
+    /// [`AskError`]; unless it says so the call goes on as it was.
+    pub async fn transfer(&self, call_id: &CallId, to: &TransferTo) -> Result<(), AskError> {
+        let found = self.find(call_id).await.ok_or(AskError::NoCall)?;
         let to = match to {
             TransferTo::Address(text) => {
                 let account = found.account.as_ref();
@@ -192,24 +205,17 @@ impl Switch {
             }
             TransferTo::Call(other) => self.introduced(&found, other).await?,
         };
-        let asked = found.call.send(Transfer { by: found.page_side, to });
-        match tokio::time::timeout(TRANSFER, asked).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(TransferFailed::WrongState))) => Err(TransferError::WrongState),
-            Ok(Ok(Err(TransferFailed::Refused(why)))) => Err(TransferError::Refused(why)),
-            Ok(Err(_)) => Err(TransferError::NoCall),
-            Err(_) => Err(TransferError::NoAnswer),
-        }
+        decided(TRANSFER, found.call.send(Transfer { by: found.page_side, to })).await
     }
 
     /// How the far side of another call is taken over.
-    async fn introduced(&self, found: &FoundCall, other: &CallId) -> Result<Uri, TransferError> {
+    async fn introduced(&self, found: &FoundCall, other: &CallId) -> Result<Uri, AskError> {
         let other = self.find(other).await.filter(|other| other.call != found.call);
         let ours = |other: &FoundCall| other.pages.iter().any(|page| found.pages.contains(page));
         let other =
             other.filter(ours).ok_or_else(|| FieldError::new("replaces", "is no other call of this page"))?;
         let introduced = other.call.send(Introduce(other.page_side.other())).await;
-        introduced.ok().flatten().ok_or(TransferError::WrongState)
+        introduced.ok().flatten().ok_or(AskError::WrongState)
     }
 
     async fn find(&self, call_id: &CallId) -> Option<FoundCall> {
@@ -226,6 +232,20 @@ impl Switch {
         // Behind the last calls' ends in its mailbox: their records are written now.
         let _ = self.switchboard.send(Shutdown).await;
         self.sip.endpoint.do_send(crate::sip::Close);
+    }
+}
+
+/// What a call says to a wish, within a time.
+async fn decided(
+    limit: Duration,
+    asked: impl Future<Output = Result<Result<(), AskFailed>, MailboxError>>,
+) -> Result<(), AskError> {
+    match tokio::time::timeout(limit, asked).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(AskFailed::WrongState))) => Err(AskError::WrongState),
+        Ok(Ok(Err(AskFailed::Refused(why)))) => Err(AskError::Refused(why)),
+        Ok(Err(_)) => Err(AskError::NoCall),
+        Err(_) => Err(AskError::NoAnswer),
     }
 }
 

@@ -127,7 +127,7 @@ pub enum LegEvent {
     /// [`LegCommand::Resume`] is done.
     Resumed,
     /// [`LegCommand::Hold`] or [`LegCommand::Resume`] was refused; things are as before.
-    Refused,
+    Refused(EndReason),
     /// The far end wants the other side to call this address instead.
     TransferAsked(Uri),
     /// [`LegCommand::Transfer`] came to nothing; things are as before.

@@ -167,6 +167,15 @@ impl Scene {
         while self.call.next().await.event != wanted {}
     }
 
+    /// Reads reports until a change was refused; the far side's code.
+    async fn refused(&self) -> Option<u16> {
+        loop {
+            if let LegEvent::Refused(why) = self.call.next().await.event {
+                return why.sip_code;
+            }
+        }
+    }
+
     async fn end(&self) -> EndReason {
         loop {
             if let LegEvent::Ended(why) = self.call.next().await.event {

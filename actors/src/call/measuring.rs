@@ -118,7 +118,7 @@ impl Call {
     /// The call is over.
     pub(super) fn close(&mut self, why: EndReason, ctx: &mut Context<Self>) {
         self.succession_step(succession::Event::Over, ctx);
-        self.transfer_over(&why);
+        self.asked_in_vain(&why);
         self.measuring.closing = Some(why);
         ctx.run_later(LAST_FIGURES, Self::write_record);
         self.close_if_told(ctx);

@@ -3,6 +3,7 @@
 //! This file is the shell: it turns messages into events, asks `state` what to do, and does it. It owns its
 //! legs and transcoders and is owned by the switchboard. Crash group: when a call falls, its legs notice
 //! that nobody listens and end by themselves.
+mod asked;
 #[cfg(test)]
 mod codec_falls;
 mod fork;
@@ -10,7 +11,6 @@ mod measuring;
 mod messages;
 mod state;
 mod succession;
-mod transferring;
 mod wiring;
 
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::generator::{Generator, Playing, Sounds};
 use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
 use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
 use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side, Sink};
+use asked::Waiting;
+pub use asked::{AskFailed, Hold, Introduce, Transfer};
 use fork::Fork;
 use measuring::Measuring;
 pub use messages::{Begin, CallEnded, HangUp};
 use state::{Action, Event, State};
 use succession::{Heir, Succession};
-use transferring::Waiting;
-pub use transferring::{Introduce, Transfer, TransferFailed};
 use wiring::{Plan, Wiring};
 
 /// What a call is told at birth.
@@ -198,7 +198,10 @@ impl Call {
             LegEvent::ResumeAsked => Event::ResumeAsked(side),
             LegEvent::Held => Event::Held,
             LegEvent::Resumed => Event::Resumed,
-            LegEvent::Refused => Event::Refused,
+            LegEvent::Refused(why) => {
+                self.hold_refused(why);
+                Event::Refused
+            }
             LegEvent::TransferAsked(to) => Event::TransferAsked(side, to),
             LegEvent::TransferRefused(why) => {
                 self.transfer_refused(&why);
@@ -219,6 +222,9 @@ impl Call {
                     self.answered = Some(Instant::now());
                     self.measure_each_second(ctx);
                     self.order.meters.call_setup_seconds.observe(self.begun.elapsed().as_secs_f64());
+                }
+                if let LegCommand::ShowHold(held) = command {
+                    self.hold_shown(side, held);
                 }
                 self.tell(side, command);
             }

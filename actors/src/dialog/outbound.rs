@@ -102,7 +102,7 @@ impl Dialog {
     pub(super) fn send_reinvite(&mut self, change: Change, ctx: &mut Context<Self>) {
         match self.signalling.as_mut().and_then(|signalling| signalling.reinvite(change)) {
             Some(request) => self.send_inside(Outbound::Request(Purpose::Reinvite, request), ctx),
-            None => self.step(Event::ChangeRefused, ctx),
+            None => self.step(Event::ChangeRefused(EndReason::from_sip(self.far, 491, "")), ctx),
         }
     }
 

@@ -74,18 +74,17 @@ impl Refreshing {
 
     /// What the final response to our UPDATE means.
     fn update_answered(&mut self, response: &Response, far: Side, now: Instant) -> Event {
+        let why = || EndReason::from_sip(far, response.code.as_u16(), response.reason());
         match response.code {
             code if code.is_success() => {
                 self.granted(response, now);
                 Event::Refreshed
             }
             StatusCode::SESSION_INTERVAL_TOO_SMALL if self.refused(response) => Event::TryAgain,
-            code @ (StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_DOES_NOT_EXIST) => {
-                Event::Rejected(EndReason::from_sip(far, code.as_u16(), response.reason()))
-            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_DOES_NOT_EXIST => Event::Rejected(why()),
             StatusCode::REQUEST_PENDING
             | StatusCode::SERVER_INTERNAL_ERROR
-            | StatusCode::SERVICE_UNAVAILABLE => Event::ChangeRefused,
+            | StatusCode::SERVICE_UNAVAILABLE => Event::ChangeRefused(why()),
             _ => {
                 self.update_fails = true;
                 Event::TryAgain
@@ -108,7 +107,7 @@ impl Dialog {
         let purpose = if by_update { Purpose::Update } else { Purpose::Reinvite };
         match made {
             Some(request) => self.send_inside(Outbound::Request(purpose, request), ctx),
-            None => self.step(Event::ChangeRefused, ctx),
+            None => self.step(Event::ChangeRefused(EndReason::from_sip(self.far, 491, "")), ctx),
         }
     }
 

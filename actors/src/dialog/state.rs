@@ -143,7 +143,7 @@ pub enum Event {
     /// An ACK of ours has nowhere to go: the far end's Contact or route leads nowhere, or where nothing may go.
     RouteLost(EndReason),
     /// Our re-INVITE was refused; the dialog lives.
-    ChangeRefused,
+    ChangeRefused(EndReason),
     /// 491 to our re-INVITE.
     Glare,
     /// The wait after a 491 is over.
@@ -325,13 +325,17 @@ impl State {
             }
             (Asked(change), Event::Glare) => (Up(Waiting(change)), vec![StartGlareWait]),
             (Waiting(change), Event::GlareOver) => (Up(Asked(change)), vec![Reinvite(change)]),
-            (Asked(_), Event::ChangeRefused) => (Up(Progress::None), vec![Report(LegEvent::Refused)]),
+            (Asked(_), Event::ChangeRefused(why)) => {
+                (Up(Progress::None), vec![Report(LegEvent::Refused(why))])
+            }
             (Asked(_), Event::Rejected(why)) => (Leaving, leave(false, why)),
             (Progress::None, Event::RefreshDue) => (Up(Refreshing { next: None }), vec![Refresh]),
             (Refreshing { .. }, Event::Ask(change)) => (Up(Refreshing { next: Some(change) }), vec![]),
             (Refreshing { .. }, Event::TryAgain) => (Up(progress), vec![Refresh]),
             (Refreshing { next }, Event::Accepted) => Self::refreshed(next, vec![Ack]),
-            (Refreshing { next }, Event::Refreshed | Event::ChangeRefused) => Self::refreshed(next, vec![]),
+            (Refreshing { next }, Event::Refreshed | Event::ChangeRefused(_)) => {
+                Self::refreshed(next, vec![])
+            }
             // Their re-INVITE refreshes as well as ours; only what waits behind ours must be tried again.
             (Refreshing { next: Some(change) }, Event::Glare) => (Up(Waiting(change)), vec![StartGlareWait]),
             (Refreshing { next: None }, Event::Glare) => (Up(Progress::None), vec![]),

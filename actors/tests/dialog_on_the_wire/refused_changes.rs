@@ -9,7 +9,7 @@ async fn rq13_a_refusal_leaves_the_call_as_it_was() {
         dialog.do_send(LegCommand::Hold);
         let hold = scene.hears(Method::Invite).await;
         scene.answers(&hold, StatusCode::try_from(code).unwrap(), "phone").await;
-        scene.says(LegEvent::Refused).await;
+        assert_eq!(scene.refused().await, Some(code));
         // What the far side asks next is answered from the state before the hold.
         dialog.do_send(LegCommand::Hold);
         let again = scene.hears(Method::Invite).await;
@@ -50,7 +50,7 @@ async fn rq13_a_collision_is_tried_again_after_a_while_but_not_for_ever() {
         numbers.push(hold.headers.cseq().unwrap().number);
         scene.answers(&hold, StatusCode::REQUEST_PENDING, "phone").await;
     }
-    scene.says(LegEvent::Refused).await;
+    assert_eq!(scene.refused().await, Some(491));
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
 }
 
@@ -68,7 +68,7 @@ async fn a_change_that_hears_100_and_no_more_is_taken_back_and_refused() {
     let cancel = scene.hears(Method::Cancel).await;
     scene.answers(&cancel, StatusCode::OK, "phone").await;
     scene.answers(&hold, StatusCode::REQUEST_TERMINATED, "phone").await;
-    scene.says(LegEvent::Refused).await;
+    assert_eq!(scene.refused().await, Some(487));
     assert!(dialog.connected(), "the call lives");
 }
 

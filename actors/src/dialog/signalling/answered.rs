@@ -98,14 +98,13 @@ impl Signalling {
         self.negotiation.set_held(self.held_before);
         let collided = code == StatusCode::REQUEST_PENDING && self.glares < MAX_GLARES;
         self.glares = if collided { self.glares + 1 } else { 0 };
+        let why = EndReason::from_sip(self.far, code.as_u16(), response.reason());
         Heard::event(match code {
             _ if collided => Event::Glare,
             // Not 408, though RFC 3261 §12.2.1.2 would end the call on it too: a phone that rang a proxy's timer out still talks, and
             // one that is gone ends by the session timer.
-            StatusCode::CALL_DOES_NOT_EXIST => {
-                Event::Rejected(EndReason::from_sip(self.far, code.as_u16(), response.reason()))
-            }
-            _ => Event::ChangeRefused,
+            StatusCode::CALL_DOES_NOT_EXIST => Event::Rejected(why),
+            _ => Event::ChangeRefused(why),
         })
     }
 

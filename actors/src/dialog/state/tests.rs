@@ -16,6 +16,7 @@ fn check(start: State, event: Event, end: State, does: &str) {
 fn brief(action: &Action) -> String {
     match action {
         Action::Report(LegEvent::Ended(why)) => format!("Ended[{why}]"),
+        Action::Report(LegEvent::Refused(why)) => format!("Refused[{why}]"),
         Action::Report(event) => format!("{event:?}"),
         Action::Refuse(why) => format!("Refuse[{}]", why.as_sip_code()),
         other => format!("{other:?}"),
@@ -91,7 +92,12 @@ fn a_change_is_reported_when_the_far_end_has_agreed() {
 
 #[test]
 fn a_refused_change_leaves_the_call_as_it_was() {
-    check(Up(Asked(Change::Hold)), Event::ChangeRefused, Up(Progress::None), "Refused");
+    check(
+        Up(Asked(Change::Hold)),
+        Event::ChangeRefused(busy()),
+        Up(Progress::None),
+        "Refused[busy by callee, 486]",
+    );
     check(Up(Asked(Change::Hold)), Event::Glare, Up(Waiting(Change::Hold)), "StartGlareWait");
     check(Up(Waiting(Change::Hold)), Event::GlareOver, Up(Asked(Change::Hold)), "Reinvite(Hold)");
     let gone = "Bye StartLimit Ended[busy by callee, 486]";
@@ -106,11 +112,11 @@ fn a_refresh_lets_a_change_wait_and_never_ends_the_call_unless_the_far_side_is_g
     check(alone, Event::TryAgain, alone, "Refresh");
     check(alone, Event::Refreshed, Up(Progress::None), "");
     check(alone, Event::Accepted, Up(Progress::None), "Ack");
-    check(alone, Event::ChangeRefused, Up(Progress::None), "");
+    check(alone, Event::ChangeRefused(busy()), Up(Progress::None), "");
     check(alone, Event::Glare, Up(Progress::None), "");
     check(holds, Event::Refreshed, Up(Asked(Change::Hold)), "Reinvite(Hold)");
     check(holds, Event::Accepted, Up(Asked(Change::Hold)), "Ack Reinvite(Hold)");
-    check(holds, Event::ChangeRefused, Up(Asked(Change::Hold)), "Reinvite(Hold)");
+    check(holds, Event::ChangeRefused(busy()), Up(Asked(Change::Hold)), "Reinvite(Hold)");
     check(holds, Event::Glare, Up(Waiting(Change::Hold)), "StartGlareWait");
     check(Up(Asked(Change::Hold)), Event::RefreshDue, Up(Asked(Change::Hold)), "");
     check(alone, Event::Rejected(busy()), Leaving, "Bye StartLimit Ended[busy by callee, 486]");
@@ -162,7 +168,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Accepted),
         Just(Event::AcceptedBadly(busy())),
         Just(Event::Rejected(busy())),
-        Just(Event::ChangeRefused),
+        Just(Event::ChangeRefused(busy())),
         Just(Event::RouteLost(busy())),
         Just(Event::Glare),
         Just(Event::GlareOver),
@@ -205,7 +211,7 @@ proptest! {
         let mut outstanding = false;
         for event in events {
             let closes = matches!(event, Event::Accepted | Event::AcceptedBadly(_) | Event::TryAgain
-                | Event::Glare | Event::ChangeRefused | Event::Rejected(_) | Event::Refreshed);
+                | Event::Glare | Event::ChangeRefused(_) | Event::Rejected(_) | Event::Refreshed);
             outstanding &= !closes;
             for action in state.on(event, Callee) {
                 if matches!(action, Action::Reinvite(_) | Action::Refresh) {

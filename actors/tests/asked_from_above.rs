@@ -1,10 +1,12 @@
-//! Transfers asked for through `handle`: to an address, and to the far side of another call (RFC 5589 §7).
+//! What is asked of calls through `handle`: holds, and transfers to an address or to the far side of another call (RFC 5589 §7).
 #![allow(clippy::unwrap_used)]
 mod support;
 
 use std::time::Duration;
 
-use actors::handle::{Additions, CallId, CallStatus, FromPage, PlaceCall, ToPage, TransferError, TransferTo};
+use actors::handle::{
+    Additions, AskError, CallId, CallStatus, Cause, FromPage, PlaceCall, ToPage, TransferTo,
+};
 use sip::message::{HeaderName, Message, Method, NameAddr, Request, StatusCode, Uri};
 use support::switch::Scene;
 
@@ -109,17 +111,17 @@ async fn rq14_who_asks_for_a_transfer_hears_why_it_did_not_come_about() {
     let address = |text: &str| TransferTo::Address(text.to_owned());
 
     let nobody = switch.transfer(&CallId::random(), &address("1003")).await;
-    assert_eq!(nobody, Err(TransferError::NoCall));
+    assert_eq!(nobody, Err(AskError::NoCall));
     let bad = switch.transfer(&call, &address("a\r\nb")).await;
-    assert!(matches!(&bad, Err(TransferError::Field(error)) if error.field == "target"), "{bad:?}");
+    assert!(matches!(&bad, Err(AskError::Field(error)) if error.field == "target"), "{bad:?}");
     for other in [call.clone(), CallId::random()] {
         let bad = switch.transfer(&call, &TransferTo::Call(other)).await;
-        assert!(matches!(&bad, Err(TransferError::Field(error)) if error.field == "replaces"), "{bad:?}");
+        assert!(matches!(&bad, Err(AskError::Field(error)) if error.field == "replaces"), "{bad:?}");
     }
     let rings = CallId::random();
     scene.calls(&rings).await;
-    assert_eq!(switch.transfer(&rings, &address("1003")).await, Err(TransferError::WrongState));
-    assert_eq!(switch.transfer(&call, &TransferTo::Call(rings)).await, Err(TransferError::WrongState));
+    assert_eq!(switch.transfer(&rings, &address("1003")).await, Err(AskError::WrongState));
+    assert_eq!(switch.transfer(&call, &TransferTo::Call(rings)).await, Err(AskError::WrongState));
 
     for (answer, told) in [(StatusCode::DECLINE, None), (StatusCode::ACCEPTED, Some("SIP/2.0 486 Busy Here"))]
     {
@@ -129,7 +131,7 @@ async fn rq14_who_asks_for_a_transfer_hears_why_it_did_not_come_about() {
         let refer = scene.hears(Method::Refer).await;
         assert_eq!(
             switch.transfer(&call, &address("1004")).await,
-            Err(TransferError::WrongState),
+            Err(AskError::WrongState),
             "one at a time"
         );
         scene.answers(&refer, answer, "one", "", "").await;
@@ -138,9 +140,69 @@ async fn rq14_who_asks_for_a_transfer_hears_why_it_did_not_come_about() {
         }
         let failed = transfer.await.unwrap();
         let code = told.map_or(603, |_| 486);
-        assert!(
-            matches!(&failed, Err(TransferError::Refused(why)) if why.sip_code == Some(code)),
-            "{failed:?}"
-        );
+        assert!(matches!(&failed, Err(AskError::Refused(why)) if why.sip_code == Some(code)), "{failed:?}");
     }
+}
+
+impl Scene {
+    /// The status that the page is shown next.
+    async fn shows(&mut self) -> CallStatus {
+        loop {
+            if let ToPage::CallStatus(_, status) = self.page.recv().await.unwrap() {
+                return status;
+            }
+        }
+    }
+
+    /// Holds through the door, or lets go; the phone answers its re-INVITE so.
+    async fn holds(&self, call: &CallId, wanted: bool, code: StatusCode) -> Result<(), AskError> {
+        let (switch, id) = (self.house.switch.clone(), call.clone());
+        let asked = actix::spawn(async move { switch.hold(&id, wanted).await });
+        let reinvite = self.hears(Method::Invite).await;
+        let direction = if wanted { "a=sendonly" } else { "a=sendrecv" };
+        assert!(String::from_utf8_lossy(&reinvite.body).contains(direction), "{reinvite:?}");
+        let body = if code == StatusCode::OK { SDP } else { "" };
+        self.answers(&reinvite, code, "one", "application/sdp", body).await;
+        asked.await.unwrap()
+    }
+}
+
+#[actix::test]
+async fn a_call_is_held_and_let_go_and_the_page_sees_it() {
+    let mut scene = Scene::new().await;
+    let (call, _) = scene.talks("one").await;
+    let switch = scene.house.switch.clone();
+    assert_eq!(scene.holds(&call, true, StatusCode::OK).await, Ok(()));
+    assert_eq!(scene.shows().await, CallStatus::Hold);
+    assert_eq!(switch.hold(&call, true).await, Ok(()), "it is so already");
+    assert_eq!(scene.shows().await, CallStatus::Hold);
+    assert_eq!(scene.holds(&call, false, StatusCode::OK).await, Ok(()));
+    assert_eq!(scene.shows().await, CallStatus::Established);
+    assert_eq!(switch.hold(&call, false).await, Ok(()), "it is so already");
+}
+
+#[actix::test]
+async fn who_asks_for_a_hold_hears_why_it_did_not_come_about() {
+    let mut scene = Scene::new().await;
+    let (call, _) = scene.talks("one").await;
+    let switch = scene.house.switch.clone();
+    assert_eq!(switch.hold(&CallId::random(), true).await, Err(AskError::NoCall));
+    let rings = CallId::random();
+    scene.calls(&rings).await;
+    assert_eq!(switch.hold(&rings, true).await, Err(AskError::WrongState));
+    for code in [488, 500, 603] {
+        let failed = scene.holds(&call, true, StatusCode::try_from(code).unwrap()).await;
+        assert!(matches!(&failed, Err(AskError::Refused(why)) if why.sip_code == Some(code)), "{failed:?}");
+    }
+    assert_eq!(scene.holds(&call, true, StatusCode::OK).await, Ok(()), "nothing is left of the refusals");
+    let failed = scene.holds(&call, false, StatusCode::NOT_ACCEPTABLE_HERE).await;
+    assert!(matches!(&failed, Err(AskError::Refused(why)) if why.sip_code == Some(488)), "{failed:?}");
+
+    let (asking, id) = (switch.clone(), call.clone());
+    let asked = actix::spawn(async move { asking.hold(&id, false).await });
+    scene.hears(Method::Invite).await;
+    assert_eq!(switch.hold(&call, true).await, Err(AskError::WrongState), "one at a time");
+    scene.session.tell(FromPage::HangUp(call.clone()));
+    let ended = asked.await.unwrap();
+    assert!(matches!(&ended, Err(AskError::Refused(why)) if why.cause == Cause::HangUp), "{ended:?}");
 }
