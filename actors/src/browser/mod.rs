@@ -2,6 +2,7 @@
 //!
 //! The shell. `state` decides, `rtc` is the peer connection; this file joins them to the lane's sockets, the page's
 //! session and the call. The page's path is negotiated once and never again.
+mod describing;
 mod figures;
 mod messages;
 mod once;
@@ -20,21 +21,19 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHand
 use tracing::{info, warn};
 
 use crate::generator::Sounds;
-use crate::lanes::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
+use crate::lanes::{LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 use crate::leg::{DigitMethod, Digits, LegCommand, LegEvent, LegReport};
 use crate::page::{CallStatus, CallView, InviteHeaders, ToPage};
 use crate::rtp::digits::DigitReceiver;
 use crate::rtp::sequencer::{Incoming, Sequencer};
 use crate::rtp::tally::Tally;
-use crate::vocabulary::{
-    Additions, Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink,
-};
+use crate::vocabulary::{Alive, AudioFormat, Cause, Counter, EndReason, Meters, Packet, Payload, Side, Sink};
 pub use messages::PageWord;
 use own_sound::OwnSound;
 use peer::{Counts, Lost, Outgoing, Output};
 use rtc::Peer;
 pub use rtc::{Certificate, PeerConfig};
-use sdp::{Description, SdpError};
+use sdp::Description;
 use state::{Action, Event, State};
 
 /// What a browser leg is told at birth.
@@ -175,82 +174,6 @@ impl BrowserLeg {
         }
     }
 
-    // --- descriptions ---
-
-    /// Answers the page's offer; the other side's codec first, if it is known, so that nothing need be transcoded.
-    fn answer_offer(&mut self, other_side: Option<AudioFormat>, ctx: &mut Context<Self>) {
-        let Some(offer) = self.description.take() else { return };
-        let mut config = self.order.peer.clone();
-        if let Some(format) = other_side {
-            config.audio.sort_by_key(|codec| *codec != format.codec);
-        }
-        match Peer::answer(&offer, &config, now()) {
-            Ok((peer, text)) => {
-                self.has_peer(peer, ctx);
-                self.tell(ToPage::RemoteDescription { call_id: self.order.view.call_id.clone(), sdp: text });
-                if let Some(format) = self.agreed() {
-                    self.step(Event::OfferAnswered(format), ctx);
-                }
-                self.drive(ctx);
-            }
-            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
-        }
-    }
-
-    fn offer(&mut self, ctx: &mut Context<Self>) {
-        let (peer, text) = Peer::offer(&self.order.peer, now());
-        self.has_peer(peer, ctx);
-        // Before the call is announced: the WebSDK keeps an offer for a call that it does not know yet, and no other.
-        self.tell(ToPage::RemoteDescription { call_id: self.order.view.call_id.clone(), sdp: text });
-        self.drive(ctx);
-    }
-
-    fn take_answer(&mut self, ctx: &mut Context<Self>) {
-        let (Some(answer), Some(peer)) = (self.description.take(), &mut self.peer) else { return };
-        match peer.accept_answer(&answer, now()) {
-            Ok(()) => {
-                if let Some(format) = self.agreed() {
-                    self.step(Event::AnswerTaken(format), ctx);
-                }
-                self.drive(ctx);
-            }
-            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
-        }
-    }
-
-    fn has_peer(&mut self, peer: Peer, ctx: &mut Context<Self>) {
-        let fragment = peer.local_ufrag().to_owned();
-        self.order.lane.do_send(Join { fragment: fragment.clone(), peer: ctx.address().recipient() });
-        self.fragment = Some(fragment);
-        self.peer = Some(peer);
-    }
-
-    /// What the page sends and takes, now that both descriptions are known: the first codec of the answer.
-    fn agreed(&mut self) -> Option<AudioFormat> {
-        let agreed = self.peer.as_ref()?.agreed();
-        let codec = agreed.audio.first()?.codec;
-        let ptime = agreed.ptime.unwrap_or(codec.spec().default_ptime_ms);
-        let format = AudioFormat {
-            codec,
-            ptime_ms: codec.spec().ptime_at_most(ptime),
-            telephone_event: !agreed.telephone_events.is_empty(),
-        };
-        self.codec = Some(format);
-        self.tally.stream.set_clock_rate(codec.spec().clock_rate);
-        Some(format)
-    }
-
-    fn bad(&self, error: &SdpError) -> EndReason {
-        let cause = if matches!(error, SdpError::NoCommonCodec) {
-            Cause::NoCommonCodec
-        } else {
-            Cause::BadDescription
-        };
-        EndReason::new(Some(self.order.side), cause).with_detail(error.to_string())
-    }
-
-    // --- the path ---
-
     /// Takes everything that the peer connection has, then sleeps until it wants to be called.
     fn drive(&mut self, ctx: &mut Context<Self>) {
         while let Some(output) = self.peer.as_mut().and_then(Peer::poll) {
@@ -386,23 +309,6 @@ impl BrowserLeg {
         self.show(if why.is_failure() { CallStatus::Failed(why) } else { CallStatus::Finish(why) });
         ctx.stop();
     }
-
-    /// The page's answer came; a bad one ends the call.
-    fn page_answered(&mut self, sdp: &str, additions: Additions, ctx: &mut Context<Self>) {
-        if self.state != State::Alerting {
-            return; // answered already, or over
-        }
-        match Description::parse(sdp) {
-            Ok(answer) => {
-                self.description = Some(answer);
-                if !additions.is_empty() {
-                    self.report(LegEvent::AdditionsGiven(additions)); // before the answer, which goes out at once
-                }
-                self.step(Event::PageAnswered, ctx);
-            }
-            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
-        }
-    }
 }
 
 /// The clock that tests can stop.
@@ -422,14 +328,7 @@ impl Actor for BrowserLeg {
                 leg.step(Event::Command(LegCommand::HangUp(why)), ctx);
             }
         });
-        let Some(offer) = self.order.offer.take() else { return };
-        match Description::parse(&offer) {
-            Ok(offer) => {
-                self.description = Some(offer);
-                self.step(Event::Begun { answer_at_once: self.order.answer_at_once }, ctx);
-            }
-            Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
-        }
+        self.begin(ctx);
     }
 }
 

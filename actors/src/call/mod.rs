@@ -7,8 +7,10 @@ mod asked;
 #[cfg(test)]
 mod codec_falls;
 mod fork;
+mod legs;
 mod measuring;
 mod messages;
+mod passing;
 mod state;
 mod succession;
 mod wiring;
@@ -18,17 +20,18 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::generator::{Generator, Playing, Sounds};
-use crate::leg::{Leg, LegCommand, LegEvent, LegReport};
-use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
-use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side, Sink};
+use crate::generator::{Playing, Sounds};
+use crate::leg::{LegCommand, LegEvent, LegReport};
+use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side};
 use asked::Waiting;
 pub use asked::{AskFailed, Hold, Introduce, Transfer};
 use fork::Fork;
+use legs::Legs;
 use measuring::Measuring;
 pub use messages::{Begin, CallEnded, HangUp};
+use passing::Transcoders;
 use state::{Action, Event, State};
 use succession::{Heir, Succession};
 use wiring::{Plan, Wiring};
@@ -81,30 +84,11 @@ pub struct Call {
     _alive: Alive,
 }
 
-/// The legs of a call.
-struct Legs {
-    /// With its branch: 0, until another takes its place.
-    caller: (usize, Leg),
-    callees: Vec<(usize, Leg)>,
-    fork: Fork,
-}
-
-/// The transcoders of a call, one per direction, and how often one has died.
-#[derive(Default)]
-struct Transcoders {
-    running: Vec<(u64, actix::Addr<Transcoder>)>,
-    next_id: u64,
-    deaths: u32,
-}
-
 /// What legs can have to say before the call has begun: a description, a failure.
 const MAX_EARLY: usize = 8;
 
 /// How often a call looks whether its legs still live: one that fell says nothing.
 const LIFE_CHECK: Duration = Duration::from_secs(5);
-
-/// A transcoder that died is started anew once; a second death ends the call.
-const MAX_TRANSCODER_DEATHS: u32 = 1;
 
 impl Call {
     /// A call without legs; [`Begin`] plugs them in.
@@ -250,127 +234,10 @@ impl Call {
         self.limit = after.map(|after| ctx.run_later(after, |call, ctx| call.step(event, ctx)));
     }
 
-    /// Wires both directions, sinks first; leaves alone what is wired like that already.
-    fn connect(&mut self, ctx: &mut Context<Self>) {
-        let (Some(there), Some(back)) = (self.wiring.plan(Side::Caller), self.wiring.plan(Side::Callee))
-        else {
-            return;
-        };
-        if self.plugged.replace((there, back)) == Some((there, back)) {
-            return;
-        }
-        self.transcoders.running.clear();
-        self.music = None;
-        for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
-            let Some(leg) = self.legs.as_ref().and_then(|legs| legs.talking(from.other())) else { return };
-            let target = Sink::new(&leg.packets);
-            let sink = match plan {
-                Plan::Forward(codec) => {
-                    info!(call_id = %self.order.call_id, from = from.as_str(), path = %codec, "forwarding");
-                    target
-                }
-                Plan::Transcode(conversion) => match self.transcode(from, conversion, target, ctx) {
-                    Some(sink) => sink,
-                    None => return,
-                },
-            };
-            self.tell(from, LegCommand::Plug(Some(sink)));
-        }
-    }
-
-    /// Starts a transcoder of what `from` sends in front of `target`; a codec that cannot be had ends the call.
-    fn transcode(
-        &mut self,
-        from: Side,
-        conversion: Conversion,
-        target: Sink,
-        ctx: &mut Context<Self>,
-    ) -> Option<Sink> {
-        let id = self.transcoders.next_id;
-        self.transcoders.next_id += 1;
-        let owner = ctx.address().downgrade().recipient();
-        match Transcoder::new(conversion, &self.order.encoding, target, id, owner, &self.order.meters) {
-            Ok(transcoder) => {
-                info!(call_id = %self.order.call_id, path = %transcoder, "transcoding");
-                let transcoder = transcoder.start();
-                let sink = Sink::new(&transcoder.clone().recipient());
-                self.transcoders.running.push((id, transcoder));
-                self.measuring.plays(id, from);
-                Some(sink)
-            }
-            Err(problem) => {
-                warn!(call_id = %self.order.call_id, %problem, "no transcoder");
-                let why = EndReason::new(None, Cause::NoCommonCodec).with_detail(problem.to_string());
-                ctx.notify(HangUp(why));
-                None
-            }
-        }
-    }
-
-    fn pause(&mut self) {
-        self.tell(Side::Caller, LegCommand::Plug(None));
-        self.tell(Side::Callee, LegCommand::Plug(None));
-        self.transcoders.running.clear();
-        self.music = None;
-        self.plugged = None;
-    }
-
-    /// A held far end that hears nothing at all may take the call for dead, and so may its PBX.
-    fn play_music(&mut self, side: Side) {
-        let leg = self.legs.as_ref().and_then(|legs| legs.talking(side));
-        let (Some(format), Some(leg)) = (self.wiring.format(side), leg) else { return };
-        let sink = Sink::new(&leg.packets);
-        let music = self.order.sounds.music();
-        self.music = Some(Generator::play(music, format.codec, sink, &self.order.meters));
-    }
-
     /// Commands are few and bounded by the state machine, so they may pass the mailbox limit.
     fn tell(&self, side: Side, command: LegCommand) {
         for (_, leg) in self.legs.iter().flat_map(|legs| legs.of(side)) {
             leg.commands.do_send(command.clone());
-        }
-    }
-}
-
-impl Legs {
-    /// The legs of a side with their branches: one, or those that ring.
-    fn of(&self, side: Side) -> impl Iterator<Item = (usize, &Leg)> {
-        let (caller, live) = match side {
-            Side::Caller => (Some((self.caller.0, &self.caller.1)), &[][..]),
-            Side::Callee => (None, self.fork.live()),
-        };
-        let callees = live.iter().filter_map(|branch| Some((*branch, self.callee(*branch)?)));
-        caller.into_iter().chain(callees)
-    }
-
-    fn callee(&self, branch: usize) -> Option<&Leg> {
-        self.callees.iter().find(|(known, _)| *known == branch).map(|(_, leg)| leg)
-    }
-
-    /// Puts another leg in the place of a side's; gives those that stood there.
-    fn replace(&mut self, side: Side, branch: usize, leg: Leg) -> Vec<Leg> {
-        match side {
-            Side::Caller => vec![std::mem::replace(&mut self.caller, (branch, leg)).1],
-            Side::Callee => {
-                let old = self.of(side).map(|(_, leg)| leg.clone()).collect();
-                (self.callees, self.fork) = (vec![(branch, leg)], Fork::of(branch));
-                old
-            }
-        }
-    }
-
-    /// The leg whose sound passes; none while several ring.
-    fn talking(&self, side: Side) -> Option<&Leg> {
-        match side {
-            Side::Caller => Some(&self.caller.1),
-            Side::Callee => self.callee(self.fork.only()?),
-        }
-    }
-
-    fn talking_branch(&self, side: Side) -> Option<usize> {
-        match side {
-            Side::Caller => Some(self.caller.0),
-            Side::Callee => self.fork.only(),
         }
     }
 }
@@ -428,27 +295,10 @@ impl Handler<LegReport> for Call {
         }
     }
 }
+
 impl Handler<HangUp> for Call {
     type Result = ();
     fn handle(&mut self, HangUp(why): HangUp, ctx: &mut Self::Context) {
         self.step(Event::HangUpAsked(why), ctx);
-    }
-}
-
-impl Handler<TranscoderGone> for Call {
-    type Result = ();
-    fn handle(&mut self, TranscoderGone { id, playout }: TranscoderGone, ctx: &mut Self::Context) {
-        self.played(id, playout, ctx);
-        if !self.transcoders.running.iter().any(|(running, _)| *running == id) {
-            return; // one that we replaced ourselves
-        }
-        self.transcoders.deaths += 1;
-        error!(call_id = %self.order.call_id, deaths = self.transcoders.deaths, "a transcoder died");
-        if self.transcoders.deaths > MAX_TRANSCODER_DEATHS {
-            self.step(Event::HangUpAsked(EndReason::new(None, Cause::Internal)), ctx);
-        } else {
-            self.plugged = None;
-            self.connect(ctx);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! A SIP dialog as a leg of a call: the SIP side's signalling and its RTP.
 //!
-//! The shell. `state` decides, `signalling` reads and writes SIP, `media` handles packets; this file turns messages into
-//! events and carries actions out. Requests inside the dialog go where its route set says, which may need a look-up:
+//! The shell. `state` decides, `signalling` reads and writes SIP, `media` handles packets and `sound` joins it to the call; this file turns
+//! messages into events and carries actions out. Requests inside the dialog go where its route set says, which may need a look-up:
 //! until that is done they wait in order in the outbox.
 mod inbound;
 mod info;
@@ -13,30 +13,25 @@ mod reasons;
 mod refresh;
 mod replaced;
 mod signalling;
+mod sound;
 mod state;
 mod transferee;
 mod transferor;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use actix::{
-    Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler, WeakRecipient,
-};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use sip::dialog::{AckWait, PrackWait};
 use sip::message::{HeaderName, Method, Reason, StatusCode, Uri};
-use sip::sdp::Agreed;
 use sip::transaction::ServerKey;
 use sip::transport::Flow;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::rtp::socket::Port;
 use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
-use crate::udp::Datagram;
 use crate::vocabulary::{
-    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Owes, Packet, Side, Sink, Way,
+    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Side, Sink, Way,
 };
 use info::InfoDigits;
 use media::{RtpSession, next_report};
@@ -249,83 +244,6 @@ impl Dialog {
         Duration::from_millis(if owns_call_id { 2100 + random } else { random })
     }
 
-    fn bind_media(&mut self, local_ip: IpAddr, ctx: &mut Context<Self>) -> Result<(), EndReason> {
-        let advertised = self.sip.settings.media.advertised_address;
-        // On loopback nothing beyond it is wanted; elsewhere the far end's media may come by any card.
-        let bind_ip = match (advertised, local_ip) {
-            (None, ip) if ip.is_loopback() => ip,
-            (_, IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
-            (_, IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let media = RtpSession::bind(&self.sip.ports, bind_ip, now(), &self.sip.meters)
-            .map_err(|error| EndReason::new(None, Cause::Overload).with_detail(error.to_string()))?;
-        self.listening = Some(ctx.add_stream(media.incoming()));
-        let told = advertised.filter(|ip| ip.is_ipv4() == local_ip.is_ipv4());
-        if let Some(signalling) = &mut self.signalling {
-            signalling.has_media(told.unwrap_or(local_ip), media.port());
-        }
-        self.media = Some(media);
-        Ok(())
-    }
-
-    /// Follows a new agreement, and tells the call when the format is news to it.
-    fn follow(&mut self, agreed: &Agreed, ctx: &mut Context<Self>) {
-        let (Some(stream), Some(media)) = (&agreed.audio, &mut self.media) else { return };
-        if let Some(keys) = &stream.srtp {
-            debug!(call_id = %self.call_id, suite = keys.suite.name(), "media encrypted");
-        }
-        match media.agree(stream, now()) {
-            Some(format) => {
-                self.report(LegEvent::MediaAgreed(format));
-                self.fill_silence(ctx);
-            }
-            None => {
-                warn!(call_id = %self.call_id, codec = %stream.send, "agreed on a codec that is none of ours")
-            }
-        }
-    }
-
-    /// Tells how the sound fares; after its end, how it fared.
-    fn measure(&mut self) {
-        if let Some(media) = &self.media {
-            self.measured = media.measured();
-        }
-        self.report(LegEvent::Measured(self.measured.clone()));
-    }
-
-    fn end_media(&mut self, ctx: &mut Context<Self>) {
-        if let Some(listening) = self.listening.take() {
-            ctx.cancel_future(listening); // it holds the sockets, whose ports are about to go back
-        }
-        if let Some(mut media) = self.media.take() {
-            media.conclude(now());
-            self.measured = media.measured();
-            self.measured.ear.owes = Owes::NothingEver;
-        }
-        self.sink = None;
-    }
-
-    fn pump_digits(&mut self, ctx: &mut Context<Self>) {
-        let Some(media) = &mut self.media else { return };
-        let now = now();
-        self.digit_timer = media.pump_digits(now).map(|at| {
-            ctx.run_later(at.saturating_duration_since(now), |dialog, ctx| dialog.pump_digits(ctx))
-        });
-    }
-
-    fn fill_silence(&mut self, ctx: &mut Context<Self>) {
-        if let Some(timer) = self.silence_timer.take() {
-            ctx.cancel_future(timer);
-        }
-        let Some(media) = &mut self.media else { return };
-        let now = now();
-        let wait = media.fill(now).saturating_duration_since(now);
-        self.silence_timer = Some(ctx.run_later(wait, |dialog, ctx| {
-            dialog.silence_timer = None;
-            dialog.fill_silence(ctx);
-        }));
-    }
-
     fn every_few_seconds(&mut self, ctx: &mut Context<Self>) {
         if let Some(media) = &mut self.media {
             media.report(now(), false);
@@ -467,31 +385,4 @@ impl Handler<SipEvent> for Dialog {
             }
         }
     }
-}
-
-impl Handler<Packet> for Dialog {
-    type Result = ();
-    fn handle(&mut self, packet: Packet, _: &mut Self::Context) {
-        if let Some(media) = &mut self.media {
-            media.send(&packet);
-        }
-    }
-}
-
-impl StreamHandler<(Port, Datagram)> for Dialog {
-    fn handle(&mut self, (port, datagram): (Port, Datagram), _: &mut Self::Context) {
-        let Some(heard) = self.media.as_mut().and_then(|media| media.receive(port, &datagram)) else {
-            return;
-        };
-        if let Some(digit) = heard.digit {
-            debug!(call_id = %self.call_id, "digit received");
-            self.digit_heard(digit, "rfc4733");
-        }
-        if self.sink.as_mut().is_some_and(|sink| !sink.send(heard.packet)) {
-            self.sip.meters.dropped("sink").inc();
-        }
-    }
-
-    /// Sockets never end; without this, the end of their stream would stop the actor before its BYE.
-    fn finished(&mut self, _: &mut Self::Context) {}
 }
