@@ -115,6 +115,7 @@ async fn ask(peer: &UdpPeer, request: &Request) -> Option<Response> {
 async fn an_account_registers_is_called_and_leaves() {
     let (demo, gateway) = (demo().await, gateway().await);
     let account = register(&gateway.endpoint, demo.at, "1001", "demo1001");
+    assert_eq!(account.told.next().await.event, RegistrationEvent::Realm("tandem-demo".into()));
     assert_eq!(account.told.next().await.event, RegistrationEvent::Registered);
     assert!(call(&demo, "1002", "1002", "1001").await.is_none(), "the call waits for its taker");
     let DemoCall { caller, target, .. } = demo.calls.next().await;
@@ -161,5 +162,6 @@ async fn an_account_is_registered_within_five_seconds_of_its_registrar_coming_up
     assert!(matches!(away, RegistrationEvent::Failed { sip_status: None, last: false, .. }), "{away:?}");
     let _demo = demo_at(at.port()).await;
     sleep(Duration::from_secs(3)).await;
+    assert_eq!(account.told.next().await.event, RegistrationEvent::Realm("tandem-demo".into()));
     assert_eq!(account.told.next().await.event, RegistrationEvent::Registered);
 }
