@@ -28,8 +28,8 @@ fn offered(settings: &[(&str, &str)], strips: &str) -> String {
 
 #[test]
 fn settings_and_stripped_codecs_shape_the_invite() {
-    assert_eq!(offered(&[], "SILK"), "111 8 0 9 110 101");
-    assert_eq!(offered(&[], "opus,PCMA"), "0 9 101");
+    assert_eq!(offered(&[], "SILK"), "111 8 0 18 97 9 110 101");
+    assert_eq!(offered(&[], "opus,PCMA"), "0 18 97 9 101");
     let settings = [("codecs", "[\"ulaw\", \"alaw\", \"opus\"]"), ("codecs_exclude_sip", "[\"opus\"]")];
     assert_eq!(offered(&settings, "telephone-event"), "0 8");
 }

@@ -60,7 +60,15 @@ const CALLED: &[Row] = &[
     ("uas_hold", &[("direction", "inactive"), ("held_at", "0.0.0.0"), ("hold_ms", "300")], |page| {
         page.talks_for(3000)
     }),
-    ("uas_info", &[], |page| page.talks_for(1500)),
+    ("uas_info", &[], |page| {
+        page.calls();
+        page.hears("talk");
+        for digit in ["5", "#"] {
+            assert_eq!(page.hears("notifyDtmf")["dtmf"], digit);
+        }
+        page.waits(500);
+        page.hangs_up();
+    }),
     (
         "uas_info_digits",
         &[
@@ -329,7 +337,7 @@ impl Page {
         let mut socket = WebSocket::open(house.web);
         socket.send("connection", json!({
             "appKey": "defaultApp", "sipLogin": login, "sipAuthenticationName": login, "sipPassword": "secret", "sipDomain": domain,
-            "sipRegisterRequired": registers, "tandemEvents": ["message-summary"],
+            "sipRegisterRequired": registers, "tandemEvents": ["message-summary", "dtmf"],
         }));
         socket.expect("getUserData", LIMIT);
         Self { socket, callee: callee.into(), call: format!("call-of-{login}"), login }

@@ -38,6 +38,8 @@ pub struct Wants {
     pub quality: bool,
     /// `media-trouble`: why they do not.
     pub trouble: bool,
+    /// `dtmf`: digits of the far side.
+    pub digits: bool,
 }
 
 /// A page introduces itself.
@@ -67,6 +69,7 @@ impl Connection {
                 mail: wants(fields, "message-summary")?,
                 quality: wants(fields, "call-quality")?,
                 trouble: wants(fields, "media-trouble")?,
+                digits: wants(fields, "dtmf")?,
             },
             activity: activity(fields)?,
             echo: echo.collect(),
@@ -173,6 +176,7 @@ mod tests {
         assert_eq!(wants(json!(["message-summary"])), Ok(Wants { mail: true, ..none }));
         assert_eq!(wants(json!(["call-quality"])), Ok(Wants { quality: true, ..none }));
         assert_eq!(wants(json!(["x", "media-trouble"])), Ok(Wants { trouble: true, ..none }));
+        assert_eq!(wants(json!(["dtmf"])), Ok(Wants { digits: true, ..none }));
         assert_eq!(wants(json!(["of-a-later-day", 7])), Ok(none));
         assert_eq!(wants(json!(null)), Ok(none));
         assert_eq!(wants(json!("message-summary")).unwrap_err().field, "tandemEvents");

@@ -113,6 +113,9 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
         ToPage::IncomingCall(view, headers) => incoming_call(view, headers),
         ToPage::Text(text, status) => vec![text_message(text, status)],
         ToPage::MailWaiting(mail) => vec![mail_waiting(mail)],
+        ToPage::Digits(call_id, digits) => {
+            vec![frame("notifyDtmf", json!([{"callId": call_id.as_str(), "dtmf": digits}]))]
+        }
         ToPage::Sound(call_id, news) => vec![sound::frame_of(call_id, news)],
         ToPage::CallStatus(view, status) => call_status(view, status),
     }
@@ -325,6 +328,13 @@ mod tests {
             (&frames[0]["data"][0]["info"], &frames[0]["data"][0]["sipStatus"]),
             (&json!("Not Found"), &json!(404))
         );
+    }
+
+    #[test]
+    fn digits_are_told_as_they_would_be_sent() {
+        let told = ToPage::Digits(CallId::parse("c1").unwrap(), "5".into());
+        let frames = check(&told, &["notifyDtmf -"]);
+        assert_eq!(frames[0]["data"], json!([{"callId": "c1", "dtmf": "5"}]));
     }
 
     #[test]

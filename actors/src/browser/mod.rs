@@ -352,6 +352,9 @@ impl Handler<LegCommand> for BrowserLeg {
         match command {
             LegCommand::Plug(sink) => self.sink = sink,
             LegCommand::Measure => self.report(LegEvent::Measured(self.measured())),
+            LegCommand::SendDigits(digits) => {
+                self.tell(ToPage::Digits(self.order.view.call_id.clone(), digits.digits));
+            }
             LegCommand::ShowSound(news) => self.tell(ToPage::Sound(self.order.view.call_id.clone(), news)),
             command => self.step(Event::Command(command), ctx),
         }

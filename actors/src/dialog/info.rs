@@ -17,7 +17,7 @@ use actix::Context;
 use codecs::payload::telephone_event;
 use sip::message::{HeaderName, Method, Request, StatusCode};
 use sip::transaction::ServerKey;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::outbound::{Outbound, Purpose};
 use super::signalling::Signalling;
@@ -211,6 +211,8 @@ impl Dialog {
 
     /// A digit of the far side, by whatever way it came.
     pub(super) fn digit_heard(&mut self, digit: char, way: &str) {
+        // Which one is nobody else's business: it may be of a PIN.
+        info!(call_id = %self.call_id, way, "digit received");
         self.sip.meters.dtmf_total.with_label_values(&[way, "in"]).inc();
         let digits = Digits { digits: digit.to_string(), method: DigitMethod::Rfc2833 };
         self.report(LegEvent::DigitsAsked(digits));

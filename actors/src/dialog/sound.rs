@@ -106,7 +106,6 @@ impl StreamHandler<(Port, Datagram)> for Dialog {
             return;
         };
         if let Some(digit) = heard.digit {
-            debug!(call_id = %self.call_id, "digit received");
             self.digit_heard(digit, "rfc4733");
         }
         if self.sink.as_mut().is_some_and(|sink| !sink.send(heard.packet)) {
