@@ -1,16 +1,20 @@
-//! Digits over a link that loses packets, and from pages with telephone-events of either clock or both (RQ10).
+//! Digits over a link that loses packets, from pages with telephone-events of either clock or both (RQ10), and at the 16 kHz of Speex.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use std::net::UdpSocket;
 use std::time::Duration;
 use support::browser::Account;
+use support::kamailio::{DOMAIN, password};
 use support::rtp::Rtp;
 use support::scene::{PAGE_TONE, PHONE_TONE, Scene};
 use support::stage::BadCable;
-use support::{Bench, Web, Wiretap, baresip, fairly, house, kamailio, secs};
+use support::tls::{Claim, certificate};
+use support::websocket::{WebSocket, offer};
+use support::{Bench, House, Linphone, Web, Wiretap, baresip, fairly, house, kamailio, secs, sipp, wait_for};
 
 /// What `DigitSender` needs for one, with the pause behind it.
 const DIGIT_MS: u64 = 240;
@@ -119,4 +123,110 @@ fn rq10_digits_come_from_pages_with_events_of_either_clock_or_both() {
             page.close();
         }
     });
+}
+
+/// A page without sound that hears of digits.
+fn listening_page(house: &House, account: &Value) -> WebSocket {
+    let mut page = WebSocket::open(house.web);
+    let mut connection = json!({ "appKey": "defaultApp", "sipDomain": DOMAIN, "tandemEvents": ["dtmf"] });
+    connection.as_object_mut().unwrap().extend(account.as_object().unwrap().clone());
+    page.send("connection", connection);
+    page
+}
+
+/// A packet of a digit that began with this timestamp, under payload type 100.
+fn event_packet(digit: u8, sequence: u16, timestamp: u32, ticks: u16, end: bool) -> Vec<u8> {
+    let mut packet = vec![0x80, 100 | u8::from(sequence == 0) << 7];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend(timestamp.to_be_bytes());
+    packet.extend([7; 4]);
+    packet.extend([digit, u8::from(end) << 7 | 10]);
+    packet.extend(ticks.to_be_bytes());
+    packet
+}
+
+/// RFC 4733 §2.1: events have the clock of the stream.
+#[test]
+fn rq10_a_phone_with_nothing_but_wide_speex_gets_and_sends_digits_at_16_khz() {
+    let bench = Bench::new();
+    let house = House::start(&bench);
+    let mut page = listening_page(&house, &json!({ "sipLogin": "1001", "sipRegisterRequired": false }));
+    page.expect("getUserData", secs(5));
+    let rtp = bench.rtp_ports();
+    let sound = UdpSocket::bind(("127.0.0.1", rtp.0)).unwrap();
+    sound.set_read_timeout(Some(secs(2))).unwrap();
+    let wire = Wiretap::start(&bench);
+    let formats =
+        "RTP/AVP 97 100\na=rtpmap:97 speex/16000\na=rtpmap:100 telephone-event/16000\na=fmtp:100 0-15";
+    let mut phone = sipp::Plan::new("uac_codecs")
+        .calling("1001", DOMAIN, &format!("127.0.0.1:{}", house.sip), "trunk")
+        .key("rtp_port", &rtp.0.to_string())
+        .key("first", formats)
+        .key("second", formats)
+        .key("talk_ms", "1000")
+        .start(&bench);
+    let call = page.expect("notifyIncomingCall", secs(5))["callId"].clone();
+    let frame: Value = serde_json::from_str(include_str!("frames/frame-answer-audio.json")).unwrap();
+    page.send("answer", json!({ "callId": call, "incoming": true, "hasAudio": true, "hasVideo": false, "sdp": frame["data"][0]["sdp"] }));
+    page.expect("talk", secs(5));
+    page.send("sendDtmf", json!({ "callId": call, "dtmf": "5#", "type": "RFC2833" }));
+    let (_, from) = sound.recv_from(&mut [0; 2048]).expect("our RTP");
+    for (sequence, ticks, end) in [(0, 320, false), (1, 640, false), (2, 2560, true), (3, 2560, true)] {
+        sound.send_to(&event_packet(7, sequence, 32_000, ticks, end), from).unwrap();
+    }
+    assert_eq!(page.expect("notifyDtmf", secs(2))["dtmf"], "7");
+    phone.assert_passed(secs(10));
+    page.expect("finish", secs(2));
+
+    let stream = wire.stop().rtp_to(rtp);
+    let keys = support::rtp::keys(&stream, 100);
+    let told: Vec<_> = keys.iter().map(|key| (key.digit, key.duration, key.ends)).collect();
+    assert_eq!(told, [('5', 2560, 3), ('#', 2560, 3)], "160 ms of 16 kHz");
+    // Sound and digits are on one time line.
+    let first = stream.iter().find(|packet| packet.kind == 97).expect("Speex");
+    for begins in stream.iter().filter(|packet| packet.kind == 100 && packet.marker) {
+        let ticks = f64::from(begins.timestamp.wrapping_sub(first.timestamp));
+        assert!(
+            (ticks / 16.0 - (begins.at - first.at)).abs() < 100.0,
+            "{ticks} ticks in {} ms",
+            begins.at - first.at
+        );
+    }
+}
+
+#[test]
+fn rq10_linphone_gets_and_sends_digits_at_16_khz() {
+    let bench = Bench::new();
+    let (_, files) = certificate(&bench.subfolder("certificates"), Claim { names: &[DOMAIN], until: 2090 });
+    let pbx = kamailio::Plan::new().tls(files).start(&bench);
+    let house = house::Plan::new()
+        .set("sip.srtp", "\"required\"")
+        .set("codecs", "[\"opus\", \"speex16\", \"telephone-event\"]")
+        .set("codecs_exclude_sip", "[\"opus\"]")
+        .start(&bench);
+    let mut phone = Linphone::start_with(&bench, &pbx, "1002", PHONE_TONE, true, Some(("speex", 16_000)));
+    let account = json!({ "sipLogin": "1001", "sipAuthenticationName": "1001", "sipPassword": password("1001"),
+        "sipOutboundProxy": pbx.address, "sipPort": pbx.port, "sipRegisterRequired": true });
+    let mut page = listening_page(&house, &account);
+    page.expect("registered", secs(5));
+    let wire = Wiretap::start(&bench);
+    page.send(
+        "call",
+        json!({ "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
+        "mediaProvider": "WebRTC", "sdp": offer(), "callee": "1002" }),
+    );
+    page.expect("talk", secs(10));
+    page.send("sendDtmf", json!({ "callId": "c1", "dtmf": "5", "type": "RFC2833" }));
+    wait_for("linphone to hear a digit", secs(5), || phone.log().contains("Receiving dtmf 5").then_some(()));
+    phone.press('7');
+    assert_eq!(page.expect("notifyDtmf", secs(5))["dtmf"], "7");
+    page.send("hangup", json!({ "callId": "c1" }));
+    page.expect("finish", secs(3));
+    // 109 is our telephone-event/16000: what SRTP hides is the payload alone.
+    let wire = wire.stop();
+    let is_event = |packet: &&Rtp| packet.kind == 109;
+    assert!(wire.rtp_to(phone.rtp).iter().filter(is_event).count() >= 4);
+    let theirs: Vec<Rtp> = wire.packets.iter().filter_map(support::rtp::parse).collect();
+    let theirs = theirs.iter().filter(is_event).filter(|packet| packet.from.port() == phone.rtp.0);
+    assert!(theirs.count() >= 4);
 }

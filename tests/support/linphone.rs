@@ -91,6 +91,16 @@ impl Linphone {
         self.say(&format!("transfer {referred} --to-call {target}"));
     }
 
+    /// Presses a key in its call.
+    pub fn press(&mut self, digit: char) {
+        self.say(&digit.to_string());
+    }
+
+    /// What it writes of itself.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("events.log")).unwrap_or_default()
+    }
+
     /// Ends, and gives what it heard.
     #[track_caller]
     pub fn heard(mut self) -> Recording {

@@ -18,7 +18,7 @@ pub struct LocalMedia {
     pub rtcp_mux: bool,
     /// Codecs in our order, with the payload types that we give in offers.
     pub codecs: Vec<Format>,
-    /// `telephone-event` rows, one per clock.
+    /// `telephone-event` rows, one per clock: all stand in answers, in offers those that [`offered_events`](Self::offered_events) picks.
     pub events: Vec<Format>,
     /// Packet length that we want to receive, in ms; `None` writes none.
     pub ptime: Option<u16>,
@@ -31,12 +31,13 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// Audio with these codecs in this order; RTCP on the next port, 20 ms packets, telephone-event at 8 kHz and, with Opus, at 48 kHz.
+    /// Audio with these codecs in this order; RTCP on the next port, 20 ms packets, telephone-event at 8 kHz and at the clocks of the codecs.
     pub fn audio(address: IpAddr, rtp_port: u16, codecs: Vec<Format>) -> Self {
-        let mut events = vec![Format::new(101, "telephone-event", 8000, 1).with_fmtp("0-15")];
-        if codecs.iter().any(|codec| codec.clock == 48000) {
-            events.insert(0, Format::new(110, "telephone-event", 48000, 1).with_fmtp("0-15"));
-        }
+        let events = EVENTS
+            .iter()
+            .filter(|(_, clock)| *clock == PLAIN_CLOCK || codecs.iter().any(|codec| codec.clock == *clock))
+            .map(|(number, clock)| Format::new(*number, "telephone-event", *clock, 1).with_fmtp("0-15"))
+            .collect();
         Self {
             address,
             rtp_port,
@@ -58,11 +59,24 @@ impl LocalMedia {
         codecs
     }
 
+    /// The rows of an offer: the one at 8 kHz, which phones have in any case, and one more, for the codec in use or else for the first that has
+    /// another clock. A third would make an INVITE with the usual codecs too long for a datagram.
+    pub(super) fn offered_events(&self, in_use: Option<&Format>) -> impl Iterator<Item = &Format> {
+        let codecs = in_use.into_iter().chain(self.ordered_codecs());
+        let other = codecs.map(|codec| codec.clock).find(|clock| *clock != PLAIN_CLOCK);
+        self.events.iter().filter(move |row| row.clock == PLAIN_CLOCK || Some(row.clock) == other)
+    }
+
     /// Place in `prefer`, or its length: smaller is better.
     pub(super) fn prefer_rank(&self, format: &Format) -> usize {
         self.prefer.iter().position(|preferred| preferred.same_codec(format)).unwrap_or(self.prefer.len())
     }
 }
+
+/// The numbers of our `telephone-event` rows, and their clocks.
+const EVENTS: [(u8, u32); 3] = [(110, 48_000), (109, 16_000), (101, PLAIN_CLOCK)];
+/// The clock of telephony.
+const PLAIN_CLOCK: u32 = 8000;
 
 /// One line that a page asked to have in our SDP, such as `b=AS:3000`. Made only by [`ExtraLine::new`], so that it is one line
 /// and cannot open a new section.
@@ -149,6 +163,24 @@ mod tests {
         check("B=AS:1", Err(ExtraLineError::NotALine));
         check("", Err(ExtraLineError::NotALine));
         check(&format!("a={}", "x".repeat(1023)), Err(ExtraLineError::TooLong(1025)));
+    }
+
+    #[test]
+    fn an_offer_has_events_at_8_khz_and_at_one_other_clock() {
+        let (opus, wide) = (Format::new(111, "opus", 48_000, 2), Format::new(97, "speex", 16_000, 1));
+        let law = Format::new(0, "PCMU", 8000, 1);
+        let check = |codecs: [&Format; 3], in_use: Option<&Format>, want: &[u32]| {
+            let codecs = codecs.map(Clone::clone).to_vec();
+            let local = LocalMedia::audio(IpAddr::from([127, 0, 0, 1]), 2, codecs);
+            let rows: Vec<_> = local.offered_events(in_use).map(|row| row.clock).collect();
+            assert_eq!(rows, want, "{:?}, in use {in_use:?}", local.codecs);
+        };
+        check([&opus, &law, &wide], None, &[48_000, 8000]);
+        check([&wide, &opus, &law], None, &[16_000, 8000]);
+        check([&law, &law, &wide], None, &[16_000, 8000]);
+        check([&law, &law, &law], None, &[8000]);
+        check([&opus, &law, &wide], Some(&wide), &[16_000, 8000]);
+        check([&opus, &law, &wide], Some(&law), &[48_000, 8000]);
     }
 
     #[test]

@@ -264,7 +264,8 @@ impl OfferAnswer {
 
     fn offered_audio(&mut self, local: &LocalMedia) -> Media {
         let mut media = audio_line(local, "RTP/AVP");
-        for format in local.ordered_codecs().into_iter().chain(&local.events) {
+        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| &stream.send);
+        for format in local.ordered_codecs().into_iter().chain(local.offered_events(in_use)) {
             media.formats.push(self.numbers.assign(format, &media.formats));
         }
         media.formats.iter().for_each(|format| self.numbers.give(format));

@@ -39,6 +39,21 @@ fn one_audio_line_is_taken_and_all_others_get_port_zero() {
 }
 
 #[test]
+fn an_answer_has_events_at_every_clock_that_the_codecs_of_both_have() {
+    let mut ours = OfferAnswer::new(1);
+    let offer = "m=audio_4000_RTP/AVP_96_97_98_99 a=rtpmap:96_speex/16000 a=rtpmap:97_telephone-event/48000 \
+                 a=rtpmap:98_telephone-event/16000 a=rtpmap:99_telephone-event/8000";
+    ours.receive_offer(remote(offer)).unwrap();
+    let (answer, agreed) = ours.answer(&with_codecs(&["opus", "speex"])).unwrap();
+    assert!(answer.to_string().contains("m=audio 20000 RTP/AVP 96 97 98 99\r\n"), "{answer}");
+    let events = agreed.audio.unwrap().send_events.unwrap();
+    assert_eq!((events.payload_type, events.clock), (98, 16_000));
+    ours.receive_offer(remote("m=audio_4000_RTP/AVP_0_98 a=rtpmap:98_telephone-event/16000")).unwrap();
+    let (answer, _) = ours.answer(&with_codecs(&["opus", "PCMU"])).unwrap();
+    assert!(answer.to_string().contains("m=audio 20000 RTP/AVP 0\r\n"), "no codec of 16 kHz: {answer}");
+}
+
+#[test]
 fn the_profile_is_echoed() {
     check("m=audio_4000_RTP/AVPF_0", Ok("m=audio 20000 RTP/AVPF 0|a=rtpmap:0 PCMU/8000"));
     check("m=audio_4000_rtp/avp_0", Ok("m=audio 20000 rtp/avp 0|a=rtpmap:0 PCMU/8000"));

@@ -27,6 +27,7 @@ fn codec(name: &str) -> Format {
         "PCMA" => Format::new(8, "PCMA", 8000, 1),
         "PCMU" => Format::new(0, "PCMU", 8000, 1),
         "G722" => Format::new(9, "G722", 8000, 1),
+        "speex" => Format::new(97, "speex", 16000, 1),
         "G729" => Format::new(18, "G729", 8000, 1).with_fmtp("annexb=no"),
         other => panic!("no {other} in these tests"),
     }

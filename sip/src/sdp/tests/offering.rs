@@ -121,6 +121,25 @@ fn events_go_out_with_the_clock_of_the_codec() {
     assert_eq!(answer("0"), None);
 }
 
+/// RFC 4733 §2.1: events have the clock of the stream. An INVITE with room for two rows alone does not have this one behind Opus.
+#[test]
+fn wide_speex_gets_its_row_of_events_once_it_is_in_use() {
+    let local = with_codecs(&["opus", "PCMA", "speex"]);
+    let rows = |offer: &Session| {
+        let events = offer.media[0].formats.iter().filter(|format| format.is_event());
+        events.map(|format| (format.payload_type, format.clock)).collect::<Vec<_>>()
+    };
+    let mut ours = OfferAnswer::new(1);
+    assert_eq!(rows(&ours.make_offer(&local).unwrap()), [(110, 48_000), (101, 8000)]);
+    let answer = "m=audio_4000_RTP/AVP_97_101 a=rtpmap:97_speex/16000 a=rtpmap:101_telephone-event/8000";
+    let agreed = ours.receive_answer(&remote(answer)).unwrap().audio.unwrap();
+    assert_eq!(agreed.send_events.unwrap().clock, 8000);
+    assert_eq!(rows(&ours.make_offer(&local).unwrap()), [(109, 16_000), (101, 8000)]);
+    let answer = "m=audio_4000_RTP/AVP_97_98_101 a=rtpmap:97_speex/16000 a=rtpmap:98_telephone-event/16000 a=rtpmap:101_telephone-event/8000";
+    let agreed = ours.receive_answer(&remote(answer)).unwrap().audio.unwrap();
+    assert_eq!(agreed.send_events.map(|row| (row.payload_type, row.clock)), Some((98, 16_000)));
+}
+
 #[test]
 fn a_later_answer_to_the_same_offer_is_taken_and_forks_have_one_state_each() {
     let mut first = OfferAnswer::new(1);
