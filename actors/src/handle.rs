@@ -24,7 +24,7 @@ pub use crate::vocabulary::{
     Account, ActivityLimits, ActivityWish, Additions, Alpn, AnswerTiming, Both, CallId, Cause, Class,
     EndReason, FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured, MediaSettings,
     Meters, PageHeader, Playout, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings,
-    SwitchSettings, TlsSettings,
+    SwitchSettings, TlsSettings, VideoSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::ring_back::RingBack;

@@ -9,7 +9,7 @@ use actix::{Message, Recipient};
 use sip::message::Uri;
 
 use crate::quality::SoundNews;
-use crate::vocabulary::{Additions, AudioFormat, EndReason, Measured, Packet, Side, Sink};
+use crate::vocabulary::{Additions, EndReason, Measured, MediaFormat, Packet, Side, Sink};
 
 /// What a call tells a leg.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
@@ -23,14 +23,20 @@ pub enum LegCommand {
     Quiet,
     /// Caller leg: the other side sends sound before it answers.
     RingMedia,
-    /// The other side's sound is agreed, or has changed. A leg whose own SDP waits for it goes on.
-    Agree(AudioFormat),
+    /// The other side's media are agreed, or have changed. A leg whose own SDP waits for them goes on.
+    Agree(MediaFormat),
     /// The other side's page wants this said in the answer. Comes before [`LegCommand::Answer`].
     Add(Additions),
     /// The call is answered. A SIP caller gets its 200; a page, caller or callee, gets `talk`.
     Answer,
-    /// Send what you receive there; `None`: nowhere.
+    /// Send the sound that you receive there; `None`: nowhere.
     Plug(Option<Sink>),
+    /// Send the pictures that you receive there; `None`: nowhere.
+    PlugVideo(Option<Sink>),
+    /// Ask your far end for a key frame, by whatever it understands; once per second at most.
+    AskKeyFrame,
+    /// Ask your far end to send no more bits of video per second than this.
+    LimitVideo(u32),
     /// Hold your far end: re-INVITE, and report [`LegEvent::Held`], or [`LegEvent::Refused`].
     Hold,
     /// Take your far end out of hold; report [`LegEvent::Resumed`] or [`LegEvent::Refused`].
@@ -112,8 +118,12 @@ pub enum LegEvent {
     Rang,
     /// The far end sends sound before it answers: an announcement, the network's own ringing tone.
     SentEarlyMedia,
-    /// The far end's sound is agreed; again when it changes.
-    MediaAgreed(AudioFormat),
+    /// The far end's media are agreed; again when they change.
+    MediaAgreed(MediaFormat),
+    /// The far end cannot go on without a key frame.
+    KeyFrameWanted,
+    /// The far end takes no more bits of video per second than this, for now.
+    VideoLimited(u32),
     /// The far end is about to answer and wants this said to the other side besides.
     AdditionsGiven(Additions),
     /// The far end answered.

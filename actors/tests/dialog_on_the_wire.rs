@@ -111,6 +111,7 @@ impl Scene {
                 contact_user: "c1".into(),
                 additions,
                 codecs,
+                video: vec![],
                 telephone_events: true,
                 headers: vec![],
             })),
@@ -215,6 +216,7 @@ impl Scene {
             way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
+            video: vec![],
             telephone_events: true,
         };
         (self.start(DialogOrder::Incoming(Box::new(order)), Side::Caller), request)
@@ -293,6 +295,7 @@ fn switch_settings(sip: SipSettings) -> SwitchSettings {
             telephone_events: true,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
+            video: Default::default(),
             encoding: Default::default(),
             hold_music: None,
             ring_back: None,
@@ -391,6 +394,7 @@ async fn a_bye_before_the_answer_ends_a_call_that_came_in() {
             way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
+            video: vec![],
             telephone_events: true,
         })),
         Side::Caller,

@@ -49,6 +49,7 @@ fn settings(lanes: usize, port: u16) -> MediaSettings {
         telephone_events: true,
         allow_outside_codecs: true,
         answer_audio: AnswerTiming::AtOnce,
+        video: Default::default(),
         encoding: Default::default(),
         hold_music: None,
         ring_back: None,

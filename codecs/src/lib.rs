@@ -8,6 +8,7 @@
 //! - [`plc`]: concealment for codecs that have none of their own
 //! - [`resample`]: from one sample rate to another
 //! - [`payload`]: RTP payload formats that are no codec (telephone-event)
+//! - [`video`]: codecs for pictures, and when a stream of one side fits the other
 //! - [`tone`], [`voice`] and [`probe`]: make a sound, and measure what became of it
 //! - [`ring_back`] and [`wav`]: sounds for those who wait, by country or from a file
 //!
@@ -26,6 +27,7 @@ pub mod resample;
 pub mod ring_back;
 pub mod table;
 pub mod tone;
+pub mod video;
 pub mod voice;
 pub mod wav;
 
@@ -33,3 +35,4 @@ pub use chain::{Chain, Frame, Loss};
 pub use codec::{Browsers, CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};
 pub use error::CodecError;
 pub use table::CODECS;
+pub use video::{VideoCodec, VideoFormat};

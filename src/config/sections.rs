@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use actors::handle::{
     ActivityLimits, AddressClass, AddressPolicy, Alpn, AnswerTiming, Fingerprint, HeaderRule, HeaderRules,
-    MediaSettings, ReferPolicy, RingBack, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings, wav,
+    MediaSettings, ReferPolicy, RingBack, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
+    VideoSettings, wav,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -117,7 +118,7 @@ fn media(reader: &mut Reader) -> MediaSettings {
         reader.clash("media.rtp_port_to", rtp_ports.1, problem);
     }
     let answers: &[_] = &[("at_once", AnswerTiming::AtOnce), ("on_sip_sdp", AnswerTiming::OnSipSdp)];
-    reader.word("media.answer_video", answers);
+    let video = VideoSettings { sip: vec![], answer: reader.word("media.answer_video", answers) };
     let codecs = codecs::read(reader);
     MediaSettings {
         lanes,
@@ -132,6 +133,7 @@ fn media(reader: &mut Reader) -> MediaSettings {
         allow_outside_codecs: reader.flag("allow_outside_codecs"),
         encoding: codecs::encoding(reader),
         answer_audio: reader.word("media.answer_audio", answers),
+        video,
         hold_music: hold_music(reader),
         ring_back: ring_back(reader),
     }

@@ -8,7 +8,7 @@ use super::{BrowserLeg, now};
 use crate::lanes::Join;
 use crate::leg::LegEvent;
 use crate::page::ToPage;
-use crate::vocabulary::{Additions, AudioFormat, Cause, EndReason};
+use crate::vocabulary::{Additions, AudioFormat, Cause, EndReason, MediaFormat};
 
 impl BrowserLeg {
     /// The page that calls has brought its offer.
@@ -24,11 +24,11 @@ impl BrowserLeg {
     }
 
     /// Answers the page's offer; the other side's codec first, if it is known, so that nothing need be transcoded.
-    pub(super) fn answer_offer(&mut self, other_side: Option<AudioFormat>, ctx: &mut Context<Self>) {
+    pub(super) fn answer_offer(&mut self, other_side: Option<MediaFormat>, ctx: &mut Context<Self>) {
         let Some(offer) = self.description.take() else { return };
         let mut config = self.order.peer.clone();
         if let Some(format) = other_side {
-            config.audio.sort_by_key(|codec| *codec != format.codec);
+            config.audio.sort_by_key(|codec| *codec != format.audio.codec);
         }
         match Peer::answer(&offer, &config, now()) {
             Ok((peer, text)) => {
@@ -72,7 +72,7 @@ impl BrowserLeg {
     }
 
     /// What the page sends and takes, now that both descriptions are known: the first codec of the answer.
-    fn agreed(&mut self) -> Option<AudioFormat> {
+    fn agreed(&mut self) -> Option<MediaFormat> {
         let agreed = self.peer.as_ref()?.agreed();
         let codec = agreed.audio.first()?.codec;
         let ptime = agreed.ptime.unwrap_or(codec.spec().default_ptime_ms);
@@ -83,7 +83,7 @@ impl BrowserLeg {
         };
         self.codec = Some(format);
         self.tally.stream.set_clock_rate(codec.spec().clock_rate);
-        Some(format)
+        Some(format.into())
     }
 
     fn bad(&self, error: &SdpError) -> EndReason {

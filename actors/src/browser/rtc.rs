@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codecs::CodecId;
+use codecs::{CodecId, VideoFormat};
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::{self, CryptoProvider, Fingerprint};
 use str0m::format::{Codec, CodecConfig, FormatParams};
@@ -59,6 +59,8 @@ pub struct PeerConfig {
     pub certificate: Certificate,
     /// The codecs we want, best first. The page sends the first that it has too.
     pub audio: Vec<CodecId>,
+    /// The same for pictures; empty: the page's video is answered `inactive`, and none is offered to it.
+    pub video: Vec<VideoFormat>,
 }
 
 /// One page's peer connection.

@@ -30,7 +30,7 @@
 use sip::message::Uri;
 
 use crate::leg::{Digits, LegCommand, LegEvent};
-use crate::vocabulary::{AudioFormat, Cause, EndReason, Side};
+use crate::vocabulary::{Cause, EndReason, MediaFormat, Side};
 
 /// Where the page stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub enum Event {
     /// The page took the call; the SDP stays with the shell.
     PageAnswered,
     /// The page's answer can be used: this is what it speaks.
-    AnswerTaken(AudioFormat),
+    AnswerTaken(MediaFormat),
     /// Our answer to the page's offer is out: this is what it says.
-    OfferAnswered(AudioFormat),
+    OfferAnswered(MediaFormat),
     /// The page's SDP cannot be used.
     DescriptionFailed(EndReason),
     /// ICE or DTLS gave up, or never finished.
@@ -88,8 +88,8 @@ pub enum Event {
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Answer the page's offer; this codec first if it is named.
-    AnswerOffer(Option<AudioFormat>),
+    /// Answer the page's offer; with these codecs first if they are named.
+    AnswerOffer(Option<MediaFormat>),
     /// Make an offer and send it to the page.
     Offer,
     /// Hand the page's answer to the peer connection.
@@ -216,20 +216,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::vocabulary::AudioFormat;
 
     fn check(start: State, side: Side, event: Event, end: State, does: &str) {
         let mut state = start;
         let actions = state.on(event, side);
         assert_eq!(state, end);
-        assert_eq!(
-            format!("{actions:?}")
-                .replace("AudioFormat { codec: Opus, ptime_ms: 20, telephone_event: true }", "opus"),
-            does
-        );
+        assert_eq!(format!("{actions:?}").replace(OPUS, "opus"), does);
     }
 
-    fn opus() -> AudioFormat {
-        AudioFormat { codec: CodecId::Opus, ptime_ms: 20, telephone_event: true }
+    const OPUS: &str = "MediaFormat { audio: AudioFormat { codec: Opus, ptime_ms: 20, telephone_event: true }, video: None }";
+
+    fn opus() -> MediaFormat {
+        AudioFormat { codec: CodecId::Opus, ptime_ms: 20, telephone_event: true }.into()
     }
 
     fn command(command: LegCommand) -> Event {

@@ -115,7 +115,7 @@ impl Talk {
         call.do_send(Begin { caller: leg(tell_caller, deaf), callees: vec![leg(tell_callee, hear)] });
         for (side, codec) in [(Side::Caller, CodecId::Opus), (Side::Callee, CodecId::Pcmu)] {
             let format = AudioFormat { codec, ptime_ms: 20, telephone_event: true };
-            call.do_send(LegReport { side, branch: 0, event: LegEvent::MediaAgreed(format) });
+            call.do_send(LegReport { side, branch: 0, event: LegEvent::MediaAgreed(format.into()) });
         }
         call.do_send(LegReport { side: Side::Callee, branch: 0, event: LegEvent::Answered });
         sleep(MS).await;

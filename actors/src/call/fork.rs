@@ -109,7 +109,8 @@ mod tests {
     use crate::vocabulary::AudioFormat;
 
     fn agreed() -> LegEvent {
-        LegEvent::MediaAgreed(AudioFormat { codec: CodecId::Opus, ptime_ms: 20, telephone_event: false })
+        let format = AudioFormat { codec: CodecId::Opus, ptime_ms: 20, telephone_event: false };
+        LegEvent::MediaAgreed(format.into())
     }
 
     fn ended(cause: Cause) -> LegEvent {

@@ -11,6 +11,7 @@ mod legs;
 mod measuring;
 mod messages;
 mod passing;
+mod pictures;
 mod state;
 mod succession;
 mod wiring;
@@ -32,6 +33,7 @@ use legs::Legs;
 use measuring::Measuring;
 pub use messages::{Begin, CallEnded, HangUp};
 use passing::Transcoders;
+use pictures::Pictures;
 use state::{Action, Event, State};
 use succession::{Heir, Succession};
 use wiring::{Plan, Wiring};
@@ -69,6 +71,7 @@ pub struct Call {
     /// Reports that overtook [`Begin`]: legs start on their own.
     early: Vec<LegReport>,
     transcoders: Transcoders,
+    pictures: Pictures,
     music: Option<Playing>,
     limit: Option<SpawnHandle>,
     succession: Succession,
@@ -103,6 +106,7 @@ impl Call {
             legs: None,
             early: vec![],
             transcoders: Transcoders::default(),
+            pictures: Pictures::default(),
             music: None,
             limit: None,
             succession: Succession::default(),
@@ -193,6 +197,8 @@ impl Call {
             }
             LegEvent::Introduced(to) => return self.introduced(to),
             LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
+            LegEvent::KeyFrameWanted => return self.key_frame_wanted(side),
+            LegEvent::VideoLimited(bits) => return self.video_limited(side, bits),
             LegEvent::Measured(_) => return,
             LegEvent::Ended(why) => Event::LegEnded(why),
         };

@@ -28,6 +28,7 @@ impl Call {
         else {
             return;
         };
+        self.connect_video();
         if self.plugged.replace((there, back)) == Some((there, back)) {
             return;
         }
@@ -82,6 +83,7 @@ impl Call {
     pub(super) fn pause(&mut self) {
         self.tell(Side::Caller, LegCommand::Plug(None));
         self.tell(Side::Callee, LegCommand::Plug(None));
+        self.pause_video();
         self.transcoders.running.clear();
         self.music = None;
         self.plugged = None;
@@ -93,7 +95,7 @@ impl Call {
         let (Some(format), Some(leg)) = (self.wiring.format(side), leg) else { return };
         let sink = Sink::new(&leg.packets);
         let music = self.order.sounds.music();
-        self.music = Some(Generator::play(music, format.codec, sink, &self.order.meters));
+        self.music = Some(Generator::play(music, format.audio.codec, sink, &self.order.meters));
     }
 }
 

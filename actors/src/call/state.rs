@@ -35,7 +35,7 @@
 use sip::message::Uri;
 
 use crate::leg::{Digits, LegCommand};
-use crate::vocabulary::{Additions, AudioFormat, Cause, EndReason, Side};
+use crate::vocabulary::{Additions, Cause, EndReason, MediaFormat, Side};
 
 /// The life of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub enum Event {
     /// The callee answered.
     Answered,
     /// A leg's sound is agreed, or agreed anew.
-    MediaAgreed(Side, AudioFormat),
+    MediaAgreed(Side, MediaFormat),
     /// A side wants the other held.
     HoldAsked(Side),
     /// A side wants to go on.

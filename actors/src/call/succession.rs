@@ -20,7 +20,7 @@ use tracing::info;
 use super::Call;
 use super::state::Event as CallEvent;
 use crate::leg::{Fared, Leg, LegCommand, LegEvent, Successor};
-use crate::vocabulary::{AudioFormat, Cause, EndReason, Side};
+use crate::vocabulary::{Cause, EndReason, MediaFormat, Side};
 
 /// Where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,7 +132,7 @@ pub(super) struct Heir {
     leg: Leg,
     /// It calls us: it is ready once its sound is agreed.
     comes_in: bool,
-    format: Option<AudioFormat>,
+    format: Option<MediaFormat>,
     limit: Option<SpawnHandle>,
 }
 

@@ -63,6 +63,7 @@ impl Exchange {
             way: None,
             contact_user: "demo".to_owned(),
             codecs: codecs.to_vec(),
+            video: vec![],
             telephone_events: true,
         };
         let order = DialogOrder::Incoming(Box::new(invite));
@@ -94,6 +95,7 @@ impl Exchange {
                     contact_user: "demo".to_owned(),
                     additions: Additions::default(),
                     codecs: ALL.to_vec(),
+                    video: vec![],
                     telephone_events: true,
                     headers: vec![],
                 };

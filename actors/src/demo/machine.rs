@@ -102,7 +102,7 @@ impl Machine {
             let ssrc = getrandom::u32().expect("the operating system's generator does not fail after boot");
             self.player = script.map(|script| Player::new(codec, script, ssrc, now()));
         }
-        self.report(LegEvent::MediaAgreed(format));
+        self.report(LegEvent::MediaAgreed(format.into()));
     }
 
     fn plug(&mut self, sink: Option<Sink>, ctx: &mut Context<Self>) {
@@ -189,7 +189,7 @@ impl Handler<LegCommand> for Machine {
     fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
         match command {
             LegCommand::Dial => self.dialled(),
-            LegCommand::Agree(format) => self.agree(format),
+            LegCommand::Agree(format) => self.agree(format.audio),
             LegCommand::Plug(sink) => self.plug(sink, ctx),
             LegCommand::Hold => self.report(LegEvent::Held),
             LegCommand::Resume => self.report(LegEvent::Resumed),
@@ -206,6 +206,9 @@ impl Handler<LegCommand> for Machine {
             | LegCommand::Quiet
             | LegCommand::RingMedia
             | LegCommand::Add(_)
+            | LegCommand::PlugVideo(_)
+            | LegCommand::AskKeyFrame
+            | LegCommand::LimitVideo(_)
             | LegCommand::Answer
             | LegCommand::ShowHold(_)
             | LegCommand::ShowSound(_)

@@ -204,7 +204,7 @@ impl RtpSession {
             Payload::TelephoneEvent(_) => {
                 self.heard.on_packet(&rtp.payload, rtp.timestamp, rtp.marker).ok().flatten()
             }
-            Payload::Audio(_) | Payload::ComfortNoise => None,
+            Payload::Audio(_) | Payload::Video(_) | Payload::ComfortNoise => None,
         };
         let RtpPacket { marker, sequence, timestamp, ssrc, payload, .. } = rtp;
         let packet = Packet { payload_kind: kind, ssrc, sequence, timestamp, marker, payload, received: now };

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use actix::{Addr, WeakRecipient};
+use codecs::VideoFormat;
 use sip::message::{HeaderName, Request, SipUri, Uri};
 use sip::transaction::ServerKey;
 
@@ -72,8 +73,10 @@ pub struct OutgoingInvite {
     pub contact_user: String,
     /// Of the page.
     pub additions: Additions,
-    /// What we offer, by preference.
+    /// What we offer for sound, by preference.
     pub codecs: Vec<CodecId>,
+    /// And for pictures; empty: an audio call.
+    pub video: Vec<VideoFormat>,
     /// Whether we offer telephone-events.
     pub telephone_events: bool,
     /// Headers that whoever asked for the call wants in it: Replaces, Referred-By.
@@ -95,6 +98,7 @@ impl OutgoingInvite {
             contact_user,
             additions: Additions::default(),
             codecs: vec![],
+            video: vec![],
             telephone_events: true,
             headers: vec![],
         })
@@ -115,6 +119,8 @@ pub struct IncomingInvite {
     pub contact_user: String,
     /// What we speak, by preference.
     pub codecs: Vec<CodecId>,
+    /// The same for pictures; empty: video is refused.
+    pub video: Vec<VideoFormat>,
     /// Whether we take telephone-events.
     pub telephone_events: bool,
 }

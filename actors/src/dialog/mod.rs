@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
+use codecs::VideoFormat;
 use sip::dialog::{AckWait, PrackWait};
 use sip::message::{HeaderName, Method, Reason, StatusCode, Uri};
 use sip::transaction::ServerKey;
@@ -101,6 +102,7 @@ struct Home {
     contact_user: String,
     display_name: Option<String>,
     codecs: Vec<CodecId>,
+    video: Vec<VideoFormat>,
     telephone_events: bool,
 }
 
@@ -281,7 +283,7 @@ impl Dialog {
         match command {
             LegCommand::Dial => self.step(Event::Dial, ctx),
             LegCommand::Ring | LegCommand::RingMedia => self.step(Event::Ring, ctx),
-            LegCommand::Agree(format) => self.prefer(format),
+            LegCommand::Agree(format) => self.prefer(format.audio),
             LegCommand::Add(additions) => {
                 if let Some(signalling) = &mut self.signalling {
                     signalling.add(additions);
@@ -295,6 +297,9 @@ impl Dialog {
             LegCommand::Introduce => self.introduce(),
             LegCommand::Measure => self.measure(),
             LegCommand::Quiet
+            | LegCommand::PlugVideo(_)
+            | LegCommand::AskKeyFrame
+            | LegCommand::LimitVideo(_)
             | LegCommand::ShowHold(_)
             | LegCommand::ShowSound(_)
             | LegCommand::ShowTransferRefused { .. } => {}
@@ -324,6 +329,7 @@ impl Home {
                 contact_user: order.contact_user.clone(),
                 display_name: order.display_name.clone(),
                 codecs: order.codecs.clone(),
+                video: order.video.clone(),
                 telephone_events: order.telephone_events,
             },
             DialogOrder::Incoming(order) => Self {
@@ -331,6 +337,7 @@ impl Home {
                 contact_user: order.contact_user.clone(),
                 display_name: None,
                 codecs: order.codecs.clone(),
+                video: order.video.clone(),
                 telephone_events: order.telephone_events,
             },
         }

@@ -53,6 +53,7 @@ impl Dialog {
             way: self.home.way.clone(),
             contact_user: self.home.contact_user.clone(),
             codecs: self.home.codecs.clone(),
+            video: self.home.video.clone(),
             telephone_events: self.home.telephone_events,
         };
         let dialog = Dialog::new(DialogOrder::Incoming(Box::new(order)), place, self.sip.clone()).start();

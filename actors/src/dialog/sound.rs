@@ -40,7 +40,7 @@ impl Dialog {
         }
         match media.agree(stream, now()) {
             Some(format) => {
-                self.report(LegEvent::MediaAgreed(format));
+                self.report(LegEvent::MediaAgreed(format.into()));
                 self.fill_silence(ctx);
             }
             None => {

@@ -133,7 +133,7 @@ mod tests {
             std::iter::from_fn(|| player.due(now)).map(|packet| packet.timestamp).collect::<Vec<_>>()
         };
         assert_eq!(at(0), [0]);
-        assert_eq!(at(19), []);
+        assert_eq!(at(19), [0; 0]);
         assert_eq!(at(20), [960]);
         assert_eq!(at(100), [1920, 2880, 3840, 4800]);
         assert_eq!(at(60_000), [3000 * 960], "a long pause is not made up");

@@ -8,11 +8,13 @@
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
 //! - [`jitter`]: order, pace and loss before a decoder; `playout` has the delay
+//! - [`key_frames`]: when to ask for one
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
 pub mod digits;
 pub mod jitter;
+pub mod key_frames;
 pub mod latch;
 pub mod packet;
 mod playout;

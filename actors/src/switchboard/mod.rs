@@ -230,7 +230,7 @@ impl Switchboard {
         if self.stopping {
             return Err(bad_request(FieldError::new("call", "Tandem is stopping")));
         }
-        let outgoing::Offered { codecs, telephone_events } =
+        let outgoing::Offered { codecs, telephone_events, video } =
             outgoing::offered(&self.settings.media, &call.sdp);
         if codecs.is_empty() {
             let why = EndReason::new(Some(Side::Caller), Cause::NoCommonCodec);
@@ -242,6 +242,7 @@ impl Switchboard {
             additions: call.additions.clone(),
             codecs,
             telephone_events,
+            video,
             ..OutgoingInvite::by(way, contact_user, target).map_err(bad_request)?
         })
     }
@@ -286,6 +287,7 @@ impl Switchboard {
             way,
             contact_user: shared.contact.clone(),
             codecs: self.settings.media.audio_codecs.clone(),
+            video: vec![],
             telephone_events: self.settings.media.telephone_events,
         }));
         let (page_side, offer, activity) = (Side::Callee, None, ActivityWish::default());
@@ -344,6 +346,7 @@ impl Switchboard {
                 local: lane.addresses().to_vec(),
                 certificate: self.certificate.clone(),
                 audio: self.settings.media.browser_codecs(),
+                video: vec![],
             },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
             sounds: self.sounds.clone(),

@@ -1,16 +1,18 @@
 //! What an INVITE of ours offers, out of the settings and the page's own offer. Pure.
-use codecs::Browsers;
+use codecs::{Browsers, VideoFormat};
 
 use crate::browser::sdp::Description;
 use crate::vocabulary::{CodecId, MediaSettings};
 
-/// Sound as our INVITE offers it.
+/// Media as our INVITE offers them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Offered {
     /// By preference; empty: nothing that both the settings and the page allow.
     pub codecs: Vec<CodecId>,
     /// Whether telephone-events are offered.
     pub telephone_events: bool,
+    /// Pictures, by preference; empty: the page has none.
+    pub video: Vec<VideoFormat>,
 }
 
 /// Of the settings' codecs those that the page allows. Every browser has Opus, G.711 and telephone-event (RFC 7874 §3): a page's offer
@@ -20,6 +22,7 @@ pub struct Offered {
 /// A page's SDP that cannot be read takes nothing away: its browser leg says what is wrong.
 pub fn offered(media: &MediaSettings, page: &str) -> Offered {
     let (mut codecs, mut telephone_events) = (media.audio_codecs.clone(), media.telephone_events);
+    let mut video = vec![];
     if let Ok(page) = Description::parse(page) {
         let theirs: Vec<CodecId> = page.audio_codecs().iter().map(|numbered| numbered.codec).collect();
         let g711 = theirs.iter().any(|codec| is_g711(*codec));
@@ -28,8 +31,11 @@ pub fn offered(media: &MediaSettings, page: &str) -> Offered {
             theirs.contains(codec) || !stripped && media.allow_outside_codecs
         });
         telephone_events &= page.has_telephone_events();
+        if page.has_video() {
+            video.clone_from(&media.video.sip);
+        }
     }
-    Offered { codecs, telephone_events }
+    Offered { codecs, telephone_events, video }
 }
 
 fn is_g711(codec: CodecId) -> bool {
@@ -60,6 +66,7 @@ mod tests {
             telephone_events: events,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
+            video: Default::default(),
             hold_music: None,
             ring_back: None,
             encoding: Default::default(),
@@ -70,7 +77,7 @@ mod tests {
     fn check(codecs: &[CodecId], events: bool, page: &str, want: (&[CodecId], bool)) {
         let media = media(codecs, events);
         let (codecs, telephone_events) = (want.0.to_vec(), want.1);
-        assert_eq!(offered(&media, page), Offered { codecs, telephone_events });
+        assert_eq!(offered(&media, page), Offered { codecs, telephone_events, video: vec![] });
     }
 
     /// The page's offer without the formats of these names.

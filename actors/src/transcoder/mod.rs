@@ -192,7 +192,7 @@ impl Handler<Packet> for Transcoder {
         let payload_type = match packet.payload_kind {
             Payload::Audio(codec) if codec == self.conversion.from => Some(SOUND),
             Payload::ComfortNoise => Some(comfort_noise::PAYLOAD_TYPE),
-            Payload::Audio(_) | Payload::TelephoneEvent(_) => None,
+            Payload::Audio(_) | Payload::Video(_) | Payload::TelephoneEvent(_) => None,
         };
         if let Some(payload_type) = payload_type {
             let Packet { ssrc, sequence, timestamp, marker, payload, .. } = packet;

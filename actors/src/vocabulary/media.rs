@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
-use codecs::CodecId;
+use codecs::{CodecId, VideoCodec, VideoFormat};
+use sip::sdp::Direction;
 
 /// One RTP payload on its way from a leg or a transcoder to the next sink. Headers stay with the leg that
 /// received it; the leg that sends it writes its own.
@@ -32,6 +33,8 @@ pub struct Packet {
 pub enum Payload {
     /// Coded sound.
     Audio(CodecId),
+    /// Coded pictures: an RTP payload of the codec's format. The marker ends a picture.
+    Video(VideoCodec),
     /// Word that the source is silent, and how loud its silence is (RFC 3389, at 8 kHz).
     ComfortNoise,
     /// A telephone-event (RFC 4733) with its clock in Hz.
@@ -47,6 +50,28 @@ pub struct AudioFormat {
     pub ptime_ms: u32,
     /// Whether the leg's peer takes telephone-events.
     pub telephone_event: bool,
+}
+
+/// What a leg sends and takes, once its SDP is agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaFormat {
+    /// Sound; there is no call without it.
+    pub audio: AudioFormat,
+    /// Pictures; `None`: the leg has none, and will have none under this agreement.
+    pub video: Option<VideoLine>,
+}
+
+/// What a leg sends and takes for pictures. The two formats are of one codec; for H.264 their parameters may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VideoLine {
+    /// What its far end takes.
+    pub takes: VideoFormat,
+    /// What its far end sends.
+    pub sends: VideoFormat,
+    /// Which ways pictures may flow now, as the leg sees it.
+    pub direction: Direction,
+    /// Bits per second that its far end takes at most (`b=AS`, `b=TIAS`).
+    pub limit: Option<u32>,
 }
 
 /// Where packets go next. A full mailbox refuses: then the packet is dropped and counted, for sound that is late is worth
@@ -92,6 +117,12 @@ impl Eq for Sink {}
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sink").field("refused", &self.refused).finish_non_exhaustive()
+    }
+}
+
+impl From<AudioFormat> for MediaFormat {
+    fn from(audio: AudioFormat) -> Self {
+        Self { audio, video: None }
     }
 }
 

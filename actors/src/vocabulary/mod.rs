@@ -17,10 +17,10 @@ pub use ended::{Cause, Class, EndReason};
 pub use figures::{Ear, Flow, LegKind, Measured, Owes, Playout, Reception};
 pub(crate) use ids::random_hex;
 pub use ids::{Both, CallId, SessionId, Side};
-pub use media::{AudioFormat, Packet, Payload, Sink};
+pub use media::{AudioFormat, MediaFormat, Packet, Payload, Sink, VideoLine};
 pub use meters::{Alive, Counter, Meters};
 pub use settings::{
     Alpn, AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, ReferPolicy, SipSettings, SwitchSettings,
-    TlsSettings,
+    TlsSettings, VideoSettings,
 };
 pub use sip::auth::Secret;

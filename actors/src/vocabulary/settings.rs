@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{ActivityLimits, HeaderRules};
 use codecs::ring_back::RingBack;
 use codecs::wav::Wav;
-use codecs::{Browsers, CODECS, CodecId};
+use codecs::{Browsers, CODECS, CodecId, VideoFormat};
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
 
@@ -183,10 +183,27 @@ pub struct MediaSettings {
     pub encoding: codecs::Settings,
     /// When the page's audio offer is answered.
     pub answer_audio: AnswerTiming,
+    /// Pictures.
+    pub video: VideoSettings,
     /// Music for a side that is held; `None`: our own.
     pub hold_music: Option<Wav>,
     /// What a page hears while its call rings and the network says nothing; `None`: nothing, it makes its own sound.
     pub ring_back: Option<&'static RingBack>,
+}
+
+/// What is offered for pictures, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoSettings {
+    /// By preference, as the setting `codecs` and `profiles` less `codecs_exclude_sip`; empty: no video at all.
+    pub sip: Vec<VideoFormat>,
+    /// When a page's offer with video is answered.
+    pub answer: AnswerTiming,
+}
+
+impl Default for VideoSettings {
+    fn default() -> Self {
+        Self { sip: vec![], answer: AnswerTiming::OnSipSdp }
+    }
 }
 
 impl MediaSettings {

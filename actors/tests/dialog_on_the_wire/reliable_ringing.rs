@@ -85,6 +85,7 @@ async fn rq21_a_caller_that_insists_hears_reliable_ringing_until_its_prack() {
         way: None,
         contact_user: "c1".into(),
         codecs: vec![CodecId::Pcmu],
+        video: vec![],
         telephone_events: true,
     };
     let dialog = scene.start(DialogOrder::Incoming(Box::new(order)), Side::Caller);

@@ -137,6 +137,7 @@ async fn called_with(lines: &str) -> Response {
         way: None,
         contact_user: "c1".into(),
         codecs: vec![CodecId::Pcmu],
+        video: vec![],
         telephone_events: true,
     };
     let dialog = scene.start(DialogOrder::Incoming(Box::new(order)), Side::Caller);

@@ -42,7 +42,7 @@ pub fn kind(datagram: &[u8]) -> Kind {
 
 pub fn config(audio: &[CodecId]) -> PeerConfig {
     let local = vec![LocalAddress { bound: address(BOUND), advertised: address(ADVERTISED) }];
-    PeerConfig { local, certificate: Certificate::generate(), audio: audio.to_vec() }
+    PeerConfig { local, certificate: Certificate::generate(), audio: audio.to_vec(), video: vec![] }
 }
 
 /// The stack of a page, before any description.

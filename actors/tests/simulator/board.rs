@@ -128,6 +128,7 @@ impl Handler<SessionEvent> for Board {
                     contact_user: "c1".into(),
                     additions: Additions::default(),
                     codecs: vec![CodecId::Pcmu],
+                    video: vec![],
                     telephone_events: true,
                     headers: vec![],
                 };
@@ -159,6 +160,7 @@ impl Handler<IncomingRequest> for Board {
             way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
+            video: vec![],
             telephone_events: true,
         };
         self.wire(view, Side::Callee, DialogOrder::Incoming(Box::new(order)), ctx);

@@ -126,6 +126,7 @@ fn settings() -> SwitchSettings {
             telephone_events: true,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
+            video: Default::default(),
             encoding: Default::default(),
             hold_music: None,
             ring_back: None,

@@ -8,7 +8,8 @@ use actors::browser::state::{Action, Event, State};
 use actors::leg::{LegCommand, LegEvent, LegReport};
 use actors::page::{CallStatus, CallView, InviteHeaders, ToPage};
 use actors::vocabulary::{
-    Alive, AudioFormat, Cause, CodecId, Ear, EndReason, LegKind, Measured, Owes, Packet, Side, Sink,
+    Alive, AudioFormat, Cause, CodecId, Ear, EndReason, LegKind, Measured, MediaFormat, Owes, Packet, Side,
+    Sink,
 };
 
 use super::story::Story;
@@ -93,8 +94,8 @@ impl PageLeg {
         self.step(event, ctx);
     }
 
-    fn format(&self) -> AudioFormat {
-        AudioFormat { codec: self.path.codec, ptime_ms: 20, telephone_event: true }
+    fn format(&self) -> MediaFormat {
+        AudioFormat { codec: self.path.codec, ptime_ms: 20, telephone_event: true }.into()
     }
 
     fn tell(&self, word: ToPage) {

@@ -76,7 +76,7 @@ impl Agreed {
                 .iter()
                 .find(|numbered| numbered.codec == codec)
                 .map(|numbered| numbered.payload_type),
-            Payload::ComfortNoise => None,
+            Payload::Video(_) | Payload::ComfortNoise => None,
             Payload::TelephoneEvent(clock) => self
                 .telephone_events
                 .iter()

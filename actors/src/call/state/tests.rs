@@ -3,6 +3,7 @@ use codecs::CodecId;
 use proptest::prelude::*;
 
 use super::*;
+use crate::vocabulary::AudioFormat;
 
 /// The one place that knows how to drive a state.
 fn check(start: State, event: Event, end: State, does: &str) {
@@ -30,8 +31,8 @@ fn why() -> EndReason {
     EndReason::new(Some(Side::Callee), Cause::HangUp)
 }
 
-fn format() -> AudioFormat {
-    AudioFormat { codec: CodecId::Pcmu, ptime_ms: 20, telephone_event: true }
+fn format() -> MediaFormat {
+    AudioFormat { codec: CodecId::Pcmu, ptime_ms: 20, telephone_event: true }.into()
 }
 
 fn digits() -> Digits {
