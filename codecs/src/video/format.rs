@@ -1,5 +1,6 @@
 //! A video codec with the parameters that decide whether a stream of one side can be sent to the other as it is.
 
+use crate::video::profile::ProfileLevel;
 use std::fmt;
 
 /// A codec for pictures.
@@ -32,17 +33,6 @@ pub struct H264Format {
     pub packetization_mode: u8,
     /// `level-asymmetry-allowed`: each side may send at its own level.
     pub level_asymmetry: bool,
-}
-
-/// The three bytes of `profile-level-id`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProfileLevel {
-    /// `profile_idc`.
-    pub profile: u8,
-    /// The constraint flags, `constraint_set0_flag` highest.
-    pub constraints: u8,
-    /// `level_idc`: ten times the level.
-    pub level: u8,
 }
 
 /// How a stream of one format gets to an end that takes another.
@@ -117,15 +107,14 @@ impl H264Format {
 
     /// Reads `a=fmtp` parameters. What is not said is baseline at level 1 and mode 0 (RFC 6184 §8.1).
     pub fn parse(fmtp: &str) -> Option<Self> {
-        let mut format = Self {
-            profile_level: ProfileLevel { profile: 0x42, constraints: 0, level: 10 },
-            packetization_mode: 0,
-            level_asymmetry: false,
-        };
+        let mut format =
+            Self { profile_level: ProfileLevel::UNSAID, packetization_mode: 0, level_asymmetry: false };
         for (key, value) in fmtp.split(';').filter_map(|pair| pair.trim().split_once('=')) {
             let value = value.trim();
             match key.trim().to_ascii_lowercase().as_str() {
-                "profile-level-id" => format.profile_level = ProfileLevel::parse(value)?,
+                "profile-level-id" => {
+                    format.profile_level = ProfileLevel::parse(value).filter(|id| id.profile().is_some())?;
+                }
                 // Mode 2 is interleaved: nobody has it, and we have not.
                 "packetization-mode" => {
                     format.packetization_mode = value.parse().ok().filter(|mode| *mode <= 1)?;
@@ -137,6 +126,19 @@ impl H264Format {
         Some(format)
     }
 
+    /// What the end that described itself with `self` sends to one that described itself with `told` (RFC 6184 §8.2.2): no
+    /// profile and no mode that `told` does not take, and at its level; but without both sides' leave for two levels, at
+    /// the lower one.
+    pub fn sent_to(&self, told: &Self) -> Self {
+        let (own, theirs) = (self.profile_level, told.profile_level);
+        let level_asymmetry = self.level_asymmetry && told.level_asymmetry;
+        let level = if level_asymmetry || theirs.level() <= own.level() { theirs } else { own };
+        let profile = if own.at_level_of(&level).is_taken_by(&theirs) { own } else { theirs };
+        let packetization_mode = self.packetization_mode.min(told.packetization_mode);
+        Self { profile_level: profile.at_level_of(&level), packetization_mode, level_asymmetry }
+    }
+
+    /// Single NAL unit packets are mode 1's too (RFC 6184 §6.3): mode 0 to 1 needs nothing.
     fn passing(&self, target: &Self) -> Passing {
         if !self.profile_level.is_taken_by(&target.profile_level) {
             Passing::Transcode
@@ -148,28 +150,13 @@ impl H264Format {
     }
 }
 
-impl ProfileLevel {
-    /// Six hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits = (text.len() == 6 && text.is_ascii()).then_some(text)?;
-        let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
-        Some(Self { profile: byte(0)?, constraints: byte(2)?, level: byte(4)? })
-    }
-
-    /// Whether a decoder of `other` can decode this: the same profile, by the bits that matter.
-    fn is_taken_by(&self, other: &Self) -> bool {
-        self.profile == other.profile
-    }
-}
-
 impl fmt::Display for H264Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ProfileLevel { profile, constraints, level } = self.profile_level;
+        let Self { profile_level, packetization_mode: mode, .. } = self;
         if self.level_asymmetry {
             f.write_str("level-asymmetry-allowed=1;")?;
         }
-        let mode = self.packetization_mode;
-        write!(f, "packetization-mode={mode};profile-level-id={profile:02x}{constraints:02x}{level:02x}")
+        write!(f, "packetization-mode={mode};profile-level-id={profile_level}")
     }
 }
 
@@ -186,5 +173,74 @@ mod tests {
         assert_eq!(H264Format::BROWSER.to_string(), browser);
         assert_eq!(H264Format::parse("packetization-mode=2"), None);
         assert_eq!(H264Format::parse("profile-level-id=42e0"), None);
+        assert_eq!(H264Format::parse("profile-level-id=f4001f"), None, "4:4:4 is nobody's to decode here");
+    }
+
+    /// Modes as written, and what they mean.
+    const MODES: [(&str, u8); 3] = [("", 0), (";packetization-mode=0", 0), (";packetization-mode=1", 1)];
+
+    #[test]
+    fn every_pair_of_ids_and_modes_finds_its_way() {
+        // Smaller takes nothing of larger: constrained and plain baseline, then main, then high at a higher level.
+        const IDS: [(&str, u8); 8] = [
+            ("42e01f", 0),
+            ("42E01F", 0),
+            ("42001f", 0),
+            ("42801F", 0),
+            ("42801f", 0),
+            ("4d001f", 1),
+            ("4D001F", 1),
+            ("640028", 2),
+        ];
+        let format = |id: &str, mode: &str| {
+            let fmtp = format!("profile-level-id={id}{mode}");
+            VideoFormat::from_sdp("h264", VIDEO_CLOCK, Some(&fmtp)).unwrap()
+        };
+        for ((from, stream), (to, decoder)) in IDS.iter().flat_map(|from| IDS.map(|to| (from, to))) {
+            for ((sent, source_mode), (taken, target_mode)) in
+                MODES.iter().flat_map(|sent| MODES.map(|taken| (sent, taken)))
+            {
+                let expected = match (*stream <= decoder, (source_mode, target_mode)) {
+                    (false, _) => Passing::Transcode,
+                    (true, (1, 0)) => Passing::Repacketise,
+                    (true, _) => Passing::Whole,
+                };
+                let passing = VideoFormat::passing(&format(from, sent), &format(to, taken));
+                assert_eq!(passing, expected, "{from}{sent} to {to}{taken}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_codecs_are_transcoded_and_vp8_passes_to_itself() {
+        let h264 = VideoFormat::from_sdp("H264", VIDEO_CLOCK, None).unwrap();
+        let vp8 = VideoFormat::from_sdp("vp8", VIDEO_CLOCK, Some("max-fr=30;max-fs=3600")).unwrap();
+        assert_eq!(VideoFormat::passing(&vp8, &vp8), Passing::Whole);
+        assert_eq!(VideoFormat::passing(&vp8, &h264), Passing::Transcode);
+        assert_eq!(VideoFormat::passing(&h264, &vp8), Passing::Transcode);
+        assert_eq!(VideoFormat::from_sdp("H265", VIDEO_CLOCK, None), None);
+        assert_eq!(VideoFormat::from_sdp("H264", 8000, None), None);
+    }
+
+    #[test]
+    fn a_sender_keeps_to_what_it_was_told_and_to_one_level_unless_both_allow_two() {
+        let format = |text: &str| {
+            let (id, rest) = text.split_once(' ').unwrap();
+            let fmtp = format!("profile-level-id={id};{rest}");
+            H264Format::parse(&fmtp).unwrap()
+        };
+        let check = |own: &str, told: &str, expected: &str| {
+            let sent = format(own).sent_to(&format(told));
+            let mode = sent.packetization_mode;
+            assert_eq!(format!("{} {mode}", sent.profile_level), expected, "{own} told {told}");
+        };
+        let (one, both) = ("packetization-mode=1", "packetization-mode=1;level-asymmetry-allowed=1");
+        check(&format!("42e01f {both}"), &format!("42e028 {both}"), "42e028 1");
+        check(&format!("42e01f {both}"), &format!("42e028 {one}"), "42e01f 1");
+        check(&format!("42e01f {one}"), &format!("42e028 {both}"), "42e01f 1");
+        check(&format!("42e028 {one}"), &format!("42e01f {both}"), "42e01f 1");
+        check(&format!("42801F {one}"), "42e01f packetization-mode=0", "42801f 0");
+        check(&format!("640028 {one}"), &format!("42e01f {one}"), "42e01f 1");
+        check(&format!("42e01f {both}"), &format!("640028 {both}"), "42e028 1");
     }
 }
