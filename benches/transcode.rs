@@ -70,11 +70,12 @@ fn bare_encoder(codec: &CodecSpec, rate: u32) -> Encode {
 }
 
 fn opus_encoder(rate: u32) -> opus::Encoder {
-    let OpusSettings { bitrate, complexity, fec, expected_loss, .. } = OpusSettings::default();
+    let settings = OpusSettings::default();
+    let OpusSettings { bitrate, complexity, complexity_telephone, fec, expected_loss, .. } = settings;
     let signed = |value: u32| i32::try_from(value).unwrap();
     let mut encoder = opus::Encoder::new(rate, opus::Channels::Mono, opus::Application::Voip).unwrap();
     encoder.set_bitrate(opus::Bitrate::Bits(signed(bitrate))).unwrap();
-    encoder.set_complexity(signed(complexity)).unwrap();
+    encoder.set_complexity(signed(if rate == 8000 { complexity_telephone } else { complexity })).unwrap();
     encoder.set_packet_loss_perc(signed(expected_loss)).unwrap();
     encoder.set_inband_fec(fec).unwrap();
     encoder

@@ -227,6 +227,11 @@ impl Chain {
         self.marker = true;
     }
 
+    /// Of what goes out from now on, about so many percent will be lost on the way.
+    pub fn expect_loss(&mut self, percent: u8) {
+        self.encoder.expect_loss(percent);
+    }
+
     /// Duration of one outgoing packet in the target's RTP clock.
     pub fn timestamp_step(&self) -> u32 {
         self.ticks_out(self.packet)

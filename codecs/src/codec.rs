@@ -179,6 +179,11 @@ pub trait Encoder: Send {
     /// Encodes one packet's samples, returns how many bytes were written: none where silence needs no packet (DTX). `payload` should
     /// hold [`MAX_PAYLOAD`].
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError>;
+
+    /// From now on about so many percent of the packets will be lost on their way. A codec without FEC has no use for that.
+    fn expect_loss(&mut self, percent: u8) {
+        let _ = percent;
+    }
 }
 
 /// The first payload type that means nothing without an `a=rtpmap` (RFC 3551 §3).

@@ -41,7 +41,9 @@ fn one_packet_in_ten_lost_is_concealed_without_a_click_or_a_hole() {
     for (from, to) in pairs().filter(|(from, _)| !models_a_voice(*from)) {
         for hz in [440.0, 1000.0] {
             let rate = to.spec().full_rate();
-            let pcm = through(from, to, Source::tone(from, hz, 20), |place| place % 10 == 5, true);
+            let mut source = Source::tone(from, hz, 20);
+            source.encoder.expect_loss(10);
+            let pcm = through(from, to, source, |place| place % 10 == 5, true);
             let snr = probe::snr_db(&pcm, rate, hz);
             let step = f64::from(probe::largest_step(&pcm)) / f64::from(probe::step_of_tone(rate, hz, LEVEL));
             let quiet = probe::longest_quiet_ms(&pcm, rate, LEVEL - 12.0);
@@ -60,14 +62,23 @@ fn one_packet_in_ten_lost_is_concealed_without_a_click_or_a_hole() {
 #[test]
 fn the_copy_in_the_next_opus_packet_is_better_than_a_guess() {
     let (from, to) = (CodecId::Opus, CodecId::Pcmu);
-    let heard = |lost: fn(usize) -> bool, fec| through(from, to, Source::voice(from, 20), lost, fec);
-    let whole = heard(|_| false, true);
-    // How near to the whole, in dB.
-    let nearness = |pcm: Vec<i16>| {
+    // How near to the whole a voice comes whose encoder was told to expect this loss, one value after the other.
+    let nearness = |expected: &[u8], copied| {
+        let heard = |lost: fn(usize) -> bool| {
+            let mut source = Source::voice(from, 20);
+            expected.iter().for_each(|percent| source.encoder.expect_loss(*percent));
+            through(from, to, source, lost, copied)
+        };
+        let (whole, pcm) = (heard(|_| false), heard(|place| place % 10 == 5));
         let error = pcm.iter().zip(&whole).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
         10.0 * (whole.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / error).log10()
     };
-    let (copied, guessed) = (nearness(heard(|n| n % 10 == 5, true)), nearness(heard(|n| n % 10 == 5, false)));
+    let (copied, guessed) = (nearness(&[10], true), nearness(&[10], false));
     println!("by copy {copied:.1} dB, by guess {guessed:.1} dB");
     assert!(copied > guessed + 3.0, "by copy {copied} dB, by guess {guessed} dB");
+    // Nothing is spent on copies where nothing is lost, whatever was lost before.
+    for expected in [&[][..], &[10, 0]] {
+        let (copied, guessed) = (nearness(expected, true), nearness(expected, false));
+        assert!((copied - guessed).abs() < 0.5, "{expected:?}: by copy {copied} dB, by guess {guessed} dB");
+    }
 }

@@ -202,6 +202,9 @@ fn what_a_codec_cannot_do_is_refused_with_its_name() {
     settings.opus.complexity = 11;
     let error = Chain::new(Pcmu, Opus, 20, &settings).err();
     assert_eq!(error, Some(CodecError::Setting { codec: "opus", name: "complexity", value: 11 }));
+    (settings.opus.complexity, settings.opus.complexity_telephone) = (10, 12);
+    let error = Chain::new(Pcmu, Opus, 20, &settings).err();
+    assert_eq!(error, Some(CodecError::Setting { codec: "opus", name: "complexity_telephone", value: 12 }));
 }
 
 /// 5 packets of sound, then `silence` announced, `ms` of it by the clock, then sound again: the timestamps out, and the levels of the silence.

@@ -45,6 +45,7 @@ pub(super) fn encoding(reader: &mut Reader) -> CodecSettings {
     let opus = OpusSettings {
         bitrate: number("opus.bitrate", 6_000..=510_000),
         complexity: number("opus.complexity", 0..=10),
+        complexity_telephone: number("opus.complexity_telephone", 0..=10),
         expected_loss: number("opus.expected_loss", 0..=100),
         fec: reader.flag("opus.fec"),
         dtx: reader.flag("opus.dtx"),

@@ -92,10 +92,11 @@ fn codecs_for_sip_keep_their_order_and_lose_what_is_excluded() {
 fn opus_is_encoded_as_the_settings_say_and_by_default_as_the_codec_says() {
     let encoding = |file: &str| load(file, &[]).unwrap().switch.media.encoding;
     assert_eq!(encoding(""), Default::default());
-    let opus =
-        encoding("[opus]\nbitrate = 32000\ncomplexity = 9\nfec = false\nexpected_loss = 3\ndtx = true").opus;
-    let said = (opus.bitrate, opus.complexity, opus.fec, opus.expected_loss, opus.dtx);
-    assert_eq!(said, (32_000, 9, false, 3, true));
+    let work = "complexity = 9\ncomplexity_telephone = 2";
+    let rest = "bitrate = 32000\nfec = false\nexpected_loss = 3\ndtx = true";
+    let opus = encoding(&format!("[opus]\n{work}\n{rest}")).opus;
+    assert_eq!((opus.complexity, opus.complexity_telephone), (9, 2));
+    assert_eq!((opus.bitrate, opus.fec, opus.expected_loss, opus.dtx), (32_000, false, 3, true));
 }
 
 #[test]
@@ -124,6 +125,7 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
     refuse("", &[("TANDEM_ALLOW_OUTSIDE_CODECS", "yes")], &["TANDEM_ALLOW_OUTSIDE_CODECS", "yes"]);
     refuse("profiles = [\"42e0\"]", &[], &["profiles", "42e0"]);
     refuse("opus.complexity = 11", &[], &["opus.complexity", "11", "between 0 and 10"]);
+    refuse("opus.complexity_telephone = 11", &[], &["opus.complexity_telephone", "11"]);
     refuse("opus.bitrate = 64", &[], &["opus.bitrate", "64", "6000"]);
     refuse("opus.expected_loss = 101", &[], &["opus.expected_loss", "101"]);
     refuse("opus.dtx = 1", &[], &["opus.dtx", "true or false"]);

@@ -29,7 +29,7 @@ pub enum Output {
     Connected,
     /// A packet of the page's sound or a telephone event, authenticated and never seen before.
     Packet(Packet),
-    /// RTCP figures, every five seconds.
+    /// RTCP figures, each second.
     Report(Report),
     /// The end, said once. Nothing but the last [`Output::Transmit`]s follows.
     Disconnected(Lost),

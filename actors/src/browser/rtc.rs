@@ -116,8 +116,8 @@ enum State {
 /// Sender and receiver reports of both sides. A page chooses by ours how much FEC it sends, so they come often; RFC 3550 §6.2 would
 /// allow as much on a call's bandwidth.
 const RTCP_INTERVAL: Duration = Duration::from_secs(1);
-/// Figures for us come this often.
-const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// Figures for us come this often: how much FEC we send goes by them.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Packets str0m keeps per sending stream: one second. More only costs memory, sound is never resent.
 const SEND_BUFFER: usize = 50;
 impl Certificate {

@@ -29,7 +29,7 @@ impl Handler<Panic> for Call {
     type Result = ();
     fn handle(&mut self, Panic: Panic, _: &mut Self::Context) {
         // The first one is plugged in front of the callee.
-        self.transcoders.running[0].1.do_send(Panic);
+        self.transcoders.running[0].transcoder.do_send(Panic);
     }
 }
 

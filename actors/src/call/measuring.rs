@@ -13,6 +13,7 @@ use super::{Call, CallEnded, succession};
 use crate::leg::LegCommand;
 use crate::quality::activity::Silent;
 use crate::quality::monitor::{Monitor, News, Verdict};
+use crate::quality::outlook::Outlook;
 use crate::quality::{CallRecord, LegRecord, SoundNews, Trouble};
 use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Playout, Side};
 
@@ -20,6 +21,7 @@ use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Playout, Side
 #[derive(Default)]
 pub(super) struct Measuring {
     monitor: Monitor,
+    outlook: Both<Outlook>,
     latest: Both<Option<Measured>>,
     /// Legs that have been asked and have not answered.
     asked: Both<bool>,
@@ -57,6 +59,7 @@ impl Call {
     /// Another leg has taken its place on this side.
     pub(super) fn watch_anew(&mut self, side: Side) {
         self.measuring.monitor.anew(side, now());
+        self.measuring.outlook[side] = Outlook::default();
     }
 
     /// Asks both legs how their sound fares; of several that ring, none.
@@ -77,6 +80,8 @@ impl Call {
             Some(_) => vec![],
             None => self.measuring.monitor.on(now(), side, &measured, &self.order.activity),
         };
+        let expected = self.measuring.outlook[side].on(&measured);
+        self.expect_loss(side, expected);
         self.measuring.latest[side] = Some(measured);
         self.measuring.asked[side] = false;
         for news in news {

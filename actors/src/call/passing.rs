@@ -7,15 +7,24 @@ use super::wiring::Plan;
 use super::{Call, HangUp};
 use crate::generator::Generator;
 use crate::leg::LegCommand;
-use crate::transcoder::{Conversion, Transcoder, TranscoderGone};
-use crate::vocabulary::{Cause, EndReason, Side, Sink};
+use crate::transcoder::{Conversion, ExpectLoss, Transcoder, TranscoderGone};
+use crate::vocabulary::{Both, Cause, EndReason, Side, Sink};
 
 /// The transcoders of a call, one per direction, and how often one has died.
 #[derive(Default)]
 pub(super) struct Transcoders {
-    pub(super) running: Vec<(u64, Addr<Transcoder>)>,
+    pub(super) running: Vec<Running>,
     next_id: u64,
     deaths: u32,
+    /// In percent, on the way to each side.
+    expected_loss: Both<u8>,
+}
+
+/// A transcoder in front of a side.
+pub(super) struct Running {
+    id: u64,
+    to: Side,
+    pub(super) transcoder: Addr<Transcoder>,
 }
 
 /// A transcoder that died is started anew once; a second death ends the call.
@@ -67,7 +76,9 @@ impl Call {
                 info!(call_id = %self.order.call_id, path = %transcoder, "transcoding");
                 let transcoder = transcoder.start();
                 let sink = Sink::new(&transcoder.clone().recipient());
-                self.transcoders.running.push((id, transcoder));
+                let to = from.other();
+                transcoder.do_send(ExpectLoss(self.transcoders.expected_loss[to]));
+                self.transcoders.running.push(Running { id, to, transcoder });
                 self.measuring.plays(id, from);
                 Some(sink)
             }
@@ -77,6 +88,17 @@ impl Call {
                 ctx.notify(HangUp(why));
                 None
             }
+        }
+    }
+
+    /// So many percent of what is sent to this side will be lost; its transcoder hears of it when that changes.
+    pub(super) fn expect_loss(&mut self, to: Side, percent: u8) {
+        if std::mem::replace(&mut self.transcoders.expected_loss[to], percent) == percent {
+            return;
+        }
+        info!(call_id = %self.order.call_id, to = to.as_str(), percent, "expected loss");
+        for running in self.transcoders.running.iter().filter(|running| running.to == to) {
+            running.transcoder.do_send(ExpectLoss(percent));
         }
     }
 
@@ -103,7 +125,7 @@ impl Handler<TranscoderGone> for Call {
     type Result = ();
     fn handle(&mut self, TranscoderGone { id, playout }: TranscoderGone, ctx: &mut Self::Context) {
         self.played(id, playout, ctx);
-        if !self.transcoders.running.iter().any(|(running, _)| *running == id) {
+        if !self.transcoders.running.iter().any(|running| running.id == id) {
             return; // one that we replaced ourselves
         }
         self.transcoders.deaths += 1;

@@ -15,6 +15,11 @@ pub struct Conversion {
     pub ptime_ms: u32,
 }
 
+/// About so many percent of what goes out will be lost on the way to its listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct ExpectLoss(pub u8);
+
 /// A transcoder is gone: its codec panicked, or it was replaced.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

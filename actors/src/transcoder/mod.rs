@@ -16,7 +16,7 @@ use tracing::debug;
 use crate::rtp::jitter::{JitterBuffer, Next};
 use crate::rtp::packet::RtpPacket;
 use crate::vocabulary::{Alive, Meters, Packet, Payload, Playout, Sink};
-pub use messages::{Conversion, TranscoderGone};
+pub use messages::{Conversion, ExpectLoss, TranscoderGone};
 
 /// The actor.
 pub struct Transcoder {
@@ -182,6 +182,13 @@ impl Drop for Transcoder {
             let playout = Playout { late: counts.late, concealed: self.chain.concealed() };
             owner.do_send(TranscoderGone { id: self.id, playout });
         }
+    }
+}
+
+impl Handler<ExpectLoss> for Transcoder {
+    type Result = ();
+    fn handle(&mut self, ExpectLoss(percent): ExpectLoss, _: &mut Self::Context) {
+        self.chain.expect_loss(percent);
     }
 }
 

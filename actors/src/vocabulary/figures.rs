@@ -37,7 +37,8 @@ pub struct Flow {
 }
 
 impl Flow {
-    fn since(&self, before: &Self) -> Self {
+    /// What was counted since an earlier look at the same direction.
+    pub fn since(&self, before: &Self) -> Self {
         let lost_before = before.reception.map_or(0, |reception| reception.lost);
         let less = |reception: Reception| Reception {
             lost: reception.lost.saturating_sub(lost_before),

@@ -15,9 +15,11 @@ pub struct OpusSettings {
     pub bitrate: u32,
     /// 0 (cheapest) to 10 (best).
     pub complexity: u32,
-    /// Puts a coarse copy of each packet into the next one.
+    /// The same for sound of the telephone's band (8 kHz) without FEC, which gains little from more.
+    pub complexity_telephone: u32,
+    /// Puts a coarse copy of each packet into the next one, while loss is expected.
     pub fec: bool,
-    /// Loss that the encoder reckons with, in percent: FEC is spent only above 0.
+    /// The least loss that is expected whatever listeners report, in percent.
     pub expected_loss: u32,
     /// Sends no packets in silence.
     pub dtx: bool,
@@ -25,7 +27,14 @@ pub struct OpusSettings {
 
 impl Default for OpusSettings {
     fn default() -> Self {
-        Self { bitrate: 24_000, complexity: 6, fec: true, expected_loss: 10, dtx: false }
+        Self {
+            bitrate: 24_000,
+            complexity: 6,
+            complexity_telephone: 1,
+            fec: true,
+            expected_loss: 0,
+            dtx: false,
+        }
     }
 }
 
@@ -39,14 +48,16 @@ pub(crate) fn decoder(rate: u32, _: &Settings) -> Result<Box<dyn Decoder>, Codec
 /// For the table.
 pub(crate) fn encoder(rate: u32, settings: &Settings) -> Result<Box<dyn Encoder>, CodecError> {
     CodecId::Opus.spec().check_rate(rate)?;
-    let OpusSettings { bitrate, complexity, fec, expected_loss, dtx } = settings.opus;
+    let OpusSettings { bitrate, fec, expected_loss, dtx, .. } = settings.opus;
     let mut inner = libopus::Encoder::new(rate, Channels::Mono, Application::Voip).map_err(library)?;
     inner.set_bitrate(Bitrate::Bits(signed(bitrate))).map_err(|_| refused("bitrate", bitrate))?;
-    inner.set_complexity(signed(complexity)).map_err(|_| refused("complexity", complexity))?;
-    inner.set_packet_loss_perc(signed(expected_loss)).map_err(|_| refused("expected_loss", expected_loss))?;
     inner.set_inband_fec(fec).map_err(library)?;
     inner.set_dtx(dtx).map_err(library)?;
-    Ok(Box::new(OpusEncoder { inner, rate, dtx }))
+    let mut encoder = OpusEncoder { inner, rate, settings: settings.opus.clone() };
+    // Against some loss first, so that no setting is refused only when it comes.
+    encoder.arm(expected_loss.max(1))?;
+    encoder.arm(expected_loss)?;
+    Ok(Box::new(encoder))
 }
 
 struct OpusDecoder {
@@ -92,7 +103,21 @@ impl Decoder for OpusDecoder {
 struct OpusEncoder {
     inner: libopus::Encoder,
     rate: u32,
-    dtx: bool,
+    settings: OpusSettings,
+}
+
+impl OpusEncoder {
+    /// Sets what is done against so much loss, and the work that goes with it.
+    fn arm(&mut self, loss: u32) -> Result<(), CodecError> {
+        let OpusSettings { complexity, complexity_telephone, fec, .. } = self.settings;
+        let copies = fec && loss > 0;
+        let (name, complexity) = match self.rate {
+            8_000 if !copies => ("complexity_telephone", complexity_telephone),
+            _ => ("complexity", complexity),
+        };
+        self.inner.set_packet_loss_perc(signed(loss)).map_err(|_| refused("expected_loss", loss))?;
+        self.inner.set_complexity(signed(complexity)).map_err(|_| refused(name, complexity))
+    }
 }
 
 impl Encoder for OpusEncoder {
@@ -102,7 +127,12 @@ impl Encoder for OpusEncoder {
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, CodecError> {
         let length = self.inner.encode(pcm, payload).map_err(library)?;
-        Ok(if self.dtx && length <= DTX_BYTES { 0 } else { length })
+        Ok(if self.settings.dtx && length <= DTX_BYTES { 0 } else { length })
+    }
+
+    fn expect_loss(&mut self, percent: u8) {
+        // Nothing to refuse: the settings have been taken already, and a share is at most 100 %.
+        let _ = self.arm(self.settings.expected_loss.max(u32::from(percent.min(100))));
     }
 }
 

@@ -18,7 +18,7 @@ type Fill = Box<dyn FnMut(&mut [i16])>;
 /// Codes a sound packet by packet; its timestamps wrap after a few packets.
 pub(crate) struct Source {
     fill: Fill,
-    encoder: Box<dyn Encoder>,
+    pub(crate) encoder: Box<dyn Encoder>,
     samples: usize,
     step: u32,
     timestamp: u32,
