@@ -48,6 +48,14 @@ pub enum CodecError {
         /// Duration asked for, in ms.
         ptime_ms: u32,
     },
+    /// A picture so large or so small that no call has it.
+    #[error("picture: {width}x{height} refused")]
+    PictureSize {
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
     /// A setting that the codec's library refuses.
     #[error("setting: {name} = {value} refused by {codec}")]
     Setting {

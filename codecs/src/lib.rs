@@ -8,8 +8,8 @@
 //! - [`plc`]: concealment for codecs that have none of their own
 //! - [`resample`]: from one sample rate to another
 //! - [`payload`]: RTP payload formats that are no codec (telephone-event)
-//! - [`video`]: codecs for pictures, and when a stream of one side fits the other
 //! - [`tone`], [`voice`] and [`probe`]: make a sound, and measure what became of it
+//! - [`video`]: codecs for pictures and their chain, and when a stream of one side fits the other
 //! - [`ring_back`] and [`wav`]: sounds for those who wait, by country or from a file
 //!
 //! Deliberately absent: actors, threads, sockets, clocks. Nothing here allocates once it is built, and nothing
