@@ -19,6 +19,9 @@ type Network = (u32, u32, f64);
 
 const CALM: Network = (0, 0, 3.6);
 
+/// So many turns of speech are heard on each bad network and judged together: which packets are lost is luck.
+const TURNS: usize = 2;
+
 fn networks() -> Vec<Network> {
     if std::env::var_os("TANDEM_SOAK").is_none() {
         return vec![(5, 40, 3.6), (20, 100, 2.0)];
@@ -49,14 +52,17 @@ fn rq09_speech_stays_speech_and_delay_goes_with_the_jitter() {
         page.wait_call(&call, "ESTABLISHED", secs(5));
         std::thread::sleep(secs(3));
 
-        // Each bad network is measured from its second second on; the calm one after it for its first five seconds and more.
+        // Each bad network is measured once the page believes in it: Chromium spends FEC by an average of its far side's reports
+        // over ten seconds. The calm one after it is measured from its sixth second on.
         let mut turns = vec![(CALM, moment())];
         sleep(TURN_S);
         for network in networks() {
             cable.set(network.0, network.1);
-            sleep(2.0);
-            turns.push((network, moment()));
-            sleep(TURN_S);
+            sleep(10.0);
+            for _ in 0..TURNS {
+                turns.push((network, moment()));
+                sleep(TURN_S);
+            }
             cable.set(0, 0);
             sleep(5.0);
             turns.push((CALM, moment()));
@@ -74,11 +80,18 @@ fn rq09_speech_stays_speech_and_delay_goes_with_the_jitter() {
         let starts: Vec<f64> = turns.iter().map(|(_, at)| *at).collect();
         let at_phone = speech.judge(&bench, &at_phone, &starts);
         let at_page = speech.judge(&bench, &at_page, &starts);
-        for (place, ((loss, jitter, mos), _)) in turns.iter().enumerate() {
+        for (place, (network, _)) in turns.iter().enumerate() {
+            let (loss, jitter, mos) = network;
             let (phone, page) = (&at_phone[place], &at_page[place]);
             let what = format!("{loss} % lost, {jitter} ms of jitter");
             println!("{what}: phone {}; page {}", told(phone, &at_phone[0]), told(page, &at_page[0]));
-            assert!(phone.mos >= *mos && page.mos >= *mos, "{what}: below {mos}");
+            let mean = |who: &[Heard]| {
+                let same = turns.iter().zip(who).filter(|(turn, _)| turn.0 == *network);
+                let (sum, count) =
+                    same.fold((0.0, 0.0), |(sum, count), (_, heard)| (sum + heard.mos, count + 1.0));
+                sum / count
+            };
+            assert!(mean(&at_phone) >= *mos && mean(&at_page) >= *mos, "{what}: below {mos}");
             // The page's delay is Chromium's affair: we hold nothing on that way.
             let later = phone
                 .parts_later_than(&at_phone[0])

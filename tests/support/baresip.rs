@@ -53,6 +53,11 @@ pub struct Plan<'a> {
     namespace: Option<(&'a Namespace, &'a str)>,
 }
 
+/// Only `make soak` has calls of 20 minutes.
+fn longest_call_s() -> f64 {
+    if std::env::var_os("TANDEM_SOAK").is_some() { 1500.0 } else { 300.0 }
+}
+
 impl<'a> Plan<'a> {
     /// The phone of account `user`, PCMU and PCMA, which answers when told.
     pub fn new(user: &'a str, says: Tone) -> Self {
@@ -115,10 +120,10 @@ impl<'a> Plan<'a> {
         };
         let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
         // It keeps no more than 128 characters of a path: its files are named from the working directory.
-        // Longer than any call of the tests: at the end of the file it would fall silent.
+        // Longer than any call of the tests: at the end of the file it hangs up.
         match self.file {
             Some(file) => drop(fs::copy(file, folder.join("says.wav")).unwrap()),
-            None => self.says.write(&folder.join("says.wav"), 8000, 300.0),
+            None => self.says.write(&folder.join("says.wav"), 8000, longest_call_s()),
         }
         let place = folder.display();
         let config = format!(
