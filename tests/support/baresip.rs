@@ -5,6 +5,7 @@
 
 use super::kamailio::{DOMAIN, Kamailio, password};
 use super::netns::Namespace;
+use super::pattern::{self, Seen};
 use super::process::{Process, Start};
 use super::{Bench, Recording, Tone, now_ms, secs, wait_for};
 use serde_json::{Value, json};
@@ -50,8 +51,14 @@ pub struct Plan<'a> {
     codecs: &'a str,
     transport: &'a str,
     encrypts: Option<&'a str>,
+    camera: Option<(&'a str, &'a std::path::Path)>,
     namespace: Option<(&'a Namespace, &'a str)>,
 }
+
+/// Pictures of 320 × 240, 15 a second; `snapshot` keeps what was decoded.
+const CAMERA: &str = "module vp8.so\nmodule avcodec.so\nmodule avformat.so\nmodule fakevideo.so\nmodule snapshot.so\n\
+    video_source avformat,sees.y4m\nvideo_display fakevideo,nil\nvideo_size 320x240\nvideo_fps 15\nvideo_bitrate 300000\n\
+    videnc_format yuv420p\n";
 
 /// Only `make soak` has calls of 20 minutes.
 fn longest_call_s() -> f64 {
@@ -69,6 +76,7 @@ impl<'a> Plan<'a> {
             codecs: "pcmu,pcma",
             transport: "udp",
             encrypts: None,
+            camera: None,
             namespace: None,
         }
     }
@@ -100,6 +108,12 @@ impl<'a> Plan<'a> {
     /// Encrypts media by keys in SDP: `srtp` if the far side does, `srtp-mand` in any case.
     pub fn encrypts(mut self, how: &'a str) -> Self {
         self.encrypts = Some(how);
+        self
+    }
+
+    /// Has pictures too, in these codecs (`h264`, `vp8`, or both by a comma); its camera sees a Y4M file, round and round.
+    pub fn camera(mut self, codecs: &'a str, file: &'a std::path::Path) -> Self {
+        self.camera = Some((codecs, file));
         self
     }
 
@@ -139,13 +153,21 @@ impl<'a> Plan<'a> {
             Some(_) => config + "module srtp.so\n",
             None => config,
         };
+        let config = match self.camera {
+            Some((_, file)) => {
+                fs::copy(file, folder.join("sees.y4m")).unwrap();
+                config + CAMERA
+            }
+            None => config,
+        };
         let account = format!(
-            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}\n",
+            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}{}\n",
             password(user),
             pbx.proxy(),
             if self.auto_answer { "auto" } else { "manual" },
             self.codecs,
             self.encrypts.map_or(String::new(), |how| format!(";mediaenc={how}")),
+            self.camera.map_or(String::new(), |(codecs, _)| format!(";video_codecs={codecs}")),
             t = self.transport,
         );
         fs::write(folder.join("config"), config).unwrap();
@@ -237,6 +259,22 @@ impl Baresip {
     pub fn command(&self, command: &str, params: &str) {
         let text = json!({ "command": command, "params": params, "token": command }).to_string();
         self.control.borrow_mut().write_all(format!("{}:{text},", text.len()).as_bytes()).unwrap();
+    }
+
+    /// The picture of the far side that it shows now.
+    #[track_caller]
+    pub fn sees(&self) -> Seen {
+        let photo = || {
+            let mut all = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
+            all.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("snapshot-recv"))
+        };
+        while let Some(old) = photo() {
+            fs::remove_file(old).unwrap(); // files are named by the second
+        }
+        self.command("snapshot", "");
+        let photo = wait_for("a snapshot", secs(3), photo);
+        // It is written a little later than it is there.
+        wait_for("a whole snapshot", secs(3), || pattern::of_file(&photo).into_iter().next())
     }
 
     /// What it reported so far.

@@ -2,6 +2,7 @@
 
 use super::kamailio::{DOMAIN, Kamailio, password};
 use super::netns::Namespace;
+use super::pattern::{self, Mark, Seen};
 use super::process::{Process, Start};
 use super::{Bench, House, Recording, Tone, secs};
 use serde_json::{Value, json};
@@ -132,6 +133,14 @@ impl Web {
         order.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
         self.order(order, secs(60)).expect("the browser opens its page");
         Page { web: self, name: name.into() }
+    }
+
+    /// Opens a page that says `says` and whose camera sees `mark`, 15 pictures a second.
+    #[track_caller]
+    pub fn page_with_camera(&self, name: &str, says: Tone, mark: Mark, size: (usize, usize)) -> Page<'_> {
+        let camera = self.folder.join(format!("{name}-sees.y4m"));
+        pattern::write_y4m(&camera, mark, size, 15, 60);
+        self.page_with(name, says, json!({ "camera": camera }))
     }
 
     /// Sends an order and waits for its answer.
@@ -289,6 +298,12 @@ impl Page<'_> {
         let order = json!({ "page": self.name, "do": "record", "file": file, "args": [call] });
         let answer = self.web.order(order, secs(20)).expect("the page records");
         Some(Recording::read(&file, answer["startedAt"].as_f64()?))
+    }
+
+    /// The pictures of the far side that the page has shown in a call.
+    #[track_caller]
+    pub fn seen(&self, call: &str) -> Vec<Seen> {
+        pattern::of_page(&self.run("pictures", json!([call])))
     }
 
     /// Waits until a tone is heard in a call; gives when it began.

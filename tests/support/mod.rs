@@ -19,6 +19,7 @@ pub mod house;
 pub mod kamailio;
 pub mod linphone;
 pub mod netns;
+pub mod pattern;
 pub mod pcap;
 pub mod process;
 pub mod relay;

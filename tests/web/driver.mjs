@@ -1,5 +1,5 @@
 // Drives headless Chromium with the unmodified WebSDK. One JSON object a line:
-//   in   {"id":1,"page":"alice","do":"open","mic":"/path/tone.wav"}    opens a browser of its own for this page
+//   in   {"id":1,"page":"alice","do":"open","mic":"/path/tone.wav"}    opens a browser of its own for this page; "camera": a Y4M file
 //        {"id":2,"page":"alice","do":"call","args":["1002"]}           calls bench.call("1002") in the page (page.js)
 //        {"id":3,"page":"alice","do":"record","file":"/path/out.wav","args":[callId]}   writes what the page heard
 //        {"id":4,"page":"alice","do":"goto","args":[url]}              shows another address (our own phone page)
@@ -41,12 +41,15 @@ const server = http.createServer((request, response) => {
 await new Promise(ready => server.listen(0, '127.0.0.1', ready));
 const home = `http://localhost:${server.address().port}/`;
 
-async function open(name, { mic, flags = [], url }) {
+async function open(name, { mic, camera, flags = [], url }) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'bench-browser-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, ignoreHTTPSErrors: true,
     ignoreDefaultArgs: ['--mute-audio'],
-    args: [...FLAGS, ...(mic ? [`--use-file-for-fake-audio-capture=${mic}`] : []), ...flags],
+    args: [
+      ...FLAGS, ...(mic ? [`--use-file-for-fake-audio-capture=${mic}`] : []),
+      ...(camera ? [`--use-file-for-fake-video-capture=${camera}`] : []), ...flags,
+    ],
   });
   const page = context.pages()[0] || await context.newPage();
   pages.set(name, { context, page, profile });

@@ -29,13 +29,10 @@ const bench = {
     }
   },
 
+  // `video` among the options: constraints of the camera, or true; pictures both ways then.
   call(callee, options = {}) {
     const display = makeDisplay();
-    const call = session.createCall({
-      callee, localVideoDisplay: display.local, remoteVideoDisplay: display.remote,
-      constraints: { audio: PLAIN_SOUND, video: false }, receiveAudio: true, receiveVideo: false,
-      stripCodecs: 'SILK', ...options,
-    });
+    const call = session.createCall({ callee, ...media(display, options) });
     follow(call, display);
     emit({ event: 'calling', callId: call.id() });
     call.call();
@@ -45,11 +42,7 @@ const bench = {
   answer(id, options = {}) {
     const { call, display } = find(id);
     emit({ event: 'answering', callId: id });
-    call.answer({
-      localVideoDisplay: display.local, remoteVideoDisplay: display.remote,
-      constraints: { audio: PLAIN_SOUND, video: false }, receiveAudio: true, receiveVideo: false,
-      stripCodecs: 'SILK', ...options,
-    });
+    call.answer(media(display, options));
   },
 
   hangup(id) { find(id).call.hangup(); },
@@ -80,8 +73,12 @@ const bench = {
     return { rate: 48000, startedAt: tap.startedAt, samples: btoa(text) };
   },
 
+  // Every picture of the far side that was shown, since the first: its time, its size, and how bright the middle of each of 8 × 6
+  // cells is (pattern.rs knows what that means).
+  pictures(id) { return find(id).pictures || []; },
+
   // Two peer connections in this page: proves the microphone and the tap without any server.
-  async loopback() {
+  async loopback(camera) {
     const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()];
     near.onicecandidate = e => e.candidate && far.addIceCandidate(e.candidate);
     far.onicecandidate = e => e.candidate && near.addIceCandidate(e.candidate);
@@ -90,7 +87,7 @@ const bench = {
       const video = document.createElement('video');
       video.autoplay = true; video.srcObject = e.streams[0]; display.remote.append(video);
     };
-    const mic = await navigator.mediaDevices.getUserMedia({ audio: PLAIN_SOUND });
+    const mic = await navigator.mediaDevices.getUserMedia({ audio: PLAIN_SOUND, video: camera || false });
     mic.getTracks().forEach(track => near.addTrack(track, mic));
     const id = 'loopback';
     calls.set(id, { display, near, far }); latest = id; listen(id);
@@ -99,6 +96,14 @@ const bench = {
     return id;
   },
 };
+
+function media(display, { video = false, ...options }) {
+  return {
+    localVideoDisplay: display.local, remoteVideoDisplay: display.remote,
+    constraints: { audio: PLAIN_SOUND, video }, receiveAudio: true, receiveVideo: !!video,
+    stripCodecs: 'SILK', ...options,
+  };
+}
 
 function find(id) {
   const found = calls.get(id || latest);
@@ -137,8 +142,28 @@ async function listen(id) {
     entry.tap.source = context.createMediaStreamSource(new MediaStream([track]));
     entry.tap.source.connect(node);
     emit({ event: 'track', callId: id });
+    if (media.requestVideoFrameCallback) watch(entry, media);
     return;
   }
+}
+
+// Looks at every picture that the element shows.
+function watch(entry, video) {
+  const canvas = new OffscreenCanvas(8, 6);
+  const paint = canvas.getContext('2d', { willReadFrequently: true });
+  entry.pictures = [];
+  const look = () => {
+    const { videoWidth: width, videoHeight: height } = video;
+    // One pixel out of the middle of each cell, so that blurred edges do not count.
+    for (let y = 0; y < 6; y++) for (let x = 0; x < 8; x++) {
+      paint.drawImage(video, (x + 0.3) * width / 8, (y + 0.3) * height / 6, 0.4 * width / 8, 0.4 * height / 6, x, y, 1, 1);
+    }
+    const { data } = paint.getImageData(0, 0, 8, 6);
+    const cells = Array.from({ length: 48 }, (_, i) => Math.round((data[i * 4] + data[i * 4 + 1] + data[i * 4 + 2]) / 3));
+    if (entry.pictures.length < 20000) entry.pictures.push({ at: Date.now(), width, height, cells });
+    video.requestVideoFrameCallback(look);
+  };
+  video.requestVideoFrameCallback(look);
 }
 
 const plain = value => { try { return JSON.parse(JSON.stringify(value ?? null)); } catch { return String(value); } };
