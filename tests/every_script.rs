@@ -1,5 +1,5 @@
-//! Every script of `tests/sip` over TCP and over TLS. The other files run them over UDP and listen to the sound, which no transport of SIP
-//! changes: here are no browsers, and all scripts run at once.
+//! Every script of `tests/sip` over UDP, over TCP and over TLS. The other files run most of them over UDP and listen to the sound, which no
+//! transport of SIP changes: here are no browsers, and all scripts run at once.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,13 +15,20 @@ use support::tls::{Claim, certificate};
 use support::websocket::{Frame, WebSocket, offer};
 use support::{Bench, House, Sipp, house, kamailio, secs};
 
-/// A script, its words, and what the page of its account does meanwhile.
+/// A script, its words, and what the page of its account does meanwhile. `calls` is no word: it says how many dialogs the script takes.
 type Row = (&'static str, &'static [(&'static str, &'static str)], fn(&mut Page));
 
 /// Phones and PBXs that the page's account has as its next hop.
 const CALLED: &[Row] = &[
     ("registrar_refuse", &[("code", "403"), ("reason", "No")], |page| page.is_not_registered(403)),
     ("registrar_challenge_for_ever", &[], |page| page.is_not_registered(401)),
+    ("registrar_mailbox", &[("calls", "2")], |page| {
+        let mail = page.hears("notifyMessageSummary");
+        assert_eq!((&mail["waiting"], &mail["newMessages"]), (&json!(true), &json!(2)), "{mail}");
+        let mail = page.hears("notifyMessageSummary"); // after the refresh
+        assert_eq!((&mail["waiting"], &mail["oldMessages"]), (&json!(false), &json!(10)), "{mail}");
+        page.socket.close();
+    }),
     ("uas_answer", &[], |page| page.talks_for(0)),
     ("uas_answer_at_once", &[], |page| page.talks_for(0)),
     ("uas_ring_answer", &[], |page| page.talks_for(0)),
@@ -88,6 +95,11 @@ const CALLED: &[Row] = &[
     ("uas_message", &[], |page| {
         page.says("sendMessage", json!({ "id": "m1", "to": "2001", "body": "I want you\r\nto see." }));
         page.hears_status("ACCEPTED");
+    }),
+    ("uas_message_in_call", &[], |page| {
+        page.calls();
+        page.is_written_to();
+        page.hangs_up();
     }),
     ("uas_refer", &[("target", "1003"), ("outcome", "200 OK")], |page| {
         page.calls();
@@ -172,6 +184,11 @@ const CALLING: &[Row] = &[
         page.hangs_up();
     }),
     ("uac_message", &[], |page| page.hears_status("RECEIVED")),
+    ("uac_message_in_call", &[], |page| {
+        page.answers(&json!({}));
+        page.is_written_to();
+        page.hangs_up();
+    }),
     ("uac_mailbox", &[], |page| drop(page.socket.expect("notifyMessageSummary", LIMIT))),
     ("uac_options", &[], |_| ()),
 ];
@@ -179,14 +196,19 @@ const CALLING: &[Row] = &[
 /// This one comes into a call that is there; [`takes_a_place`] runs it.
 const REPLACING: &str = "uac_replaces";
 
+/// One house, one PBX and one set of phones for each transport, beside each other: they wait most of their time.
 #[test]
-fn every_script_runs_over_tcp() {
-    every_script(false);
-}
-
-#[test]
-fn every_script_runs_over_tls() {
-    every_script(true);
+fn every_script_runs_over_udp_tcp_and_tls() {
+    let bench = Bench::new();
+    std::thread::scope(|scope| {
+        for way in ["udp", "tcp", "tls"] {
+            let part = bench.part(way);
+            std::thread::Builder::new()
+                .name(way.into())
+                .spawn_scoped(scope, || every_script(way, part))
+                .unwrap();
+        }
+    });
 }
 
 #[test]
@@ -208,17 +230,22 @@ const LIMIT: Duration = secs(10);
 /// A house whose accounts are all reached in one way, and what it takes to make phones for them.
 struct Stage {
     house: House,
+    /// `udp`, `tcp` or `tls`.
+    way: &'static str,
     transport: Transport,
     bench: Bench,
 }
 
 impl Stage {
     fn has_tls(&self) -> bool {
-        matches!(self.transport, Transport::Tls(..))
+        self.way == "tls"
     }
 
     fn phone(&self, (script, words, _): Row) -> Sipp {
-        let plan = words.iter().fold(Plan::new(script), |plan, (name, value)| plan.key(name, value));
+        let plan = words.iter().fold(Plan::new(script), |plan, (name, value)| match *name {
+            "calls" => plan.calls(value.parse().unwrap(), 10),
+            name => plan.key(name, value),
+        });
         plan.over(self.transport.clone()).start(&self.bench)
     }
 
@@ -231,14 +258,17 @@ impl Stage {
 
     /// Where a domain is reached.
     fn records(&self, domain: &'static str, port: u16) -> [Record; 2] {
-        let service = if self.has_tls() { "_sips._tcp." } else { "_sip._tcp." };
+        let service = match self.way {
+            "tls" => "_sips._tcp.",
+            "tcp" => "_sip._tcp.",
+            _ => "_sip._udp.",
+        };
         let service: &str = format!("{service}{domain}").leak();
         [Record::Srv(service, port, domain), Record::A(domain, Ipv4Addr::LOCALHOST)]
     }
 }
 
-fn every_script(tls: bool) {
-    let bench = Bench::new();
+fn every_script(way: &'static str, bench: Bench) {
     let domains =
         |kind: &str, count: usize| (0..count).map(|n| format!("{kind}{n}.test")).collect::<Vec<_>>();
     let phones: &[String] = domains("phone", CALLED.len()).leak();
@@ -248,15 +278,19 @@ fn every_script(tls: bool) {
         certificate(&bench.subfolder("certificates"), Claim { names: &names, until: 2090 });
     let dns = bench.port();
     let house = house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]"));
-    let house = house.set("sip.tls_ca_file", &format!("\"{}\"", ca.display())).start(&bench);
-    let transport = if tls { Transport::Tls(chain.clone(), key.clone()) } else { Transport::Tcp };
-    let stage = Stage { house, transport, bench };
+    let house = house.set("sip.tls_ca_file", &format!("\"{}\"", ca.display()));
+    let house = house.set("sip.mailbox_subscribe", "true").start(&bench);
+    let transport = match way {
+        "tls" => Transport::Tls(chain.clone(), key.clone()),
+        "tcp" => Transport::Tcp,
+        _ => Transport::Udp,
+    };
+    let stage = Stage { house, way, transport, bench };
 
     let called: Vec<Sipp> = CALLED.iter().map(|row| stage.phone(*row)).collect();
     let transferring: Vec<Sipp> = TRANSFERRING.iter().map(|row| stage.phone(*row)).collect();
     let targets = Plan::new("uas_ring_answer").calls(2, 10).over(stage.transport.clone()).start(&stage.bench);
     let mut replaced = stage.phone(("uas_answer", &[], |_| ()));
-    let way = if tls { "tls" } else { "tcp" };
     let route = |phone: &Sipp| format!("{};transport={way}", phone.target());
     let pbx = kamailio::Plan::new().tls((chain, key)).route("1003", &route(&targets));
     let pbx = transferring
@@ -265,7 +299,7 @@ fn every_script(tls: bool) {
         .fold(pbx, |pbx, (n, phone)| pbx.route(&format!("300{n}"), &route(phone)));
     let pbx = pbx.start(&stage.bench);
     let zone = called.iter().zip(phones).flat_map(|(phone, domain)| stage.records(domain, phone.port));
-    let pbx_port = if tls { pbx.tls_port } else { pbx.port };
+    let pbx_port = if stage.has_tls() { pbx.tls_port } else { pbx.port };
     let zone =
         zone.chain(stage.records(DOMAIN, pbx_port)).chain(stage.records("replaced.test", replaced.port));
     dns::serve(dns, zone.collect());
@@ -289,7 +323,13 @@ fn every_script(tls: bool) {
     let mut house = stage.house;
     house.assert_no_call_left(secs(5));
     house.assert_well();
-    assert_eq!(house.metric("tandem_sip_requests_total", "transport=\"udp\""), 0.0);
+    for other in ["udp", "tcp", "tls"].into_iter().filter(|other| *other != way) {
+        assert_eq!(
+            house.metric("tandem_sip_requests_total", &format!("transport=\"{other}\"")),
+            0.0,
+            "{other}"
+        );
+    }
 }
 
 /// Lets each page do its part while its phone follows its script.
@@ -410,6 +450,16 @@ impl Page {
 
     fn is_called(&mut self) {
         self.call = self.hears("notifyIncomingCall")["callId"].as_str().unwrap().to_owned();
+    }
+
+    /// Hears, in its call, what the `…_message_in_call` write.
+    fn is_written_to(&mut self) {
+        let text = self.hears("notifyMessage");
+        assert_eq!(
+            (&text["status"], &text["body"]),
+            (&json!("RECEIVED"), &json!("Watson, come here.")),
+            "{text}"
+        );
     }
 
     fn answers(&mut self, more: &Value) {

@@ -118,6 +118,11 @@ async fn an_account_asks_for_its_mailbox_refreshes_it_in_its_dialog_and_leaves_i
     assert_eq!(last.headers.expires().unwrap(), Some(0));
     assert_eq!(last.headers.to().unwrap().tag(), Some("mailbox"));
     grants(pbx, &last, 0).await;
+    assert_eq!(
+        notifies(pbx, &last, 4, "terminated;reason=timeout", TWO).await,
+        200,
+        "the last one is waited for"
+    );
     house.shows("tandem_actors_alive{actor=\"mailbox\"} 0").await;
 }
 

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 /// One test's place on the machine.
 ///
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// a browser needs a core for itself. Two benches in one test share the place.
 pub struct Bench {
     folder: PathBuf,
-    _alone: Rc<File>,
+    _alone: Arc<File>,
 }
 
 thread_local! {
@@ -28,8 +28,8 @@ impl Bench {
             mine.upgrade().unwrap_or_else(|| {
                 let file = File::create(std::env::temp_dir().join("tandem-bench.lock")).unwrap();
                 file.lock().unwrap();
-                let file = Rc::new(file);
-                *mine = Rc::downgrade(&file);
+                let file = Arc::new(file);
+                *mine = Arc::downgrade(&file);
                 file
             })
         });
@@ -41,6 +41,11 @@ impl Bench {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         Self { folder, _alone: alone }
+    }
+
+    /// A bench of its own for a part of the test that runs beside others, with a folder inside this one's.
+    pub fn part(&self, name: &str) -> Self {
+        Self { folder: self.subfolder(name), _alone: Arc::clone(&self._alone) }
     }
 
     /// A path inside the test's folder.
@@ -76,6 +81,17 @@ impl Bench {
             }
         }
     }
+
+    /// A port for the sound of a scripted phone: it and the seven behind it are free.
+    pub fn phone_port(&self) -> u16 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let from = PHONES.start + step(&NEXT, PHONE_BLOCK, PHONES.end - PHONES.start);
+            if (from..from + PHONE_BLOCK).all(free) {
+                return from;
+            }
+        }
+    }
 }
 
 impl Default for Bench {
@@ -99,3 +115,5 @@ fn free(port: u16) -> bool {
 const SINGLE: Range<u16> = 11000..19000;
 const RTP: Range<u16> = 20000..29800;
 const RTP_BLOCK: u16 = 200;
+const PHONES: Range<u16> = 29800..32760;
+const PHONE_BLOCK: u16 = 8;

@@ -119,7 +119,7 @@ impl Plan {
     /// Starts it.
     #[track_caller]
     pub fn start(mut self, bench: &Bench) -> Sipp {
-        let (port, rtp) = (bench.port(), bench.rtp_ports().0);
+        let (port, rtp) = (bench.port(), bench.phone_port());
         let name = format!("sipp-{}-{port}", self.scenario);
         let mut shown = port;
         let mut tunnels = vec![];

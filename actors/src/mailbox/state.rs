@@ -18,7 +18,8 @@
 //! | without one | Stop | Over | finish |
 //! | Leaving | Located | Leaving | send, for no time |
 //! | Leaving | Challenged | Leaving | send again |
-//! | Leaving | Timer, anything else | Over | finish |
+//! | Leaving | Accepted | Leaving: the last NOTIFY follows (RFC 6665 §4.1.2.3) | |
+//! | Leaving | Terminated, Timer, anything else | Over | finish |
 //!
 //! Every other pair is ignored.
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub(super) const ASKED: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_secs(60);
 /// Most that a PBX may put us off.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
-/// The last SUBSCRIBE may take so long.
+/// The last SUBSCRIBE and its NOTIFY may take so long.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Whoever grants less would have us ask all the time.
 const SHORTEST: Duration = Duration::from_secs(4);
@@ -122,7 +123,7 @@ impl Machine {
                 vec![Action::Send { hop: 0, expires: Duration::ZERO, again: true }]
             }
             (State::Leaving { until }, Event::Timer) if now < until => vec![],
-            (State::Leaving { .. }, Event::Stop | Event::Terminated(_)) => vec![],
+            (State::Leaving { .. }, Event::Stop | Event::Accepted(_)) => vec![],
             (State::Leaving { .. }, _) => self.finish(),
             (_, Event::Stop) if self.has_dialog => {
                 self.state = State::Leaving { until: now + LEAVE_WITHIN };
@@ -229,7 +230,8 @@ mod tests {
             ("Leaving", Event::Stop, "locate"),
             ("Leaving", Event::Located(1), "send 0 0"),
             ("Leaving", Event::Challenged, "send 0 0 again"),
-            ("Over", Event::Accepted(Duration::ZERO), "finish"),
+            ("Leaving", Event::Accepted(Duration::ZERO), ""),
+            ("Over", Event::Terminated(Some(Duration::ZERO)), "finish"),
             ("Over", Event::Stop, ""),
         ]);
     }
@@ -272,7 +274,9 @@ mod tests {
         let leaving = ("Leaving", Event::Stop, "locate");
         check(&[asking, subscribed, leaving, ("Over", Event::Timer, "finish")]);
         check(&[asking, subscribed, leaving, ("Over", Event::NotLocated, "finish")]);
-        check(&[asking, subscribed, leaving, ("Leaving", Event::Terminated(None), "")]);
+        check(&[asking, subscribed, leaving, ("Over", Event::Terminated(None), "finish")]);
+        let accepted = ("Leaving", Event::Accepted(HOUR), "");
+        check(&[asking, subscribed, leaving, accepted, ("Over", Event::Timer, "finish")]);
         check(&[asking, subscribed, leaving, ("Over", Event::Unanswered(None), "finish")]);
         check(&[asking, ("Over", Event::Stop, "finish")]);
     }
