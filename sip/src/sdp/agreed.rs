@@ -2,13 +2,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Direction, Format, SrtpKeys};
+use super::{Direction, Feedback, Format, SrtpKeys};
 
 /// What both sides may now send each other. Equal values mean that nothing changed for the media (a refresh).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Agreed {
     /// The one audio stream; `None` when either side switched it off (port 0).
     pub audio: Option<Stream>,
+    /// The one video stream; `None` without one, or when either side switched it off.
+    pub video: Option<Stream>,
+}
+
+impl Agreed {
+    /// Every address that we would send to: each must pass the address policy before anything is sent.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.audio.iter().chain(&self.video).flat_map(Stream::addresses)
+    }
 }
 
 /// One RTP stream, both directions.
@@ -24,7 +33,8 @@ pub struct Stream {
     pub rtcp_mux: bool,
     /// The codec to send, with the *peer's* number and parameters.
     pub send: Format,
-    /// Every codec that the peer may send, with the numbers and parameters that *we* gave.
+    /// Every codec that the peer may send, with the numbers and parameters that *we* gave; of pictures, what belongs to
+    /// [`send`](Self::send) comes first.
     pub receive: Vec<Format>,
     /// `telephone-event` to send, with the peer's number; its clock is that of [`send`](Self::send) when the peer has such a row.
     pub send_events: Option<Format>,
@@ -38,6 +48,10 @@ pub struct Stream {
     pub ptime: u16,
     /// The keys of SRTP; `None`: plain RTP, both ways.
     pub srtp: Option<SrtpKeys>,
+    /// What RTCP feedback the peer understands; of pictures alone.
+    pub feedback: Feedback,
+    /// Bits per second that the peer takes at most (`b=TIAS`, `b=AS`); of pictures alone.
+    pub limit: Option<u32>,
 }
 
 impl Stream {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Format, SrtpPolicy};
+use super::{Format, LocalVideo, SrtpPolicy};
 
 /// Our half of a negotiation. Codecs are data: the table of codecs decides, this module only orders and numbers them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LocalMedia {
     /// Address that we advertise, in `o=` and `c=`.
     pub address: IpAddr,
@@ -28,6 +28,8 @@ pub struct LocalMedia {
     pub extra_lines: Vec<ExtraLine>,
     /// Whether media is encrypted.
     pub srtp: SrtpPolicy,
+    /// What we have for pictures; `None`: video is neither offered nor taken.
+    pub video: Option<LocalVideo>,
 }
 
 impl LocalMedia {
@@ -49,6 +51,7 @@ impl LocalMedia {
             prefer: Vec::new(),
             extra_lines: Vec::new(),
             srtp: SrtpPolicy::Off,
+            video: None,
         }
     }
 

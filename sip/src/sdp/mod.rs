@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - [`Session`], [`Media`], [`Format`]: our small model of one SDP text; `parse` reads it, `write` prints it.
-//! - [`LocalMedia`]: what this side has: address, ports, codecs with payload types, extra lines.
+//! - [`LocalMedia`]: what this side has: address, ports, codecs with payload types, extra lines; [`LocalVideo`]: the same for pictures, if there
+//!   are any.
 //! - [`Agreed`], [`Stream`]: what came out of one offer and one answer, in the words of an RTP stack.
 //! - [`OfferAnswer`]: the state of one dialog. Feed it offers and answers; it keeps versions, hold, payload numbers and the
 //!   order of m-lines.
@@ -31,6 +32,8 @@
 mod agreed;
 mod crypto;
 mod direction;
+mod error;
+mod feedback;
 mod format;
 mod local;
 mod model;
@@ -38,6 +41,7 @@ mod negotiate;
 mod numbers;
 mod offer_answer;
 mod parse;
+mod video;
 mod write;
 
 #[cfg(test)]
@@ -46,9 +50,12 @@ mod tests;
 pub use agreed::{Agreed, Stream};
 pub use crypto::{Crypto, MasterKey, Mki, SrtpKeys, SrtpPolicy, Suite};
 pub use direction::Direction;
+pub use error::OfferAnswerError;
+pub use feedback::Feedback;
 pub use format::Format;
 pub use local::{ExtraLine, ExtraLineError, LocalMedia};
 pub use model::{Attribute, Media, MediaKind, Origin, Rtcp, Session};
 pub use negotiate::common_codecs;
-pub use offer_answer::{OfferAnswer, OfferAnswerError};
+pub use offer_answer::OfferAnswer;
 pub use parse::{MAX_BYTES, MAX_MEDIA, SdpError};
+pub use video::LocalVideo;

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Crypto, Direction, Format, LocalMedia, Media, MediaKind, OfferAnswerError, Session, SrtpPolicy, Stream,
+    Crypto, Direction, Feedback, Format, LocalMedia, Media, MediaKind, OfferAnswerError, Session, SrtpKeys,
+    SrtpPolicy, Stream,
 };
 
 /// Formats that both sides know, ours and theirs side by side. The numbers differ, and so may the parameters.
@@ -180,7 +181,19 @@ pub(super) fn stream(
         remote_holds: !remote.direction.receives(),
         ptime: ptime(theirs),
         srtp: None,
+        feedback: Feedback::default(),
+        limit: None,
     })
+}
+
+/// The keys of a line that both sides gave one for.
+pub(super) fn keys(ours: &Crypto, theirs: &Crypto) -> SrtpKeys {
+    SrtpKeys {
+        suite: ours.suite,
+        send: ours.key.clone(),
+        receive: theirs.key.clone(),
+        receive_mki: theirs.mki,
+    }
 }
 
 /// What the peer wants to receive, within what every packetizer here can do.

@@ -1,11 +1,11 @@
 //! Offers and answers of one dialog: what is outstanding, what holds, which version comes next.
 
 use super::crypto::OwnKeys;
-use super::negotiate::{Common, Remote, pick_line, security, stream};
+use super::negotiate::{Common, Remote, keys, pick_line, security, stream};
 use super::numbers::Numbers;
 use super::{
-    Agreed, Crypto, Direction, ExtraLine, LocalMedia, Media, MediaKind, Origin, Rtcp, Session, SrtpKeys,
-    SrtpPolicy,
+    Agreed, Crypto, Direction, ExtraLine, LocalMedia, Media, MediaKind, OfferAnswerError, Origin, Rtcp,
+    Session, SrtpPolicy, Stream, video,
 };
 
 /// The negotiation state of one dialog (RFC 3264, RFC 6337).
@@ -26,7 +26,9 @@ use super::{
 /// the offer (RFC 3264 §6.1, §8.4).
 ///
 /// *Lines.* An answer has the lines of its offer, in order; an offer of ours has the lines of the last exchange, in order. One audio line is
-/// live, all others have port 0. *Versions* grow by one with every SDP that differs from the one we sent last.
+/// live, and one video line if [`LocalMedia::video`] is given; all others have port 0. A first offer has all that is there; later ones have video
+/// only where it is in use, for the peer that refused it has been asked. A video line that comes to nothing, whatever the reason, is off,
+/// and the call stays. *Versions* grow by one with every SDP that differs from the one we sent last.
 ///
 /// *Keys* (RFC 4568). An answer takes the first `a=crypto` of the offer that we can follow and repeats its tag; a first offer has one line per
 /// suite of [`Suite::OFFERED`](super::Suite::OFFERED), a later one only what is agreed, with the same keys, so that no change of the call disturbs the running SRTP stream.
@@ -38,7 +40,8 @@ pub struct OfferAnswer {
     answered: Option<OurOffer>,
     current: Option<Exchange>,
     numbers: Numbers,
-    keys: OwnKeys,
+    /// For sound, and for pictures.
+    keys: [OwnKeys; 2],
     held: bool,
 }
 
@@ -52,7 +55,10 @@ enum Pending {
 #[derive(Debug, Clone)]
 struct OurOffer {
     session: Session,
+    /// The line for sound.
     line: usize,
+    /// The line for pictures.
+    video: Option<usize>,
     local: LocalMedia,
 }
 
@@ -73,7 +79,7 @@ impl OfferAnswer {
             answered: None,
             current: None,
             numbers: Numbers::default(),
-            keys: OwnKeys::default(),
+            keys: Default::default(),
             held: false,
         }
     }
@@ -89,24 +95,42 @@ impl OfferAnswer {
             Pending::Ours(_) => return Err(OfferAnswerError::OfferPending),
             Pending::Theirs(_) => return Err(OfferAnswerError::AnswerOwed),
         }
-        let mut audio = self.offered_audio(local);
+        let audio = self.offered_audio(local);
         let mut lines: Vec<Media> = match &self.current {
             Some(exchange) => exchange.lines.iter().map(Media::rejected).collect(),
             None => Vec::new(),
         };
-        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
-        let free = || lines.iter().position(|media| media.kind == MediaKind::Audio);
-        let line = in_use.or_else(free).unwrap_or(lines.len());
-        self.secure(&mut audio, lines.get(line), local.srtp);
-        if line < lines.len() {
-            lines[line] = audio
-        } else {
-            lines.push(audio)
-        }
+        let line = self.place(&mut lines, audio, local.srtp);
+        let video = self.offered_video(local).map(|video| self.place(&mut lines, video, local.srtp));
         let session = self.compose(local, lines);
-        self.pending = Pending::Ours(OurOffer { session: session.clone(), line, local: local.clone() });
+        self.pending =
+            Pending::Ours(OurOffer { session: session.clone(), line, video, local: local.clone() });
         self.answered = None;
         Ok(session)
+    }
+
+    /// Puts a line of an offer into the place that is its own, else into a free one of its kind, else behind all others.
+    fn place(&mut self, lines: &mut Vec<Media>, mut media: Media, policy: SrtpPolicy) -> usize {
+        let in_use = self.in_use(&media.kind).map(|stream| stream.line);
+        let free = || lines.iter().position(|line| line.kind == media.kind);
+        let line = in_use.or_else(free).unwrap_or(lines.len());
+        self.secure(&mut media, lines.get(line), policy);
+        if line < lines.len() {
+            lines[line] = media
+        } else {
+            lines.push(media)
+        }
+        line
+    }
+
+    /// The stream of this kind that is agreed.
+    fn in_use(&self, kind: &MediaKind) -> Option<&Stream> {
+        let agreed = self.agreed()?;
+        match kind {
+            MediaKind::Audio => agreed.audio.as_ref(),
+            MediaKind::Video => agreed.video.as_ref(),
+            MediaKind::Other(_) => None,
+        }
     }
 
     /// Offers once more what holds, to the letter and under the same version: a refresh of the session, which touches no media
@@ -118,11 +142,13 @@ impl OfferAnswer {
         let holds = |session: &&Session| {
             self.current.as_ref().is_some_and(|exchange| exchange.lines == session.media)
         };
-        let line = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
+        let line = self.in_use(&MediaKind::Audio).map(|stream| stream.line);
         match (&self.pending, self.last_sent.as_ref().filter(holds), line) {
             (Pending::Idle, Some(session), Some(line)) => {
                 let session = session.clone();
-                let offer = OurOffer { session: session.clone(), line, local: local.clone() };
+                let is_video = |media: &Media| media.kind == MediaKind::Video && media.port != 0;
+                let video = session.media.iter().position(is_video);
+                let offer = OurOffer { session: session.clone(), line, video, local: local.clone() };
                 (self.pending, self.answered) = (Pending::Ours(offer), None);
                 Ok(session)
             }
@@ -159,7 +185,7 @@ impl OfferAnswer {
             }
         };
         let mut lines: Vec<Media> = offer.media.iter().map(Media::rejected).collect();
-        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| stream.line);
+        let in_use = self.in_use(&MediaKind::Audio).map(|stream| stream.line);
         let audio = match pick_line(&offer, local, in_use) {
             Ok(line) => Some(line),
             Err(OfferAnswerError::NoAudio) if self.current.is_some() && !lines.is_empty() => None,
@@ -176,13 +202,22 @@ impl OfferAnswer {
             ours.rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
             let mut stream = stream(line, &ours, theirs, &remote, &common)?;
             if let Some(theirs) = security(theirs, local.srtp, |media| media.crypto.first())? {
-                let crypto = Crypto::new(theirs.tag, theirs.suite, self.keys.of(theirs.suite));
+                let crypto = Crypto::new(theirs.tag, theirs.suite, self.keys[0].of(theirs.suite));
                 stream.srtp = Some(keys(&crypto, theirs));
                 ours.crypto = vec![crypto];
             }
             agreed.audio = Some(stream);
             ours.formats.iter().for_each(|format| self.numbers.give(format));
             lines[line] = ours;
+        }
+        let in_use = self.in_use(&MediaKind::Video).map(|stream| stream.line);
+        let wish = self.wish_for_video(local);
+        // Pictures without sound are no call.
+        if let Some((media, stream)) =
+            audio.and_then(|_| video::answer(&offer, local, wish, in_use, &mut self.keys[1]))
+        {
+            let line = stream.line;
+            (lines[line], agreed.video) = (media, Some(stream));
         }
         let session = self.compose(local, lines);
         self.answered = None;
@@ -200,7 +235,7 @@ impl OfferAnswer {
             _ => return Err(OfferAnswerError::NoOffer),
         };
         let ours = &offer.session.media[offer.line];
-        let theirs = answered_line(answer, offer.line).ok_or(OfferAnswerError::NoAudio)?;
+        let theirs = answered_line(answer, offer.line, &MediaKind::Audio).ok_or(OfferAnswerError::NoAudio)?;
         let mut agreed = Agreed::default();
         if theirs.port != 0 {
             // Each suite stands once in an offer of ours, so it says which line was taken, also when the tag is wrong.
@@ -213,6 +248,9 @@ impl OfferAnswer {
             let mut stream = stream(offer.line, ours, theirs, &remote, &common)?;
             stream.srtp = taken.and_then(|theirs| Some(keys(offered(theirs.suite)?, theirs)));
             agreed.audio = Some(stream);
+            agreed.video = offer
+                .video
+                .and_then(|line| video::accept(&offer.session.media[line], answer, line, &offer.local));
         } else if self.current.is_none() {
             return Err(OfferAnswerError::NoAudio);
         }
@@ -262,9 +300,26 @@ impl OfferAnswer {
         Direction::new(true, !self.held)
     }
 
+    /// While we hold, we have nothing to show and look at nothing.
+    fn wish_for_video(&self, local: &LocalMedia) -> Direction {
+        let wish = local.video.as_ref().map(|video| video.direction);
+        wish.filter(|_| !self.held).unwrap_or(Direction::Inactive)
+    }
+
+    /// The line of an offer: of a first one, all that we have; later, what is in use, as it was said.
+    fn offered_video(&self, local: &LocalMedia) -> Option<Media> {
+        let wish = self.wish_for_video(local);
+        let mut media = video::line(local, "RTP/AVP", wish)?;
+        if let Some(exchange) = &self.current {
+            let line = exchange.agreed.video.as_ref()?.line;
+            media.formats.clone_from(&exchange.lines[line].formats);
+        }
+        Some(media)
+    }
+
     fn offered_audio(&mut self, local: &LocalMedia) -> Media {
         let mut media = audio_line(local, "RTP/AVP");
-        let in_use = self.agreed().and_then(|agreed| agreed.audio.as_ref()).map(|stream| &stream.send);
+        let in_use = self.in_use(&MediaKind::Audio).map(|stream| &stream.send);
         for format in local.ordered_codecs().into_iter().chain(local.offered_events(in_use)) {
             media.formats.push(self.numbers.assign(format, &media.formats));
         }
@@ -276,21 +331,21 @@ impl OfferAnswer {
 
     /// Keys and profile of an offered line: what is agreed stays; before that, all that we have. `optional` writes `RTP/AVP` with
     /// keys (RFC 8643), for a peer that must not have `RTP/SAVP` refuses the call, and one that ignores `a=crypto` takes it.
-    fn secure(&mut self, audio: &mut Media, before: Option<&Media>, policy: SrtpPolicy) {
-        let agreed = self.current.as_ref().and_then(|exchange| {
-            let keys = exchange.agreed.audio.as_ref()?.srtp.clone();
-            let mut lines = exchange.lines.iter().flat_map(|media| &media.crypto);
-            Some(keys.and_then(|keys| lines.find(|line| line.suite == keys.suite).cloned()))
+    fn secure(&mut self, media: &mut Media, before: Option<&Media>, policy: SrtpPolicy) {
+        let agreed = self.in_use(&media.kind).map(|stream| {
+            let lines = self.current.iter().flat_map(|exchange| exchange.lines.get(stream.line));
+            let mut lines = lines.flat_map(|line| &line.crypto);
+            stream.srtp.as_ref().and_then(|keys| lines.find(|line| line.suite == keys.suite).cloned())
         });
         match (policy, agreed) {
             (SrtpPolicy::Off, _) | (SrtpPolicy::Optional, Some(None)) => return,
-            (_, Some(Some(crypto))) => audio.crypto = vec![crypto],
-            _ => audio.crypto = self.keys.offer(),
+            (_, Some(Some(crypto))) => media.crypto = vec![crypto],
+            _ => media.crypto = self.keys[usize::from(media.kind == MediaKind::Video)].offer(),
         }
         if let Some(before) = before.filter(|before| before.is_secure_rtp()) {
-            audio.protocol.clone_from(&before.protocol);
+            media.protocol.clone_from(&before.protocol);
         } else if policy == SrtpPolicy::Required {
-            "RTP/SAVP".clone_into(&mut audio.protocol);
+            "RTP/SAVP".clone_into(&mut media.protocol);
         }
     }
 
@@ -322,60 +377,8 @@ fn audio_line(local: &LocalMedia, protocol: &str) -> Media {
     media
 }
 
-fn keys(ours: &Crypto, theirs: &Crypto) -> SrtpKeys {
-    SrtpKeys {
-        suite: ours.suite,
-        send: ours.key.clone(),
-        receive: theirs.key.clone(),
-        receive_mki: theirs.mki,
-    }
-}
-
-/// The line of an answer that belongs to ours: the same place, or, from peers that reorder, the first audio.
-fn answered_line(answer: &Session, line: usize) -> Option<&Media> {
-    let audio = |media: &&Media| media.kind == MediaKind::Audio;
-    answer.media.get(line).filter(audio).or_else(|| answer.media.iter().find(audio))
-}
-
-/// Why an offer or an answer cannot be made or taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OfferAnswerError {
-    /// Our own offer waits for its answer.
-    #[error("an offer of ours is outstanding")]
-    OfferPending,
-    /// Their offer waits for our answer.
-    #[error("an offer of theirs is not answered yet")]
-    AnswerOwed,
-    /// Nothing to answer, or an answer to nothing.
-    #[error("there is no offer to answer")]
-    NoOffer,
-    /// No live audio line.
-    #[error("no audio line, or only with port 0")]
-    NoAudio,
-    /// The audio line wants a transport that we do not have, or that the policy forbids.
-    #[error("audio over {0} is not taken here")]
-    Protocol(String),
-    /// No key that we can use, where there must be one.
-    #[error("SRTP is required, and there is no key that can be used")]
-    NoCrypto,
-    /// No codec in common.
-    #[error("no codec in common")]
-    NoCommonCodec,
-    /// Neither the session nor the line has a `c=`.
-    #[error("no c= line")]
-    NoAddress,
-    /// `c=` holds a name: resolve it, put the address into the description and try again.
-    #[error("c= names the host {0} instead of an address")]
-    HostName(String),
-}
-
-impl OfferAnswerError {
-    /// The SIP status that refuses the request which carried the offer.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::OfferPending => 491,
-            Self::AnswerOwed => 500,
-            _ => 488,
-        }
-    }
+/// The line of an answer that belongs to ours: the same place, or, from peers that reorder, the first of its kind.
+pub(super) fn answered_line<'a>(answer: &'a Session, line: usize, kind: &MediaKind) -> Option<&'a Media> {
+    let of_kind = |media: &&Media| media.kind == *kind;
+    answer.media.get(line).filter(of_kind).or_else(|| answer.media.iter().find(of_kind))
 }

@@ -20,8 +20,10 @@ impl Signalling {
 
     /// Refuses an agreement without sound, and one that sends media where nothing may go.
     pub(super) fn checked(&self, agreed: &Agreed) -> Result<(), EndReason> {
-        let Some(stream) = &agreed.audio else { return Err(self.no_codec("audio was refused".to_owned())) };
-        for address in stream.addresses() {
+        if agreed.audio.is_none() {
+            return Err(self.no_codec("audio was refused".to_owned()));
+        }
+        for address in agreed.addresses() {
             self.targets.check(address).map_err(|denied| {
                 EndReason::new(None, Cause::Forbidden).with_detail(format!("media {denied}"))
             })?;

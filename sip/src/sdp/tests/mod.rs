@@ -8,6 +8,7 @@ mod peculiar;
 mod properties;
 mod secure;
 mod shapes;
+mod video;
 
 use super::*;
 

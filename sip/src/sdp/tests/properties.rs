@@ -6,17 +6,15 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    WeOffer { refused: bool, answer_hold: u8, keys: u8 },
+    WeOffer { refused: bool, ports: u8, answer_hold: u8, keys: u8 },
     TheyOffer { more_lines: u8, ports: u8, hold: u8, keys: u8 },
     Hold(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        (any::<bool>(), 0..4u8, 0..4u8).prop_map(|(refused, answer_hold, keys)| Step::WeOffer {
-            refused,
-            answer_hold,
-            keys
+        (any::<bool>(), any::<u8>(), 0..4u8, 0..4u8).prop_map(|(refused, ports, answer_hold, keys)| {
+            Step::WeOffer { refused, ports, answer_hold, keys }
         }),
         (0..3u8, any::<u8>(), 0..4u8, 0..4u8).prop_map(|(more_lines, ports, hold, keys)| {
             Step::TheyOffer { more_lines, ports, hold, keys }
@@ -43,11 +41,9 @@ fn their_offer(lines: usize, ports: u8, hold: u8, keys: u8) -> Session {
     let media: String = (0..lines)
         .map(|line| {
             let port = if ports >> (line % 8) & 1 == 0 { 0 } else { 4000 + line * 2 };
-            format!(
-                "m={}_{port}_{profile}_0_8 a={} {crypto} ",
-                KINDS[line % 4],
-                DIRECTIONS[usize::from(hold)]
-            )
+            let kind = KINDS[line % 4];
+            let formats = if kind == "video" { "34" } else { "0_8" };
+            format!("m={kind}_{port}_{profile}_{formats} a={} {crypto} ", DIRECTIONS[usize::from(hold)])
         })
         .collect();
     remote(&media)
@@ -72,7 +68,10 @@ impl Watch {
             "lines keep number and order: {:?} then {kinds:?}",
             self.kinds
         );
-        assert!(session.media.iter().filter(|media| media.port != 0).count() <= 1);
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            let live = session.media.iter().filter(|media| media.kind == kind && media.port != 0);
+            assert!(live.count() <= 1, "{text}");
+        }
         *self = Self { version, text, kinds };
     }
 }
@@ -81,15 +80,16 @@ fn without_origin(text: &str) -> String {
     text.lines().filter(|line| !line.starts_with("o=")).collect()
 }
 
-fn run(steps: Vec<Step>, srtp: SrtpPolicy) {
-    let local = LocalMedia { srtp, ..local() };
+fn run(steps: Vec<Step>, srtp: SrtpPolicy, pictures: bool) {
+    let video = pictures.then(|| video::local_video(vec![Format::new(34, "H263", 90_000, 1)]));
+    let local = LocalMedia { srtp, video, ..local() };
     let mut ours = OfferAnswer::new(1);
     let mut watch = Watch { version: 0, text: String::new(), kinds: Vec::new() };
     let mut lines = 0;
     for step in steps {
         match step {
             Step::Hold(held) => ours.set_held(held),
-            Step::WeOffer { refused, answer_hold, keys } => {
+            Step::WeOffer { refused, ports, answer_hold, keys } => {
                 let offer = ours.make_offer(&local).unwrap();
                 if refused {
                     ours.drop_offer();
@@ -100,10 +100,15 @@ fn run(steps: Vec<Step>, srtp: SrtpPolicy) {
                 }
                 watch.sent(&offer);
                 lines = offer.media.len();
-                let taken = offer.media.iter().position(|media| media.port != 0).unwrap();
-                let answered = ours.receive_answer(&their_offer(lines, 1 << taken, answer_hold, keys));
+                let taken =
+                    offer.media.iter().position(|media| media.kind == MediaKind::Audio && media.port != 0);
+                let ports = ports | 1 << taken.unwrap();
+                let answered = ours.receive_answer(&their_offer(lines, ports, answer_hold, keys));
                 match answered {
-                    Ok(agreed) => allowed(&agreed, srtp, keys),
+                    Ok(agreed) => {
+                        allowed(&agreed, srtp, keys);
+                        assert!(agreed.video.is_none_or(|video| offer.media[video.line].port != 0));
+                    }
                     Err(error) => {
                         // A later offer of ours has one suite only, which this answer may lack.
                         assert!(!permitted(srtp, keys) || error == OfferAnswerError::NoCrypto);
@@ -122,7 +127,9 @@ fn run(steps: Vec<Step>, srtp: SrtpPolicy) {
                 allowed(&agreed, srtp, keys);
                 lines = count;
                 assert_eq!(answer.media.len(), count);
-                assert_eq!(agreed.audio.is_some(), answer.media.iter().any(|media| media.port != 0));
+                let live = |kind| answer.media.iter().position(|media| media.port != 0 && media.kind == kind);
+                assert_eq!(agreed.audio.map(|stream| stream.line), live(MediaKind::Audio));
+                assert_eq!(agreed.video.map(|stream| stream.line), live(MediaKind::Video));
             }
         }
     }
@@ -139,10 +146,11 @@ fn permitted(policy: SrtpPolicy, keys: u8) -> bool {
 
 /// No plain media where it must be encrypted, and none encrypted where it must not.
 fn allowed(agreed: &Agreed, policy: SrtpPolicy, keys: u8) {
-    let Some(audio) = &agreed.audio else { return };
-    assert!(permitted(policy, keys));
-    if policy != SrtpPolicy::Optional {
-        assert_eq!(audio.srtp.is_some(), policy == SrtpPolicy::Required);
+    for stream in agreed.audio.iter().chain(&agreed.video) {
+        assert!(permitted(policy, keys));
+        if policy != SrtpPolicy::Optional {
+            assert_eq!(stream.srtp.is_some(), policy == SrtpPolicy::Required);
+        }
     }
 }
 
@@ -150,8 +158,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn lines_and_versions_only_grow_and_the_policy_holds(steps in steps(), policy in 0..3usize) {
-        run(steps, [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required][policy]);
+    fn lines_and_versions_only_grow_and_the_policy_holds(
+        steps in steps(), policy in 0..3usize, pictures: bool,
+    ) {
+        run(steps, [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required][policy], pictures);
     }
 
     #[test]
@@ -161,7 +171,7 @@ proptest! {
 
     #[test]
     fn sdp_like_text_never_panics_and_prints_stably(
-        lines in proptest::collection::vec("[vosctmab]=[ -~\u{e9}]{0,40}|m=audio [0-9]{1,5} RTP/S?AVPF? [0-9 ]{0,12}|a=crypto:[0-9]{1,2} AES_CM_128_HMAC_SHA1_80 inline:([a-zA-Z0-9+/]{40})?[|;:=^ 0-9A-Za-z]{0,12}|a=(rtpmap|fmtp):[0-9]{1,3} [a-zA-Z/0-9]{0,12}|c=IN IP4 [0-9.]{1,15}", 0..20),
+        lines in proptest::collection::vec("[vosctmab]=[ -~\u{e9}]{0,40}|m=(audio|video) [0-9]{1,5} RTP/S?AVPF? [0-9 ]{0,12}|a=crypto:[0-9]{1,2} AES_CM_128_HMAC_SHA1_80 inline:([a-zA-Z0-9+/]{40})?[|;:=^ 0-9A-Za-z]{0,12}|a=(rtpmap|fmtp):[0-9]{1,3} [a-zA-Z/0-9]{0,12}|c=IN IP4 [0-9.]{1,15}", 0..20),
     ) {
         let text = format!("v=0\r\n{}", lines.join("\r\n"));
         if let Ok(session) = Session::parse(text.as_bytes()) {
@@ -171,9 +181,9 @@ proptest! {
             prop_assert_eq!(again.to_string(), printed);
             let mut ours = OfferAnswer::new(1);
             ours.receive_offer(session.clone()).unwrap();
-            let _ = ours.answer(&local());
+            let _ = ours.answer(&video::local());
             ours.drop_offer();
-            let _ = ours.make_offer(&local());
+            let _ = ours.make_offer(&video::local());
             let _ = ours.receive_answer(&session);
         }
     }
