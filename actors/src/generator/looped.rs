@@ -7,12 +7,13 @@ use codecs::{CODECS, CodecError, CodecId, MAX_PAYLOAD, Settings};
 
 use super::player::Source;
 
-/// Frames of 20 ms in one codec. Cheap to clone: the frames are shared.
+/// Frames of 20 ms in one codec; empty where the encoder has nothing to send (DTX). Cheap to clone: the frames are shared.
 #[derive(Debug, Clone)]
 pub struct Looped(Arc<[Bytes]>);
 
 /// A sound and what became of it in each codec so far.
 pub struct Repeated {
+    settings: Settings,
     /// Samples at a rate: one round.
     round: Box<dyn Fn(u32) -> Vec<i16> + Send + Sync>,
     /// In the order of the table of codecs; `None` inside: the codec failed.
@@ -22,10 +23,14 @@ pub struct Repeated {
 impl Looped {
     /// One round of sound in `codec`, at its full rate. The round goes through the encoder twice and the second time is kept, so that
     /// codecs that remember what was before begin a round as the last one ends. A round should end softly all the same.
-    fn encode(codec: CodecId, round: &dyn Fn(u32) -> Vec<i16>) -> Result<Self, CodecError> {
+    fn encode(
+        codec: CodecId,
+        settings: &Settings,
+        round: &dyn Fn(u32) -> Vec<i16>,
+    ) -> Result<Self, CodecError> {
         let spec = codec.spec();
         let rate = spec.full_rate();
-        let mut encoder = (spec.encoder)(rate, &Settings::default())?;
+        let mut encoder = (spec.encoder)(rate, settings)?;
         let (mut pcm, frame) = (round(rate), (rate / 50) as usize);
         pcm.resize(pcm.len().next_multiple_of(frame).max(frame), 0);
         let mut payload = [0; MAX_PAYLOAD];
@@ -54,14 +59,15 @@ impl Source for Looped {
 }
 
 impl Repeated {
-    /// A sound whose rounds `round` makes at the rate that it is given.
-    pub fn new(round: impl Fn(u32) -> Vec<i16> + Send + Sync + 'static) -> Self {
-        Self { round: Box::new(round), made: Default::default() }
+    /// A sound whose rounds `round` makes at the rate that it is given, encoded by these settings.
+    pub fn new(settings: &Settings, round: impl Fn(u32) -> Vec<i16> + Send + Sync + 'static) -> Self {
+        Self { settings: settings.clone(), round: Box::new(round), made: Default::default() }
     }
 
     /// The sound in `codec`; encodes it at the first call, which takes some hundredths of the sound's time.
     pub fn encoded(&self, codec: CodecId) -> Option<&Looped> {
-        self.place(codec).get_or_init(|| Looped::encode(codec, &self.round).ok()).as_ref()
+        let make = || Looped::encode(codec, &self.settings, &self.round).ok();
+        self.place(codec).get_or_init(make).as_ref()
     }
 
     /// The same, if that is done.
@@ -81,10 +87,12 @@ impl fmt::Debug for Repeated {
     }
 }
 
-/// Silence, for all calls of the process. Half a second, so that even the slowest codec has made it within a few ms.
+/// Silence, for all calls of the process: never left out (DTX), for it is sent so that something comes. Half a second, so that even
+/// the slowest codec has made it within a few ms.
 pub fn silence(codec: CodecId) -> Option<&'static Looped> {
     static SILENCE: OnceLock<Repeated> = OnceLock::new();
-    SILENCE.get_or_init(|| Repeated::new(|rate| vec![0; rate as usize / 2])).encoded(codec)
+    let settings = Settings::default();
+    SILENCE.get_or_init(|| Repeated::new(&settings, |rate| vec![0; rate as usize / 2])).encoded(codec)
 }
 
 #[cfg(test)]
@@ -119,7 +127,7 @@ mod tests {
     #[test]
     fn every_round_sounds_like_the_first_in_every_codec() {
         // Its last 40 ms are silent: coders of speech (G.729, Speex) carry a difference over the seam as long as a tone lasts.
-        let tone = Repeated::new(|rate| {
+        let tone = Repeated::new(&Settings::default(), |rate| {
             let mut pcm = vec![0; rate as usize / 5];
             Tone::new(rate, 400.0, -12.0).fill(&mut pcm[..rate as usize * 4 / 25]);
             pcm
@@ -138,10 +146,29 @@ mod tests {
     #[test]
     fn a_sound_shorter_than_a_frame_is_filled_up() {
         for samples in [0, 1] {
-            let short = Repeated::new(move |_| vec![5; samples]);
+            let short = Repeated::new(&Settings::default(), move |_| vec![5; samples]);
             let looped = short.encoded(CodecId::Pcmu).unwrap();
             assert_eq!((looped.frame(0).len(), looped.frame(7).len()), (160, 160));
         }
+    }
+
+    #[test]
+    fn a_sound_is_encoded_by_the_settings_and_its_silence_left_out_if_they_say_so() {
+        let silent = |dtx| {
+            let mut settings = Settings::default();
+            (settings.opus.dtx, settings.opus.bitrate) = (dtx, 12_000);
+            let sound = Repeated::new(&settings, |rate| {
+                let mut pcm = vec![0; rate as usize * 3];
+                Tone::new(rate, 400.0, -12.0).fill(&mut pcm[..rate as usize]);
+                pcm
+            });
+            let looped = sound.encoded(CodecId::Opus).unwrap();
+            let lengths: Vec<usize> = (0..150).map(|number| looped.frame(number).len()).collect();
+            assert!(lengths[..50].iter().sum::<usize>() < 50 * 45, "12 kbit/s are 30 bytes a frame");
+            lengths.iter().filter(|length| **length == 0).count()
+        };
+        assert_eq!(silent(false), 0);
+        assert!(silent(true) > 50, "of 100 silent frames");
     }
 
     #[test]

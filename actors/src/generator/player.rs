@@ -14,7 +14,7 @@ pub trait Sound: Send {
 
 /// Where the frames of a player come from.
 pub trait Source {
-    /// Frame `number`, counted from the start.
+    /// Frame `number`, counted from the start. None, or an empty one: there is nothing to send.
     fn next(&mut self, number: u32) -> Option<Bytes>;
 }
 
@@ -32,6 +32,9 @@ pub struct Player<F> {
     started: Instant,
     frames: u32,
     ssrc: u32,
+    sequence: u16,
+    /// The next packet is the first, or the first after a pause.
+    marker: bool,
 }
 
 /// Frames of this length; every codec has it and every phone takes it.
@@ -68,7 +71,7 @@ impl<S: Sound> Source for Live<S> {
 impl<F: Source> Player<F> {
     /// A player of frames in `codec`; its packets name `ssrc`.
     pub fn new(codec: CodecId, source: F, ssrc: u32, now: Instant) -> Self {
-        Self { source, codec, started: now, frames: 0, ssrc }
+        Self { source, codec, started: now, frames: 0, ssrc, sequence: 0, marker: true }
     }
 
     /// Where its frames come from.
@@ -86,6 +89,7 @@ impl<F: Source> Player<F> {
         self.started = now;
         self.frames = 0;
         self.ssrc = self.ssrc.wrapping_add(1);
+        (self.sequence, self.marker) = (0, true);
     }
 
     /// The next frame, if its time has come; call until there is none.
@@ -95,22 +99,29 @@ impl<F: Source> Player<F> {
         if due > self.frames.saturating_add(MAX_CATCH_UP) {
             self.frames = due - 1;
         }
-        if self.frames >= due {
-            return None;
+        while self.frames < due {
+            let frame = self.frames;
+            self.frames += 1;
+            match self.source.next(frame).filter(|payload| !payload.is_empty()) {
+                Some(payload) => return Some(self.packet(frame, payload, now)),
+                None => self.marker = true,
+            }
         }
-        let frame = self.frames;
-        self.frames += 1;
-        let payload = self.source.next(frame)?;
-        let ticks = self.codec.spec().clock_rate / 50;
-        Some(Packet {
+        None
+    }
+
+    fn packet(&mut self, frame: u32, payload: Bytes, now: Instant) -> Packet {
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        Packet {
             payload_kind: Payload::Audio(self.codec),
             ssrc: self.ssrc,
-            sequence: frame as u16,
-            timestamp: frame.wrapping_mul(ticks),
-            marker: frame == 0,
+            sequence,
+            timestamp: frame.wrapping_mul(self.codec.spec().clock_rate / 50),
+            marker: std::mem::take(&mut self.marker),
             payload,
             received: now,
-        })
+        }
     }
 }
 
@@ -137,5 +148,31 @@ mod tests {
         assert_eq!(at(20), [960]);
         assert_eq!(at(100), [1920, 2880, 3840, 4800]);
         assert_eq!(at(60_000), [3000 * 960], "a long pause is not made up");
+    }
+
+    #[test]
+    fn frames_without_anything_in_them_are_a_pause_and_not_a_loss() {
+        /// Ten frames of sound, ten empty ones, and so on.
+        struct Speech;
+
+        impl Source for Speech {
+            fn next(&mut self, number: u32) -> Option<Bytes> {
+                Some(if (number / 10).is_multiple_of(2) {
+                    Bytes::from_static(b"sound")
+                } else {
+                    Bytes::new()
+                })
+            }
+        }
+
+        let start = Instant::now();
+        let mut player = Player::new(CodecId::Pcmu, Speech, 7, start);
+        let mut heard = vec![];
+        for tick in 0..40 {
+            heard.extend(std::iter::from_fn(|| player.due(start + FRAME * tick)));
+        }
+        let headers = heard.iter().map(|packet| (packet.sequence, packet.timestamp / 160, packet.marker));
+        let expected = (0..20).map(|n| (n, u32::from(n) + u32::from(n) / 10 * 10, n % 10 == 0));
+        assert_eq!(headers.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 }

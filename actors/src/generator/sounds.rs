@@ -1,7 +1,7 @@
 //! What those who wait may hear, made of the settings.
 use std::sync::Arc;
 
-use codecs::CodecId;
+use codecs::{CodecId, Settings};
 
 use super::{Repeated, music};
 use crate::vocabulary::MediaSettings;
@@ -16,19 +16,20 @@ pub struct Sounds {
 /// Our own music, and no country's tone.
 impl Default for Sounds {
     fn default() -> Self {
-        Self { music: Arc::new(Repeated::new(music::round)), ring_back: None }
+        Self { music: Arc::new(Repeated::new(&Settings::default(), music::round)), ring_back: None }
     }
 }
 
 impl Sounds {
     /// As the operator wants them.
     pub fn new(media: &MediaSettings) -> Self {
-        let mut sounds = Self::default();
-        if let Some(file) = media.hold_music.clone() {
-            sounds.music = Arc::new(Repeated::new(move |rate| music::of_file(&file, rate)));
-        }
-        sounds.ring_back = media.ring_back.map(|tone| Arc::new(Repeated::new(|rate| tone.round(rate))));
-        sounds
+        let encoding = &media.encoding;
+        let music = match media.hold_music.clone() {
+            Some(file) => Repeated::new(encoding, move |rate| music::of_file(&file, rate)),
+            None => Repeated::new(encoding, music::round),
+        };
+        let ring_back = media.ring_back.map(|tone| Repeated::new(encoding, move |rate| tone.round(rate)));
+        Self { music: Arc::new(music), ring_back: ring_back.map(Arc::new) }
     }
 
     /// Encodes the music in these codecs, on a thread of its own: minutes of sound take seconds.

@@ -24,7 +24,8 @@ pub struct Transcoder {
     chain: Chain,
     jitter: JitterBuffer,
     out: Output,
-    timer: Option<SpawnHandle>,
+    /// When it rings, and what rings.
+    timer: Option<(Instant, SpawnHandle)>,
     /// When the last packet went into the chain, and the beat of the silence behind it.
     fed: Instant,
     silence: Option<SpawnHandle>,
@@ -115,15 +116,23 @@ impl Transcoder {
         if self.chain.is_silent() && self.silence.is_none() {
             self.silence = Some(ctx.run_interval(BEAT, Self::idle));
         }
-        if let Some(timer) = self.timer.take() {
+        self.arm(wait, now, ctx);
+    }
+
+    /// Comes back in time. A timer that is not needed any more rings in vain once: that costs less than to move it with each packet.
+    fn arm(&mut self, until: Option<Instant>, now: Instant, ctx: &mut Context<Self>) {
+        let Some(until) = until else { return };
+        if let Some((rings, timer)) = self.timer {
+            if rings <= until {
+                return;
+            }
             ctx.cancel_future(timer);
         }
-        self.timer = wait.map(|until| {
-            ctx.run_later(until.saturating_duration_since(now), |transcoder, ctx| {
-                transcoder.timer = None;
-                transcoder.drain(tokio::time::Instant::now().into_std(), ctx);
-            })
+        let timer = ctx.run_later(until.saturating_duration_since(now), |transcoder, ctx| {
+            transcoder.timer = None;
+            transcoder.drain(tokio::time::Instant::now().into_std(), ctx);
         });
+        self.timer = Some((until, timer));
     }
 
     /// Noise, as long as the source's silence lasts.
