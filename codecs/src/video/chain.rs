@@ -52,7 +52,7 @@ impl VideoChain {
             encoder: to.encoder(settings)?,
             scaler: Scaler::default(),
             scaled: Picture::new(2, 2)?,
-            coded: vec![],
+            coded: Vec::with_capacity(USUAL_KEY_FRAME),
             broken: true,
             damaged: false,
             key_owed: true,
@@ -174,6 +174,8 @@ impl Pace {
 
 /// How much earlier than it is due a picture may come: half the time between two of a usual camera.
 const EARLY: u64 = VIDEO_CLOCK as u64 / 60;
+/// Bytes of a key frame in the usual box at the usual bitrate, and then some; more room is made when it is needed.
+const USUAL_KEY_FRAME: usize = 64 * 1024;
 /// A minute: a camera that is covered or on hold; beyond it the count is no longer believed.
 const LONGEST_PAUSE: u32 = 60 * VIDEO_CLOCK;
 

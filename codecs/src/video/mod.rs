@@ -8,10 +8,13 @@
 //! - [`scale`]: a picture made smaller
 //! - `openh264`, `libvpx`: one file per library, the only ones that call it
 //! - [`chain`]: decode, scale if needed, encode; one direction of one call
+//! - [`card`]: a still picture with words, coded once; [`font`]: its letters
 //! - [`pattern`]: a moving picture, and how near another one comes to it
 
+pub mod card;
 pub mod chain;
 pub mod codec;
+pub mod font;
 pub mod format;
 mod libvpx;
 mod openh264;
@@ -20,6 +23,7 @@ pub mod picture;
 pub mod profile;
 pub mod scale;
 
+pub use card::StillPicture;
 pub use chain::{VideoChain, VideoFrame};
 pub use codec::{Coded, VideoDecoder, VideoEncoder, VideoSettings};
 pub use format::{H264Format, Passing, VIDEO_CLOCK, VideoCodec, VideoFormat};
