@@ -7,7 +7,7 @@
 //! - [`audio`]: one file per codec
 //! - [`plc`]: concealment for codecs that have none of their own
 //! - [`resample`]: from one sample rate to another
-//! - [`payload`]: RTP payload formats that are no codec (telephone-event)
+//! - [`payload`]: RTP payload formats that are more than a codec's bytes: telephone-event, comfort noise, H.264, VP8
 //! - [`tone`], [`voice`] and [`probe`]: make a sound, and measure what became of it
 //! - [`video`]: codecs for pictures and their chain, and when a stream of one side fits the other
 //! - [`ring_back`] and [`wav`]: sounds for those who wait, by country or from a file

@@ -1,4 +1,10 @@
-//! RTP payload formats that carry no coded sound.
+//! RTP payload formats that are more than coded sound.
 
 pub mod comfort_noise;
+pub mod h264;
+mod numbers;
+pub mod picture;
 pub mod telephone_event;
+pub mod vp8;
+
+pub use picture::{CodedPicture, Depacketiser, Part};
