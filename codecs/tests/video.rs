@@ -307,4 +307,14 @@ fn what_is_no_picture_is_refused_before_the_library_sees_it() {
     let size = CodecError::PictureSize { width: 16_383, height: 16_383 };
     assert_eq!(vp8.decode(&huge).map(drop), Err(size));
     assert!(vp8.decode(&huge[..8]).is_err(), "a key frame without its head");
+    // A key frame of ours, with a sequence parameter set of 16,000x16,000 before it.
+    let mut decoder = H264.decoder().unwrap();
+    let mut coded = Source::new(H264, (320, 240)).next(true).0.to_vec();
+    let set = [0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0xda, 0, 0x3e, 0x80, 7, 0xd1, 0x90];
+    coded.splice(0..0, set);
+    let refused = decoder.decode(&coded).map(drop).unwrap_err();
+    println!("{refused}");
+    assert!(matches!(refused, CodecError::PictureSize { .. }), "{refused}");
+    // Layers are not taken either.
+    assert!(decoder.decode(&[0, 0, 1, 0x6f, 0x53, 0, 0x1f, 0xf0]).is_err());
 }

@@ -2,9 +2,10 @@
 
 use super::format::VideoCodec;
 use super::libvpx::{Vp8Decoder, Vp8Encoder};
-use super::openh264::{H264Decoder, H264Encoder, nals};
+use super::openh264::{H264Decoder, H264Encoder};
 use super::picture::View;
 use crate::error::CodecError;
+use crate::payload::h264::{annex_b, kind, kind_of};
 
 impl VideoCodec {
     /// A decoder of one stream.
@@ -28,7 +29,7 @@ impl VideoCodec {
     /// H.264.
     pub fn is_key(self, coded: &[u8]) -> bool {
         match self {
-            Self::H264 => nals(coded).any(|nal| matches!(nal[0] & 0x1f, 5 | 7)),
+            Self::H264 => annex_b(coded).any(|unit| matches!(kind_of(unit[0]), kind::IDR | kind::SPS)),
             Self::Vp8 => coded.first().is_some_and(|first| first & 1 == 0),
         }
     }

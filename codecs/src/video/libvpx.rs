@@ -12,6 +12,7 @@ use super::codec::{BITRATES, Coded, MAX_CODED, VideoDecoder, VideoEncoder, Video
 use super::format::VIDEO_CLOCK;
 use super::picture::{View, check_size, plane_size};
 use crate::error::CodecError;
+use crate::payload::vp8::FrameHead;
 
 /// libvpx's handle of a codec, which frees what belongs to it. In a box, for libvpx keeps pointers into it.
 struct Context(Box<vpx::vpx_codec_ctx_t>);
@@ -62,9 +63,7 @@ impl VideoDecoder for Vp8Decoder {
             1..=MAX_CODED => {}
             length => return Err(CodecError::PayloadLength { length, least: 1, most: MAX_CODED }),
         }
-        if let Some((width, height)) = key_size(coded)? {
-            check_size(width, height)?;
-        }
+        FrameHead::parse(coded)?; // which refuses absurd sizes
         // SAFETY: the context is alive; `coded` is read during the call, and its length fits.
         let result = unsafe {
             vpx::vpx_codec_decode(
@@ -102,19 +101,6 @@ fn view(image: &vpx::vpx_image_t) -> Result<View<'_>, CodecError> {
         (unsafe { std::slice::from_raw_parts(image.planes[at].cast_const(), length) }, stride)
     };
     View::new(width, height, [plane(0), plane(1), plane(2)])
-}
-
-/// Width and height that a key frame announces (RFC 6386 §9.1); of other frames nothing.
-fn key_size(coded: &[u8]) -> Result<Option<(usize, usize)>, CodecError> {
-    match coded {
-        [tag, ..] if tag & 1 == 1 => Ok(None),
-        [_, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..] => {
-            // The upper two bits are a wish for scaling, which nobody heeds.
-            let side = |bytes| usize::from(u16::from_le_bytes(bytes) & 0x3fff);
-            Ok(Some((side([*w0, *w1]), side([*h0, *h1]))))
-        }
-        _ => Err(CodecError::Malformed { codec: NAME, reason: "a key frame without its head" }),
-    }
 }
 
 pub(super) struct Vp8Encoder {

@@ -4,6 +4,7 @@
 //! - [`format`]: a codec with its parameters; when a stream of one side fits the other
 //! - [`profile`]: H.264's profiles and levels
 //! - [`codec`]: what decoders and encoders share, and the settings
+//! - `limits`: the settings that a level of H.264 allows
 //! - [`picture`]: a picture in memory (I420), whole or lent
 //! - [`scale`]: a picture made smaller
 //! - `openh264`, `libvpx`: one file per library, the only ones that call it
@@ -17,6 +18,7 @@ pub mod codec;
 pub mod font;
 pub mod format;
 mod libvpx;
+mod limits;
 mod openh264;
 pub mod pattern;
 pub mod picture;

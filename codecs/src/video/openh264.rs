@@ -17,6 +17,7 @@ use super::codec::{BITRATES, Coded, MAX_CODED, VideoDecoder, VideoEncoder, Video
 use super::format::VIDEO_CLOCK;
 use super::picture::View;
 use crate::error::CodecError;
+use crate::payload::h264::{SequenceParameters, annex_b, kind, kind_of};
 
 pub(super) struct H264Decoder(Decoder);
 
@@ -36,6 +37,7 @@ impl VideoDecoder for H264Decoder {
             1..=MAX_CODED => {}
             length => return Err(CodecError::PayloadLength { length, least: 1, most: MAX_CODED }),
         }
+        annex_b(coded).try_for_each(check_unit)?;
         let refused = |_| CodecError::Malformed { codec: NAME, reason: "a picture that openh264 refuses" };
         let Some(picture) = self.0.decode(coded).map_err(refused)? else { return Ok(None) };
         let ((width, height), strides) = (picture.dimensions(), picture.strides());
@@ -45,6 +47,16 @@ impl VideoDecoder for H264Decoder {
         let planes =
             [(lent(picture.y()), strides.0), (lent(picture.u()), strides.1), (lent(picture.v()), strides.2)];
         View::new(width, height, planes).map(Some)
+    }
+}
+
+/// Refuses parameter sets that would have the library make room for absurd pictures.
+fn check_unit(unit: &[u8]) -> Result<(), CodecError> {
+    match kind_of(unit[0]) {
+        kind::SPS => SequenceParameters::parse(&unit[1..]).map(drop),
+        // The library would believe their sizes. They are for streams in layers (SVC), which nobody agreed to.
+        kind::SUBSET_SPS => Err(CodecError::Malformed { codec: NAME, reason: "parameters of another layer" }),
+        _ => Ok(()),
     }
 }
 
@@ -168,23 +180,6 @@ impl YUVSource for Source<'_> {
     }
 }
 
-/// The NAL units of a byte stream (H.264 annex B), without their start codes; none is empty.
-pub(super) fn nals(coded: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = after_start_code(coded);
-    std::iter::from_fn(move || {
-        let from = rest?;
-        rest = after_start_code(from);
-        // Zeros before the next start code belong to it.
-        let end = rest.map_or(from.len(), |next| from.len() - next.len() - 3);
-        Some(&from[..end])
-    })
-    .filter(|nal| !nal.is_empty())
-}
-
-fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
-    bytes.windows(3).position(|three| three == [0, 0, 1]).map(|at| &bytes[at + 3..])
-}
-
 const fn library(reason: &'static str) -> CodecError {
     CodecError::Library { codec: NAME, reason }
 }
@@ -196,3 +191,35 @@ const MAX_BITRATE: c_int = 6;
 const TRACE_LEVEL: c_int = 25;
 const FIRST_LAYER: c_int = 0;
 const ALL_LAYERS: c_int = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::pattern;
+
+    #[test]
+    fn a_picture_of_any_profile_comes_out_as_soon_as_it_went_in() {
+        for profile in [Profile::Baseline, Profile::Main, Profile::High] {
+            let config =
+                EncoderConfig::new().profile(profile).num_threads(1).rate_control_mode(RateControlMode::Off);
+            let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config).unwrap();
+            let mut decoder = H264Decoder::new().unwrap();
+            for number in 0..20 {
+                let picture = pattern::picture((176, 144), number);
+                let at = openh264::Timestamp::from_millis(number as u64 * 33);
+                let coded = encoder.encode_at(&Source(picture.view()), at).unwrap().to_vec();
+                let ratio = pattern::psnr(decoder.decode(&coded).unwrap().unwrap(), picture.view());
+                assert!(ratio > 27.0, "{profile:?}: picture {number}, {ratio:.1} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_that_is_no_whole_macroblocks_is_kept() {
+        let (mut coded, mut decoder) = (vec![], H264Decoder::new().unwrap());
+        let mut encoder = H264Encoder::new(VideoSettings::default());
+        encoder.encode(pattern::picture((172, 140), 0).view(), true, 0, &mut coded).unwrap();
+        let view = decoder.decode(&coded).unwrap().unwrap();
+        assert_eq!((view.width(), view.height()), (172, 140));
+    }
+}

@@ -12,6 +12,7 @@ mod sequence;
 
 pub use depacketise::{AnnexB, Depacketiser};
 pub use nal::begins_key_picture;
+pub(crate) use nal::{annex_b, kind, kind_of};
 pub use packetise::Packetiser;
 pub use parameter_sets::{MAX_PARAMETER_SET, ParameterSets};
 pub use repacketise::Repacketiser;

@@ -3,13 +3,14 @@
 use crate::error::CodecError;
 
 /// `nal_unit_type` (H.264 table 7-1, RFC 6184 table 1).
-pub(super) mod kind {
+pub(crate) mod kind {
     pub const SLICE: u8 = 1;
     pub const IDR: u8 = 5;
     pub const SEI: u8 = 6;
     pub const SPS: u8 = 7;
     pub const PPS: u8 = 8;
     pub const DELIMITER: u8 = 9;
+    pub const SUBSET_SPS: u8 = 15;
     pub const LAST: u8 = 23;
     pub const STAP_A: u8 = 24;
     pub const FU_A: u8 = 28;
@@ -103,7 +104,7 @@ pub fn begins_key_picture(payload: &[u8]) -> bool {
 }
 
 /// The NAL units of a picture in Annex B. Bytes before the first start code are none.
-pub(super) fn annex_b(picture: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn annex_b(picture: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = after_start_code(picture);
     std::iter::from_fn(move || {
         let unit = rest?;
@@ -124,7 +125,7 @@ fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
 
 const START_CODE: [u8; 3] = [0, 0, 1];
 
-pub(super) fn kind_of(header: u8) -> u8 {
+pub(crate) fn kind_of(header: u8) -> u8 {
     header & 0x1f
 }
 
