@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 build="build-essential cmake nasm pkg-config libvpx-dev libspeex-dev"
-tests="chromium kamailio kamailio-tls-modules rtpengine-daemon sip-tester socat baresip-core baresip-ffmpeg linphone-cli libbcg729-0 ffmpeg tshark iproute2 nftables util-linux \
+tests="chromium kamailio kamailio-tls-modules rtpengine-daemon sip-tester socat openssl baresip-core baresip-ffmpeg linphone-cli libbcg729-0 ffmpeg tshark iproute2 nftables util-linux \
     espeak-ng python3 python3-dev python3-venv python3-numpy cython3"
 
 # Words of $1 that are not installed.

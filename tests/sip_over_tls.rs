@@ -2,14 +2,18 @@
 
 mod support;
 
+use serde_json::json;
+use std::fs;
 use std::net::Ipv4Addr;
 use support::browser::{Account, Event};
 use support::dns::{self, Record};
 use support::kamailio::DOMAIN;
+use support::process::Start;
 use support::scene::{self, PAGE_TONE, PHONE_TONE, Scene};
 use support::sound::moment;
 use support::tls::{Claim, certificate};
-use support::{Bench, Page, baresip, fairly, house, kamailio, secs};
+use support::websocket::WebSocket;
+use support::{Bench, Page, baresip, fairly, house, kamailio, secs, wait_for};
 
 /// A scene whose house speaks TLS alone, to a PBX with this certificate; `ca`: whether the house trusts its CA.
 fn scene_with(claim: Claim, ca: bool) -> Scene {
@@ -119,4 +123,44 @@ fn a_pbx_with_the_certificate_of_another_is_refused_and_the_page_is_told_why() {
 #[test]
 fn a_pbx_with_a_certificate_of_an_unknown_ca_is_refused_and_the_page_is_told_why() {
     refused(GOOD, false, "the certificate of pbx.test comes from an unknown issuer");
+}
+
+/// The protocol of ALPN, as OpenSSL sees it: a server that insists gets the one that is set for it, or the page hears why there is no connection.
+#[test]
+fn rq32_openssl_is_named_the_protocol_that_is_set_for_it() {
+    for (named, registers) in [("pbx.test=sip", true), ("pbx.test=h2", false)] {
+        let bench = Bench::new();
+        let (dns, port) = (bench.port(), bench.port());
+        dns::serve(dns, vec![Record::A(DOMAIN, Ipv4Addr::LOCALHOST)]);
+        let (ca, (chain, key)) = certificate(&bench.subfolder("certificates"), GOOD);
+        let log = bench.path("openssl.log");
+        let (mut server, _input) = Start::new("openssl", "openssl", &log, None)
+            .args(["s_server", "-accept", &port.to_string(), "-alpn", "sip"])
+            .args(["-cert", &chain.to_string_lossy(), "-cert_chain", &chain.to_string_lossy()])
+            .args(["-key", &key.to_string_lossy()])
+            .spawn_talking();
+        server.wait_bound(port, true, None, secs(5));
+        let house = house::Plan::new()
+            .set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]"))
+            .set("sip_use_tls", "true")
+            .set("sip.tls_ca_file", &format!("\"{}\"", ca.display()))
+            .set("sip.tls_alpn", &format!("[\"{named}\"]"))
+            .start(&bench);
+        let mut page = WebSocket::open(house.web);
+        page.send(
+            "connection",
+            json!({ "appKey": "defaultApp", "sipLogin": "1001", "sipAuthenticationName": "1001",
+            "sipPassword": "secret", "sipDomain": DOMAIN, "sipPort": port, "sipRegisterRequired": true }),
+        );
+        if registers {
+            let said = |what: &str| fs::read_to_string(&log).unwrap_or_default().contains(what);
+            for words in ["ALPN protocols selected: sip", "Via: SIP/2.0/TLS "] {
+                wait_for(words, secs(5), || said(words).then_some(()));
+            }
+        } else {
+            let fail = page.expect("fail", secs(5));
+            println!("{fail}");
+            assert!(fail["info"].to_string().contains("TLS"), "{fail}");
+        }
+    }
 }

@@ -101,6 +101,13 @@ impl Linphone {
         fs::read_to_string(self.folder.join("events.log")).unwrap_or_default()
     }
 
+    /// Whether the far side of its last call holds it.
+    pub fn is_held(&self) -> bool {
+        let log = self.log();
+        let last = |state: &str| log.rfind(&format!("to {state}"));
+        last("LinphoneCallPausedByRemote") > last("LinphoneCallStreamsRunning")
+    }
+
     /// Ends, and gives what it heard.
     #[track_caller]
     pub fn heard(mut self) -> Recording {
