@@ -7,6 +7,8 @@ use actors::browser::rtc::{Certificate, Peer, PeerConfig};
 use actors::browser::sdp::{Agreed, Description, SdpError};
 use actors::lanes::LocalAddress;
 use codecs::CodecId::{self, Opus, Pcma, Pcmu};
+use codecs::VideoFormat;
+use codecs::video::H264Format;
 use proptest::prelude::*;
 
 const OFFER_AUDIO: &str = include_str!("sdp/offer-audio.sdp");
@@ -32,7 +34,7 @@ fn config(audio: &[CodecId]) -> PeerConfig {
 }
 
 fn answered(offer: &str, audio: &[CodecId]) -> Result<(Agreed, String), SdpError> {
-    let (peer, text) = Peer::answer(&Description::parse(offer)?, &config(audio), Instant::now())?;
+    let (peer, text) = Peer::answer(&Description::parse(offer)?, &config(audio), None, Instant::now())?;
     Ok((peer.agreed().clone(), text))
 }
 
@@ -43,7 +45,8 @@ fn loopback_is_told_only_to_a_client_that_names_it() {
     let mut config = config(&[CodecId::Opus]);
     config.local.push(LocalAddress { bound: here, advertised: here });
     let told = |offer: &str| {
-        let (_, text) = Peer::answer(&Description::parse(offer).unwrap(), &config, Instant::now()).unwrap();
+        let (_, text) =
+            Peer::answer(&Description::parse(offer).unwrap(), &config, None, Instant::now()).unwrap();
         lines(&text, "a=candidate:").iter().any(|line| line.contains(" 127.0.0.1 30000 "))
     };
     assert!(!told(OFFER_AUDIO));
@@ -61,7 +64,7 @@ fn well_formed(sdp: &str, media: usize) {
     for line in sdp.lines() {
         let (kind, value) = line.split_once('=').unwrap_or_else(|| panic!("{line:?} in {sdp}"));
         assert!(
-            kind.len() == 1 && "vostacm".contains(kind) && !value.is_empty() && line.len() < 1_000,
+            kind.len() == 1 && "vostacmb".contains(kind) && !value.is_empty() && line.len() < 1_000,
             "{line:?}"
         );
         assert!(value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{line:?}");
@@ -309,9 +312,10 @@ proptest! {
 
     #[test]
     fn no_description_makes_us_panic_or_write_a_broken_line(text in mutated()) {
-        let config = config(&[Opus, Pcmu, Pcma]);
+        let video = vec![VideoFormat::Vp8, VideoFormat::H264(H264Format::BROWSER)];
+        let config = PeerConfig { video, ..config(&[Opus, Pcmu, Pcma]) };
         if let Ok(description) = Description::parse(&text) {
-            if let Ok((_, answer)) = Peer::answer(&description, &config, Instant::now()) {
+            if let Ok((_, answer)) = Peer::answer(&description, &config, None, Instant::now()) {
                 let media = text.split(['\r', '\n']).filter(|line| line.trim().starts_with("m=")).count();
                 well_formed(&answer, media);
             }

@@ -167,7 +167,7 @@ fn nothing_is_sent_before_the_connection_stands_or_beyond_what_was_agreed() {
 }
 
 #[test]
-fn rtcp_reports_come_every_five_seconds() {
+fn rtcp_reports_come_each_second() {
     let mut call = Call::page_offers(&[Pcmu], AT_ONCE, same);
     call.connect();
     for count in 0..1_100 {
@@ -178,7 +178,7 @@ fn rtcp_reports_come_every_five_seconds() {
     }
     let report = call.reports.last().expect("reports in 22 s");
     assert!(report.round_trip.is_some() && report.lost == Some(0), "{report:?}");
-    assert_eq!(call.reports.len(), 4);
+    assert!((20..=22).contains(&call.reports.len()), "{}", call.reports.len());
     let rtcp = |datagram: &[u8]| matches!(datagram, [128..192, 200..=207, ..]);
     assert!(call.sent.iter().any(|(_, datagram)| rtcp(datagram)), "we report too");
 }

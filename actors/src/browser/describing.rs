@@ -2,7 +2,7 @@
 use actix::{AsyncContext, Context};
 
 use super::rtc::Peer;
-use super::sdp::{Description, SdpError};
+use super::sdp::{AgreedVideo, Description, SdpError};
 use super::state::{Event, State};
 use super::{BrowserLeg, now};
 use crate::lanes::Join;
@@ -23,14 +23,10 @@ impl BrowserLeg {
         }
     }
 
-    /// Answers the page's offer; the other side's codec first, if it is known, so that nothing need be transcoded.
+    /// Answers the page's offer.
     pub(super) fn answer_offer(&mut self, other_side: Option<MediaFormat>, ctx: &mut Context<Self>) {
         let Some(offer) = self.description.take() else { return };
-        let mut config = self.order.peer.clone();
-        if let Some(format) = other_side {
-            config.audio.sort_by_key(|codec| *codec != format.audio.codec);
-        }
-        match Peer::answer(&offer, &config, now()) {
+        match Peer::answer(&offer, &self.order.peer, other_side.as_ref(), now()) {
             Ok((peer, text)) => {
                 self.has_peer(peer, ctx);
                 self.tell(ToPage::RemoteDescription { call_id: self.order.view.call_id.clone(), sdp: text });
@@ -83,7 +79,7 @@ impl BrowserLeg {
         };
         self.codec = Some(format);
         self.tally.stream.set_clock_rate(codec.spec().clock_rate);
-        Some(format.into())
+        Some(MediaFormat { audio: format, video: agreed.video.as_ref().map(AgreedVideo::line) })
     }
 
     fn bad(&self, error: &SdpError) -> EndReason {

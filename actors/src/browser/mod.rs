@@ -11,7 +11,9 @@ pub mod peer;
 pub mod rtc;
 pub mod sdp;
 mod secrets;
+mod stack;
 pub mod state;
+mod wishes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -186,6 +188,8 @@ impl BrowserLeg {
                 }
                 Output::Connected => self.connected(ctx),
                 Output::Packet(packet) => self.forward(packet, ctx),
+                Output::KeyFrameWanted => self.report(LegEvent::KeyFrameWanted),
+                Output::VideoLimited(bits) => self.report(LegEvent::VideoLimited(bits)),
                 Output::Report(report) => self.page_reports(&report),
                 Output::Disconnected(lost) => self.lost(&lost, ctx),
             }

@@ -25,10 +25,14 @@ pub enum Output {
         /// The datagram.
         bytes: Vec<u8>,
     },
-    /// ICE and DTLS are done: sound may flow both ways.
+    /// ICE and DTLS are done: media may flow both ways.
     Connected,
-    /// A packet of the page's sound or a telephone event, authenticated and never seen before.
+    /// A packet of the page's sound or pictures or a telephone event, authenticated and never seen before.
     Packet(Packet),
+    /// The page cannot go on without a key frame.
+    KeyFrameWanted,
+    /// The page takes no more bits of pictures per second than this.
+    VideoLimited(u32),
     /// RTCP figures, each second.
     Report(Report),
     /// The end, said once. Nothing but the last [`Output::Transmit`]s follows.
@@ -40,11 +44,11 @@ pub enum Output {
 pub struct Outgoing {
     /// What it carries; must have been agreed.
     pub kind: Payload,
-    /// Counts from the stream's start and never wraps; holes are losses upstream. Each is sent once.
+    /// Counts from the start of the stream of sound, or of pictures, and never wraps; holes are losses upstream. Each is sent once.
     pub sequence: u64,
     /// RTP timestamp in the clock of `kind`.
     pub timestamp: u32,
-    /// The marker bit: first packet after a silence.
+    /// The marker bit: first packet after a silence; last of a picture.
     pub marker: bool,
     /// The payload, at most [`MAX_PAYLOAD`] bytes.
     pub payload: Bytes,
@@ -113,8 +117,9 @@ pub struct Counts {
     pub wrong_payload_type: u64,
 }
 
-/// Largest RTP payload sent. The biggest Opus frame browsers and we make is far below; str0m writes packets into
-/// buffers of 2,000 bytes and would panic beyond.
+/// Largest RTP payload sent. The biggest Opus frame browsers and we make is far below; pictures of phones fill an Ethernet frame with
+/// it: 1,400, 22 of headers with the mid, 10 of SRTP, 2 of a retransmission and 48 of UDP over IPv6 are 1,482. What we encode ourselves
+/// should stay at 1,200, as browsers do, for tunnels on the way. str0m writes packets into buffers of 2,000 bytes and would panic beyond.
 pub const MAX_PAYLOAD: usize = 1_400;
 /// Most addresses that one page may use over a call. Each costs str0m a candidate for good; a page has some
 /// interfaces times a NAT rebinding now and then.

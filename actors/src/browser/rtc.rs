@@ -1,11 +1,10 @@
-//! The peer connection of one page, sans-I/O. The only file that imports str0m.
+//! The peer connection of one page, sans-I/O: [`Stack`] is the protocols, this file what we make of them.
 //!
 //! A [`Peer`] is fed with datagrams, timeouts and sound, and gives [`Output`]s until it has none. It opens no
 //! socket and reads no clock. After *every* call that takes `&mut self`, take [`Peer::poll`] until `None`, then
 //! sleep until [`Peer::deadline`] at the latest and call [`Peer::timeout`].
 //!
-//! str0m gets no SDP from us: the descriptions are read and written in [`sdp`](super::sdp), and what they settled
-//! is told to str0m by its direct API. ADR 0001 says why, and holds the facts behind the choices here:
+//! The descriptions are read and written in [`sdp`](super::sdp). ADR 0001 holds the facts behind the choices here:
 //!
 //! - **ICE-lite, both roles.** The page sends no candidates (the WebSDK posts its description before it has any)
 //!   and is found as peer-reflexive, so we could not check first anyway. A lite agent only answers, which also
@@ -17,38 +16,24 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use codecs::{CodecId, VideoFormat};
-use str0m::config::{DtlsCert, DtlsVersion};
-use str0m::crypto::{self, CryptoProvider, Fingerprint};
-use str0m::format::{Codec, CodecConfig, FormatParams};
-use str0m::media::{Frequency, MediaKind, Mid, Pt};
-use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
-use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
 use super::once::Once;
 pub use super::peer::{
     CONSENT, Counts, DTLS_LIMIT, ICE_LIMIT, Lost, MAX_PAYLOAD, MAX_SOURCES, Outgoing, Output, Report,
     SendError,
 };
-use super::sdp::{self, Agreed, Description, SdpError, Setup};
+use super::sdp::{self, Agreed, Description, SdpError, Setup, Wanted};
 use super::secrets::Secrets;
+pub use super::stack::Certificate;
+use super::stack::{Arrived, Happened, Stack};
+use super::wishes::Wishes;
 use crate::lanes::LocalAddress;
 use crate::lanes::stun;
 use crate::rtp::packet::is_rtcp;
-use crate::vocabulary::Packet;
-
-/// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
-#[derive(Clone)]
-pub struct Certificate {
-    provider: Arc<CryptoProvider>,
-    certificate: DtlsCert,
-    fingerprint: [u8; 32],
-}
+use crate::vocabulary::{MediaFormat, Packet};
 
 /// What all peers of a lane share.
 #[derive(Debug, Clone)]
@@ -78,27 +63,39 @@ pub struct PeerConfig {
 /// | any | the page's close_notify | ended | `Disconnected(Closed)` |
 /// | any | [`close`](Peer::close) | ended | |
 pub struct Peer {
-    rtc: Rtc,
-    ssrc: Ssrc,
-    mid: Mid,
+    stack: Stack,
+    /// Our streams.
+    audio: Stream,
+    video: Stream,
     ufrag: String,
     agreed: Agreed,
     state: State,
-    /// When str0m wants to be called next.
+    /// When the stack wants to be called next.
     wake: Instant,
-    /// Where the outgoing sequence numbers start, and which were used.
-    first_sequence: u64,
-    once: Once,
+    wishes: Wishes,
     /// Addresses with an answered binding request, oldest first.
     learnt: Vec<SocketAddr>,
     /// When a binding request was last answered.
     checked: Instant,
-    /// RTP packets that str0m gave us.
+    /// RTP packets that the stack gave us.
     taken: u64,
     /// Binding requests answered.
     checks: u64,
     counts: Counts,
     outputs: VecDeque<Output>,
+}
+
+/// An outgoing stream: its SSRC, where its sequence numbers start, and which were used.
+struct Stream {
+    ssrc: u32,
+    first_sequence: u64,
+    once: Once,
+}
+
+impl Stream {
+    fn new(ssrc: u32, first_sequence: u16) -> Self {
+        Self { ssrc, first_sequence: first_sequence.into(), once: Once::default() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,30 +108,6 @@ enum State {
     Connected,
     /// Said [`Output::Disconnected`], or closed by us.
     Ended,
-}
-
-/// Sender and receiver reports of both sides. A page chooses by ours how much FEC it sends, so they come often; RFC 3550 §6.2 would
-/// allow as much on a call's bandwidth.
-const RTCP_INTERVAL: Duration = Duration::from_secs(1);
-/// Figures for us come this often: how much FEC we send goes by them.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Packets str0m keeps per sending stream: one second. More only costs memory, sound is never resent.
-const SEND_BUFFER: usize = 50;
-impl Certificate {
-    /// Makes a fresh key and a self-signed certificate.
-    pub fn generate() -> Self {
-        let provider = crypto::from_feature_flags();
-        let certificate =
-            provider.dtls_provider.generate_certificate().expect("aws-lc-rs makes certificates");
-        let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
-        Certificate { provider: Arc::new(provider), certificate, fingerprint }
-    }
-}
-
-impl std::fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Certificate(..)")
-    }
 }
 
 impl PeerConfig {
@@ -155,16 +128,18 @@ impl PeerConfig {
 }
 
 impl Peer {
-    /// Answers a page's offer: the peer and the text for the page.
+    /// Answers a page's offer: the peer and the text for the page. What the other side speaks comes first, if it is known, so that
+    /// nothing need be transcoded; and if it has no pictures, the page gets none.
     ///
     /// # Errors
-    /// [`SdpError::NoCommonCodec`] when the page has none of the wanted codecs.
+    /// [`SdpError::NoCommonCodec`] when the page has none of the wanted codecs for sound.
     pub fn answer(
         offer: &Description,
         config: &PeerConfig,
+        other_side: Option<&MediaFormat>,
         now: Instant,
     ) -> Result<(Self, String), SdpError> {
-        let agreed = offer.agree(&config.audio)?;
+        let agreed = offer.agree(&Wanted { audio: &config.audio, video: &config.video, other_side })?;
         let section = offer.audio_section();
         let mid = section.mid.as_deref().unwrap_or_default();
         let secrets = Secrets::generate();
@@ -178,13 +153,13 @@ impl Peer {
         Ok((peer, text))
     }
 
-    /// Offers sound both ways: the peer and the text for the page.
+    /// Offers sound both ways, and pictures if we want any: the peer and the text for the page.
     ///
     /// Nothing times out until the page has answered: how long it may ring is the call's affair.
     pub fn offer(config: &PeerConfig, now: Instant) -> (Self, String) {
         let secrets = Secrets::generate();
         let local = secrets.local(config.candidates(false), config.certificate.fingerprint, Setup::ActPass);
-        let (text, agreed) = sdp::offer(&config.audio, &local);
+        let (text, agreed) = sdp::offer(&config.audio, &config.video, &local);
         let extension = (sdp::OFFERED_MID, Some(sdp::OFFERED_MID_EXTENSION));
         (Self::build(config, &secrets, agreed, extension, now), text)
     }
@@ -218,14 +193,10 @@ impl Peer {
                 return;
             }
         }
-        let Ok(receive) = Receive::new(Protocol::Udp, from, to, datagram) else {
-            self.counts.malformed += 1;
-            return;
-        };
         // An error here is one bad DTLS record. It must not end the call (anyone who can forge the page's address
         // could send one); a handshake that is really broken runs into its limit.
         let taken = self.taken;
-        if self.rtc.handle_input(Input::Receive(now, receive)).is_err() {
+        if self.stack.receive(now, (from, to), datagram).is_err() {
             self.counts.malformed += 1;
         }
         self.drain(now);
@@ -239,8 +210,8 @@ impl Peer {
         match self.limit() {
             Some((at, lost)) if at <= now => self.end(lost),
             _ => {
-                if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
-                    self.fail(&error);
+                if let Err(lost) = self.stack.timeout(now) {
+                    self.end(lost);
                 }
                 self.drain(now);
             }
@@ -255,28 +226,35 @@ impl Peer {
         if self.state != State::Connected {
             return Err(SendError::NotConnected);
         }
-        let number = self.agreed.payload_type(packet.kind).filter(|_| self.agreed.page_receives);
-        let number = Pt::new_with_value(number.ok_or(SendError::NotAgreed(packet.kind))?);
+        let number = self.agreed.taken_by_page(packet.kind).ok_or(SendError::NotAgreed(packet.kind))?;
         if packet.payload.len() > MAX_PAYLOAD {
             return Err(SendError::TooLong(packet.payload.len()));
         }
-        let Outgoing { sequence, timestamp, marker, payload, .. } = packet;
-        if !self.once.take(sequence) {
-            return Err(SendError::Repeated(sequence));
+        let stream = if packet.kind.is_video() { &mut self.video } else { &mut self.audio };
+        if !stream.once.take(packet.sequence) {
+            return Err(SendError::Repeated(packet.sequence));
         }
-        let packet = RtpWrite::new(
-            number,
-            self.first_sequence.saturating_add(sequence).into(),
-            timestamp,
-            now,
-            &payload[..],
-        )
-        .marker(marker);
-        if let Some(stream) = self.rtc.direct_api().stream_tx(&self.ssrc) {
-            stream.write_rtp(packet);
-        }
+        let sequence = stream.first_sequence.saturating_add(packet.sequence);
+        self.stack.write(stream.ssrc, number, &Outgoing { sequence, ..packet }, now);
         self.timeout(now);
         Ok(())
+    }
+
+    /// Asks the page for a key frame. Nothing comes of it while the page's path is not up, or no packet of its pictures has come.
+    pub fn ask_key_frame(&mut self, now: Instant) {
+        let Some(video) = self.agreed.video.as_ref().filter(|_| self.state == State::Connected) else {
+            return;
+        };
+        self.stack.ask_key_frame(video.first().feedback);
+        self.timeout(now);
+    }
+
+    /// Tells the page to send no more bits of pictures per second than this; as RTCP may be lost, now and then again.
+    pub fn limit_video(&mut self, bits: u32, now: Instant) {
+        if self.agreed.video.as_ref().is_some_and(|video| video.first().feedback.remb) {
+            self.stack.limit_video(bits);
+            self.timeout(now);
+        }
     }
 
     /// Says goodbye to the page (RTCP BYE, DTLS close_notify) and ends. Poll once more for the last datagrams.
@@ -285,10 +263,10 @@ impl Peer {
             return;
         }
         self.state = State::Ended;
-        if self.rtc.close().is_ok() {
+        if self.stack.close() {
             self.drain(now);
         }
-        self.rtc.disconnect();
+        self.stack.disconnect();
     }
 
     /// The next thing to do, in order.
@@ -326,13 +304,15 @@ impl Peer {
         self.checks
     }
 
-    /// str0m drops without a word; RTP tells by its clear header why (RFC 7983 §7).
+    /// The stack drops without a word; RTP tells by its clear header why (RFC 7983 §7).
     fn not_taken(&mut self, datagram: &[u8]) {
         let [128..192, second, ..] = datagram else { return };
         if is_rtcp(datagram) {
             return;
         }
         match self.agreed.kind(second & 0x7f) {
+            // Padding, or of a packet that had come after all.
+            None if self.agreed.is_rtx(second & 0x7f) => {}
             None => self.counts.wrong_payload_type += 1,
             Some(_) => self.counts.undecryptable += 1,
         }
@@ -342,49 +322,20 @@ impl Peer {
         config: &PeerConfig,
         secrets: &Secrets,
         agreed: Agreed,
-        (mid, mid_extension): (&str, Option<u8>),
+        mid: (&str, Option<u8>),
         now: Instant,
     ) -> Self {
-        let mut settings = RtcConfig::new()
-            .set_crypto_provider(config.certificate.provider.clone())
-            .set_dtls_cert(config.certificate.certificate.clone())
-            .set_local_ice_credentials(IceCreds { ufrag: secrets.ufrag.clone(), pass: secrets.pwd.clone() })
-            // Whatever the page speaks: 1.2, 1.3 or both.
-            .set_dtls_version(DtlsVersion::Auto)
-            .set_ice_lite(true)
-            .set_rtp_mode(true)
-            .set_send_buffer_audio(SEND_BUFFER)
-            .set_stats_interval(Some(REPORT_INTERVAL))
-            .set_rtcp_report_interval_audio(RTCP_INTERVAL)
-            .clear_codecs()
-            .clear_extension_map();
-        if let Some(id) = mid_extension {
-            settings = settings.set_extension(id, Extension::RtpMid);
-        }
-        add_codecs(settings.codec_config(), &agreed);
-        let mut rtc = settings.build(now);
-        for address in &config.local {
-            match Candidate::host(address.bound, "udp") {
-                Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
-                Err(error) => tracing::error!(%error, address = %address.bound, "unusable local address"),
-            }
-        }
-        let (mid, ssrc) = (Mid::from(mid), Ssrc::from(secrets.ssrc));
-        let mut direct = rtc.direct_api();
-        // The full agent controls, whoever offers (RFC 8445 §6.1.1).
-        direct.set_ice_controlling(false);
-        direct.declare_media(mid, MediaKind::Audio);
-        direct.declare_stream_tx(ssrc, None, mid, None);
+        let bound = config.local.iter().map(|local| local.bound);
+        let stack = Stack::new(&config.certificate, bound, secrets, &agreed, mid, now);
         let mut peer = Peer {
-            rtc,
-            ssrc,
-            mid,
+            stack,
+            audio: Stream::new(secrets.audio_ssrc(), secrets.audio_sequence),
+            video: Stream::new(secrets.video_ssrc(), secrets.video_sequence),
             ufrag: secrets.ufrag.clone(),
             agreed,
             state: State::Offered,
             wake: now,
-            first_sequence: u64::from(secrets.sequence),
-            once: Once::default(),
+            wishes: Wishes::default(),
             learnt: Vec::new(),
             checked: now,
             taken: 0,
@@ -396,24 +347,12 @@ impl Peer {
         peer
     }
 
-    /// Tells str0m of the page's side. Returns our part in the handshake.
+    /// Tells the stack of the page's side. Returns our part in the handshake.
     fn join(&mut self, remote: &Description, now: Instant) -> Result<Setup, SdpError> {
         self.timeout(now);
         let setup = if remote.setup == Setup::Passive { Setup::Active } else { Setup::Passive };
-        let mut direct = self.rtc.direct_api();
-        direct.set_remote_ice_credentials(IceCreds {
-            ufrag: remote.ice.ufrag.clone(),
-            pass: remote.ice.pwd.clone(),
-        });
-        direct.set_remote_fingerprint(Fingerprint {
-            hash_func: "sha-256".to_owned(),
-            bytes: remote.fingerprint.to_vec(),
-        });
-        if let Some(ssrc) = remote.audio_section().ssrc.filter(|_| self.agreed.page_sends) {
-            // What is lost is not asked for again: it would come too late, and a page that is told of no loss sends no FEC.
-            direct.expect_stream_rx(ssrc.into(), None, self.mid, None).suppress_nack(true);
-        }
-        direct.start_dtls(setup == Setup::Active).map_err(|_| SdpError::Malformed("setup"))?;
+        let active = setup == Setup::Active;
+        self.stack.join(remote, &self.agreed, active).map_err(|_| SdpError::Malformed("setup"))?;
         self.state = State::Connecting { since: now };
         self.timeout(now);
         Ok(setup)
@@ -429,33 +368,54 @@ impl Peer {
         }
     }
 
-    /// Takes everything that str0m has.
+    /// Takes everything that the stack has.
     fn drain(&mut self, now: Instant) {
         loop {
-            match self.rtc.poll_output() {
-                Ok(str0m::Output::Timeout(at)) => {
-                    self.wake = at;
+            match self.stack.poll() {
+                Ok(Happened::Asleep(until)) => {
+                    self.wake = until;
                     return;
                 }
-                Ok(str0m::Output::Transmit(transmit)) => {
-                    let bytes: Vec<u8> = transmit.contents.into();
-                    // str0m answers only requests that are signed with our password (RFC 8445 §7.3).
-                    if stun::is_binding_success(&bytes) {
-                        self.checked(transmit.destination, now);
-                    }
-                    let (from, to) = (transmit.source, transmit.destination);
-                    self.outputs.push_back(Output::Transmit { from, to, bytes });
-                }
-                Ok(str0m::Output::Event(event)) => self.event(event, now),
-                Err(error) => {
-                    self.fail(&error);
-                    return;
-                }
+                Ok(happened) => self.happened(happened, now),
+                Err(lost) => return self.end(lost),
             }
         }
     }
 
-    /// str0m answered a binding request: `from` is the page's, and it still wants our media.
+    fn happened(&mut self, happened: Happened, now: Instant) {
+        match happened {
+            Happened::Asleep(_) => {}
+            Happened::Transmit { from, to, bytes } => {
+                // Only requests that are signed with our password are answered (RFC 8445 §7.3).
+                if stun::is_binding_success(&bytes) {
+                    self.checked(to, now);
+                }
+                self.outputs.push_back(Output::Transmit { from, to, bytes });
+            }
+            Happened::Connected if matches!(self.state, State::Connecting { .. }) => {
+                self.state = State::Connected;
+                self.checked = now;
+                self.outputs.push_back(Output::Connected);
+            }
+            Happened::Packet(packet) => self.packet(packet),
+            Happened::Report(report) if self.state == State::Connected => {
+                self.outputs.push_back(Output::Report(report));
+            }
+            Happened::KeyFrameWanted if self.wishes.key_frame(now) => {
+                self.outputs.push_back(Output::KeyFrameWanted);
+            }
+            Happened::VideoLimited(bits) if self.wishes.limit(bits, now) => {
+                self.outputs.push_back(Output::VideoLimited(bits));
+            }
+            Happened::Closed => self.lose(Lost::Closed),
+            Happened::Connected
+            | Happened::Report(_)
+            | Happened::KeyFrameWanted
+            | Happened::VideoLimited(_) => {}
+        }
+    }
+
+    /// A binding request was answered: `from` is the page's, and it still wants our media.
     fn checked(&mut self, from: SocketAddr, now: Instant) {
         self.checked = now;
         self.checks += 1;
@@ -465,55 +425,26 @@ impl Peer {
         }
     }
 
-    fn event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Connected if matches!(self.state, State::Connecting { .. }) => {
-                self.state = State::Connected;
-                self.checked = now;
-                self.outputs.push_back(Output::Connected);
-            }
-            Event::RtpPacket(packet) => self.packet(packet),
-            Event::MediaEgressStats(stats) if self.state == State::Connected => {
-                let remote = stats.remote;
-                self.outputs.push_back(Output::Report(Report {
-                    round_trip: stats.rtt,
-                    lost: remote.as_ref().map(|remote| remote.packets_lost),
-                    jitter: remote.map_or(0, |remote| remote.jitter),
-                }));
-            }
-            Event::Closed => self.lose(Lost::Closed),
-            _ => {}
-        }
-    }
-
-    fn packet(&mut self, packet: RtpPacket) {
+    fn packet(&mut self, packet: Arrived) {
         self.taken += 1;
-        let RtpPacket { header, payload, timestamp: received, .. } = packet;
-        let kind = self.agreed.kind(*header.payload_type);
+        let Arrived { payload_type, ssrc, sequence, timestamp, marker, payload, received } = packet;
+        let kind = self.agreed.kind(payload_type);
         if let (State::Connected, Some(payload_kind)) = (self.state, kind) {
             self.outputs.push_back(Output::Packet(Packet {
                 payload_kind,
-                ssrc: *header.ssrc,
-                sequence: header.sequence_number,
-                timestamp: header.timestamp,
-                marker: header.marker,
-                payload: Bytes::from_owner(payload),
+                ssrc,
+                sequence,
+                timestamp,
+                marker,
+                payload,
                 received,
             }));
         }
     }
 
-    /// str0m gave up: the handshake broke.
-    fn fail(&mut self, error: &RtcError) {
-        self.end(match error {
-            RtcError::RemoteSdp(text) if text.contains("fingerprint") => Lost::Fingerprint,
-            error => Lost::Dtls(error.to_string()),
-        });
-    }
-
     fn end(&mut self, lost: Lost) {
         self.lose(lost);
-        self.rtc.disconnect();
+        self.stack.disconnect();
     }
 
     fn lose(&mut self, lost: Lost) {
@@ -521,25 +452,5 @@ impl Peer {
             self.state = State::Ended;
             self.outputs.push_back(Output::Disconnected(lost));
         }
-    }
-}
-
-/// Gives str0m the clocks of the agreed payload types; it passes no other ones on.
-fn add_codecs(codecs: &mut CodecConfig, agreed: &Agreed) {
-    let plain = FormatParams::default();
-    for numbered in &agreed.audio {
-        let number = Pt::new_with_value(numbered.payload_type);
-        let (codec, rate, channels) = match numbered.codec {
-            CodecId::Opus => (Codec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2)),
-            CodecId::Pcmu => (Codec::PCMU, Frequency::EIGHT_KHZ, None),
-            CodecId::Pcma => (Codec::PCMA, Frequency::EIGHT_KHZ, None),
-            CodecId::G722 => (Codec::G722, Frequency::SIXTEEN_KHZ, None), // str0m makes its clock 8 kHz itself
-            _ => continue,                                                // no browser has it
-        };
-        codecs.add_config(number, None, codec, rate, channels, plain);
-    }
-    for event in &agreed.telephone_events {
-        let rate = if event.clock_rate == 48_000 { Frequency::FORTY_EIGHT_KHZ } else { Frequency::EIGHT_KHZ };
-        codecs.add_config(Pt::new_with_value(event.payload_type), None, Codec::Tele, rate, None, plain);
     }
 }

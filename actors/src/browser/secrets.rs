@@ -13,16 +13,18 @@ const PWD_LENGTH: usize = 24;
 pub(super) struct Secrets {
     pub(super) ufrag: String,
     pub(super) pwd: String,
-    pub(super) ssrc: u32,
+    /// The lowest two bits, zero here, tell our streams apart.
+    ssrc: u32,
     session_id: u64,
     /// Below 2^15, so that the receiver cannot misjudge the first roll-over (RFC 3711 §3.3.1).
-    pub(super) sequence: u16,
+    pub(super) audio_sequence: u16,
+    pub(super) video_sequence: u16,
 }
 
 impl Secrets {
     pub(super) fn generate() -> Self {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut chance = [0_u8; UFRAG_LENGTH + PWD_LENGTH + 14];
+        let mut chance = [0_u8; UFRAG_LENGTH + PWD_LENGTH + 16];
         getrandom::fill(&mut chance).expect("the operating system has random numbers");
         let text =
             |bytes: &[u8]| bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
@@ -32,12 +34,27 @@ impl Secrets {
         Secrets {
             ufrag: text(ufrag),
             pwd: text(pwd),
-            // 0 means bandwidth probes to browsers.
-            ssrc: (number(&rest[..4]) as u32).max(1),
+            ssrc: (number(&rest[..4]) as u32) & !3,
             // RFC 8866 §5.2 and JSEP: a 63-bit number.
             session_id: number(&rest[4..12]) >> 1,
-            sequence: (number(&rest[12..14]) as u16) >> 1,
+            audio_sequence: (number(&rest[12..14]) as u16) >> 1,
+            video_sequence: (number(&rest[14..16]) as u16) >> 1,
         }
+    }
+
+    // 0 would mean bandwidth probes to browsers.
+
+    pub(super) fn audio_ssrc(&self) -> u32 {
+        self.ssrc | 1
+    }
+
+    pub(super) fn video_ssrc(&self) -> u32 {
+        self.ssrc | 2
+    }
+
+    /// Of the retransmissions of our pictures.
+    pub(super) fn rtx_ssrc(&self) -> u32 {
+        self.ssrc | 3
     }
 
     /// Our end, as a description tells it.
@@ -47,8 +64,9 @@ impl Secrets {
         fingerprint: [u8; 32],
         setup: Setup,
     ) -> Local<'_> {
-        let Secrets { ufrag, pwd, ssrc, session_id, .. } = self;
-        Local { candidates, ufrag, pwd, fingerprint, setup, ssrc: *ssrc, session_id: *session_id }
+        let (audio_ssrc, video_ssrcs) = (self.audio_ssrc(), (self.video_ssrc(), self.rtx_ssrc()));
+        let Secrets { ufrag, pwd, session_id, .. } = self;
+        Local { candidates, ufrag, pwd, fingerprint, setup, audio_ssrc, video_ssrcs, session_id: *session_id }
     }
 }
 
@@ -62,7 +80,8 @@ mod tests {
         for _ in 0..1_000 {
             let secrets = Secrets::generate();
             assert_eq!((secrets.ufrag.len(), secrets.pwd.len()), (UFRAG_LENGTH, PWD_LENGTH));
-            assert!(secrets.sequence < 1 << 15 && secrets.ssrc > 0 && secrets.session_id < 1 << 63);
+            assert!(secrets.audio_sequence < 1 << 15 && secrets.video_sequence < 1 << 15);
+            assert!(secrets.audio_ssrc() > 0 && secrets.session_id < 1 << 63);
             assert!(seen.insert(secrets.ufrag) && seen.insert(secrets.pwd));
         }
     }

@@ -41,6 +41,13 @@ pub enum Payload {
     TelephoneEvent(u32),
 }
 
+impl Payload {
+    /// Whether it is of pictures.
+    pub fn is_video(self) -> bool {
+        matches!(self, Self::Video(_))
+    }
+}
+
 /// What a leg sends and takes for sound, once its SDP is agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioFormat {

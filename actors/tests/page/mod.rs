@@ -8,10 +8,11 @@ use actors::browser::rtc::{Certificate, Lost, Output, Peer, PeerConfig, Report};
 use actors::browser::sdp::Description;
 use actors::lanes::LocalAddress;
 use actors::vocabulary::Packet;
-use codecs::CodecId;
+use codecs::{CodecId, VideoFormat};
+use str0m::bwe::BweKind;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsVersion;
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Rtc};
@@ -67,6 +68,7 @@ pub struct Call {
     pub peer: Peer,
     pub page: Rtc,
     pub mid: Mid,
+    pub video_mid: Option<Mid>,
     pub loss: Loss,
     pub connected: Option<Instant>,
     pub lost: Option<Lost>,
@@ -76,10 +78,18 @@ pub struct Call {
     pub page_closed: bool,
     pub learnt: Vec<SocketAddr>,
     pub reports: Vec<Report>,
+    /// How often our peer said that the page wants a key frame.
+    pub key_frames_wanted: usize,
+    /// What it said that the page takes.
+    pub limits: Vec<u32>,
+    /// What the page was asked for.
+    pub page_asked: Vec<KeyframeRequestKind>,
+    pub page_limits: Vec<u64>,
     /// Datagrams for the page, as sent.
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
     pub page_sent: Vec<Vec<u8>>,
     page_sequence: u64,
+    page_video_sequence: u64,
     page_wake: Instant,
 }
 
@@ -89,6 +99,11 @@ pub fn page_offer(page: &mut Rtc, direction: Direction) -> (String, SdpPendingOf
     let mid = api.add_media(MediaKind::Audio, direction, None, None, None);
     let (offer, pending) = api.apply().unwrap();
     (offer.to_sdp_string(), pending, mid)
+}
+
+/// The same with our wish for pictures.
+fn config_with(video: &[VideoFormat]) -> PeerConfig {
+    PeerConfig { video: video.to_vec(), ..config(&[CodecId::Opus]) }
 }
 
 impl Call {
@@ -109,10 +124,36 @@ impl Call {
         let now = start + delay;
         page.handle_input(Input::Timeout(now)).unwrap();
         let offer = Description::parse(&change(offer)).unwrap();
-        let (peer, answer) = Peer::answer(&offer, &config(audio), now).unwrap();
+        let (peer, answer) = Peer::answer(&offer, &config(audio), None, now).unwrap();
         let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
         page.sdp_api().accept_answer(pending, answer).unwrap();
         Self::new(now, peer, page, mid)
+    }
+
+    /// The page offers sound and pictures; we want these. `change` edits the page's offer on its way.
+    pub fn page_offers_pictures(video: &[VideoFormat], change: impl Fn(String) -> String) -> Self {
+        let now = Instant::now();
+        let mut page = page(now, DtlsVersion::Dtls12);
+        let mut api = page.sdp_api();
+        let mid = api.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
+        let video_mid = api.add_media(MediaKind::Video, Direction::SendRecv, None, None, None);
+        let (offer, pending) = api.apply().unwrap();
+        let offer = Description::parse(&change(offer.to_sdp_string())).unwrap();
+        let (peer, answer) = Peer::answer(&offer, &config_with(video), None, now).unwrap();
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        page.sdp_api().accept_answer(pending, answer).unwrap();
+        Call { video_mid: Some(video_mid), ..Self::new(now, peer, page, mid) }
+    }
+
+    /// We offer these pictures, and the page takes them.
+    pub fn we_offer_pictures(video: &[VideoFormat]) -> Self {
+        let now = Instant::now();
+        let (mut peer, offer) = Peer::offer(&config_with(video), now);
+        while peer.poll().is_some() {}
+        let mut page = page(now, DtlsVersion::Dtls12);
+        let answer = page.sdp_api().accept_offer(SdpOffer::from_sdp_string(&offer).unwrap()).unwrap();
+        peer.accept_answer(&Description::parse(&answer.to_sdp_string()).unwrap(), now).unwrap();
+        Call { video_mid: Some("1".into()), ..Self::new(now, peer, page, "0".into()) }
     }
 
     /// We offer, the page answers after `delay`. `change` edits the page's answer on its way.
@@ -134,6 +175,7 @@ impl Call {
             peer,
             page,
             mid,
+            video_mid: None,
             loss: Box::new(|_, _| false),
             connected: None,
             lost: None,
@@ -143,9 +185,14 @@ impl Call {
             page_closed: false,
             learnt: Vec::new(),
             reports: Vec::new(),
+            key_frames_wanted: 0,
+            limits: Vec::new(),
+            page_asked: Vec::new(),
+            page_limits: Vec::new(),
             sent: Vec::new(),
             page_sent: Vec::new(),
             page_sequence: 100,
+            page_video_sequence: 200,
             page_wake: now,
         }
     }
@@ -194,6 +241,18 @@ impl Call {
         while self.peer_turn() | self.page_turn() {}
     }
 
+    /// The page shows something: a packet of a picture.
+    pub fn page_shows(&mut self, number: u8, timestamp: u32, marker: bool, payload: &[u8]) {
+        let (mid, now) = (self.video_mid.unwrap(), self.now);
+        let mut direct = self.page.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, None).expect("the page sends");
+        self.page_video_sequence += 1;
+        let write = RtpWrite::new(number.into(), self.page_video_sequence.into(), timestamp, now, payload);
+        stream.write_rtp(write.marker(marker).nackable(true));
+        self.page.handle_input(Input::Timeout(now)).unwrap();
+        while self.peer_turn() | self.page_turn() {}
+    }
+
     fn peer_turn(&mut self) -> bool {
         let mut moved = false;
         while let Some(output) = self.peer.poll() {
@@ -206,10 +265,14 @@ impl Call {
                     if to == address(PAGE) && !(self.loss)(false, &bytes) {
                         let receive = Receive::new(Protocol::Udp, address(ADVERTISED), to, &bytes).unwrap();
                         let _ = self.page.handle_input(Input::Receive(self.now, receive));
+                        // str0m holds one packet for us until it is polled.
+                        self.page_turn();
                     }
                 }
                 Output::Connected => self.connected = Some(self.now),
                 Output::Packet(packet) => self.heard.push(packet),
+                Output::KeyFrameWanted => self.key_frames_wanted += 1,
+                Output::VideoLimited(bits) => self.limits.push(bits),
                 Output::Report(report) => self.reports.push(report),
                 Output::Disconnected(lost) => {
                     assert_eq!(self.lost, None, "said once");
@@ -239,6 +302,14 @@ impl Call {
                 Ok(str0m::Output::Event(Event::Connected)) => self.page_connected = true,
                 Ok(str0m::Output::Event(Event::Closed)) => self.page_closed = true,
                 Ok(str0m::Output::Event(Event::RtpPacket(packet))) => self.page_heard.push(packet),
+                Ok(str0m::Output::Event(Event::KeyframeRequest(request))) => {
+                    self.page_asked.push(request.kind)
+                }
+                Ok(str0m::Output::Event(Event::EgressBitrateEstimate(BweKind::Remb {
+                    estimate, ..
+                }))) => {
+                    self.page_limits.push(estimate.as_u64());
+                }
                 Ok(str0m::Output::Event(_)) => {}
                 Err(_) => return moved,
             }

@@ -1,9 +1,17 @@
 //! What a page's description and our wishes have in common.
 
-use codecs::CodecId;
+use codecs::{CodecId, VideoFormat};
 
-use super::{Description, Kind, OFFERED_MID, SdpError, Section};
-use crate::vocabulary::Payload;
+use super::{AgreedVideo, Description, Kind, OFFERED_MID, SdpError, Section};
+use crate::vocabulary::{MediaFormat, Payload};
+
+/// What we would like, best first.
+pub(crate) struct Wanted<'a> {
+    pub(crate) audio: &'a [CodecId],
+    pub(crate) video: &'a [VideoFormat],
+    /// What the other side speaks, if it is known.
+    pub(crate) other_side: Option<&'a MediaFormat>,
+}
 
 /// Opus parameters that the page asks us to respect when we send, RFC 7587 §6.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,9 +59,11 @@ pub struct Agreed {
     pub page_sends: bool,
     /// Whether the page plays sound.
     pub page_receives: bool,
-    /// Whether the page offered video. It is answered `inactive`: promised but silent video would keep the
-    /// page's sound muted.
+    /// Whether the page offered video. Without agreement it is answered `inactive`: promised but silent video would keep
+    /// the page's sound muted.
     pub video_offered: bool,
+    /// What is agreed about it.
+    pub video: Option<AgreedVideo>,
     /// The packet length the page asked for, ms.
     pub ptime: Option<u32>,
 }
@@ -65,7 +75,22 @@ impl Agreed {
         let event = self.telephone_events.iter().find(|event| event.payload_type == payload_type);
         codec
             .map(|numbered| Payload::Audio(numbered.codec))
+            .or_else(|| self.video_codec(payload_type).map(Payload::Video))
             .or_else(|| event.map(|event| Payload::TelephoneEvent(event.clock_rate)))
+    }
+
+    /// The payload type for this, if the page wants to have it.
+    pub(crate) fn taken_by_page(&self, kind: Payload) -> Option<u8> {
+        let video = || self.video.as_ref().is_some_and(|video| video.page_receives);
+        let receives = if kind.is_video() { video() } else { self.page_receives };
+        self.payload_type(kind).filter(|_| receives)
+    }
+
+    /// Whether a payload type carries sound.
+    pub(super) fn is_of_sound(&self, payload_type: u8) -> bool {
+        let mut numbers = self.audio.iter().map(|numbered| numbered.payload_type);
+        let mut events = self.telephone_events.iter().map(|event| event.payload_type);
+        numbers.any(|number| number == payload_type) || events.any(|number| number == payload_type)
     }
 
     /// The payload type for this; `None`: it was not agreed.
@@ -76,7 +101,8 @@ impl Agreed {
                 .iter()
                 .find(|numbered| numbered.codec == codec)
                 .map(|numbered| numbered.payload_type),
-            Payload::Video(_) | Payload::ComfortNoise => None,
+            Payload::Video(codec) => self.video_number(codec),
+            Payload::ComfortNoise => None,
             Payload::TelephoneEvent(clock) => self
                 .telephone_events
                 .iter()
@@ -117,6 +143,10 @@ impl Description {
         self.sections.iter().any(|section| section.kind == Kind::Video && !section.rejected)
     }
 
+    pub(crate) fn is_bundled(&self, section: &Section) -> bool {
+        section.mid.as_ref().is_some_and(|mid| self.bundle.contains(mid))
+    }
+
     pub(crate) fn audio_section(&self) -> &Section {
         &self.sections[self.audio]
     }
@@ -135,13 +165,22 @@ impl Description {
         };
         let wanted: Vec<CodecId> =
             self.audio_codecs().into_iter().filter(same).map(|numbered| numbered.codec).collect();
-        let mut agreed = self.agree(&wanted)?;
+        let mut agreed = self.agree_on_sound(&wanted)?;
         agreed.telephone_events.retain(|event| offered.telephone_events.contains(event));
+        agreed.video = offered.video.as_ref().and_then(|video| self.agree_on_video_as_answer(video));
         Ok(agreed)
     }
 
-    /// What we agree on when we want `wanted`, best first.
-    pub(crate) fn agree(&self, wanted: &[CodecId]) -> Result<Agreed, SdpError> {
+    /// What we agree on, as an answer to the page's offer.
+    pub(crate) fn agree(&self, wanted: &Wanted<'_>) -> Result<Agreed, SdpError> {
+        let mut audio = wanted.audio.to_vec();
+        audio.sort_by_key(|codec| wanted.other_side.is_some_and(|other| *codec != other.audio.codec));
+        let mut agreed = self.agree_on_sound(&audio)?;
+        agreed.video = self.agree_on_video(wanted, |number| agreed.is_of_sound(number));
+        Ok(agreed)
+    }
+
+    fn agree_on_sound(&self, wanted: &[CodecId]) -> Result<Agreed, SdpError> {
         let section = &self.sections[self.audio];
         let offered = self.audio_codecs();
         let audio: Vec<NumberedCodec> = once(wanted)
@@ -165,6 +204,7 @@ impl Description {
             page_sends: section.direction.sends(),
             page_receives: section.direction.receives(),
             video_offered: self.has_video(),
+            video: None,
             ptime: section.ptime,
         })
     }

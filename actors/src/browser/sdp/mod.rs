@@ -7,12 +7,18 @@
 //! never copied, so that no byte of the page's text can reach a line of ours unchecked.
 
 mod agree;
+mod feedback;
 mod parse;
+mod video;
 mod write;
+mod write_video;
 
 pub use agree::{Agreed, NumberedCodec, OpusParameters, TelephoneEvent};
+pub use feedback::Feedback;
+pub use video::{AgreedVideo, NumberedVideo};
 
-pub(crate) use write::{Local, OFFERED_MID, OFFERED_MID_EXTENSION, answer, offer};
+pub(crate) use agree::Wanted;
+pub(crate) use write::{Local, OFFERED_MID, OFFERED_MID_EXTENSION, OFFERED_VIDEO_MID, answer, offer};
 
 use codecs::CodecId;
 pub use sip::sdp::Direction;
@@ -49,6 +55,7 @@ pub(crate) struct Format {
     pub(crate) clock_rate: u32,
     pub(crate) channels: u32,
     pub(crate) fmtp: String,
+    pub(crate) feedback: Feedback,
 }
 
 impl Format {
@@ -59,7 +66,8 @@ impl Format {
     }
 
     fn unnamed(number: u8) -> Self {
-        Format { number, name: String::new(), clock_rate: 0, channels: 1, fmtp: String::new() }
+        let (name, fmtp) = (String::new(), String::new());
+        Format { number, name, clock_rate: 0, channels: 1, fmtp, feedback: Feedback::default() }
     }
 }
 
@@ -90,6 +98,10 @@ pub(crate) struct Section {
     pub(crate) direction: Direction,
     pub(crate) rtcp_mux: bool,
     pub(crate) ssrc: Option<u32>,
+    /// Of the retransmissions of `ssrc`.
+    pub(crate) rtx_ssrc: Option<u32>,
+    /// `b=TIAS`, `b=AS`: bits per second.
+    pub(crate) bandwidth: Option<u32>,
     pub(crate) mid_extension: Option<u8>,
     pub(crate) ptime: Option<u32>,
 }

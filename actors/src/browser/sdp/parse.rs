@@ -76,6 +76,11 @@ impl Description {
                 "v" => session.version = true,
                 "m" if drafts.len() == MAX_MEDIA => return Err(SdpError::TooManyMedia),
                 "m" => drafts.push(Draft::new(value)),
+                "b" => {
+                    if let Some(draft) = drafts.last_mut() {
+                        draft.bandwidth(value);
+                    }
+                }
                 "a" => match drafts.last_mut() {
                     None => session.attribute(value),
                     Some(draft) => draft.attribute(value),
@@ -237,6 +242,8 @@ impl Draft {
             direction: Direction::SendRecv,
             rtcp_mux: false,
             ssrc: None,
+            rtx_ssrc: None,
+            bandwidth: None,
             mid_extension: None,
             ptime: None,
         };
@@ -251,6 +258,8 @@ impl Draft {
             "bundle-only" => self.bundle_only = true,
             "rtpmap" => self.rtpmap(value),
             "fmtp" => self.fmtp(value),
+            "rtcp-fb" => self.feedback(value),
+            "ssrc-group" => self.ssrc_group(value),
             "ssrc" if self.section.ssrc.is_none() => {
                 self.section.ssrc = value.split_ascii_whitespace().next().and_then(|ssrc| ssrc.parse().ok());
             }
@@ -300,6 +309,48 @@ impl Draft {
         let printable = format.len() <= MAX_FMTP && format.bytes().all(|byte| (0x20..0x7f).contains(&byte));
         if let (true, Some(payload)) = (printable, self.payload(number)) {
             format.trim().clone_into(&mut payload.fmtp);
+        }
+    }
+
+    fn feedback(&mut self, value: &str) {
+        let Some((number, what)) = value.split_once(' ') else {
+            return;
+        };
+        let all = number == "*";
+        let number = number.parse().ok();
+        for payload in
+            self.section.payloads.iter_mut().filter(|payload| all || Some(payload.number) == number)
+        {
+            payload.feedback.note(what);
+        }
+    }
+
+    /// `FID`: a stream and its retransmissions (RFC 5576 §4.2).
+    fn ssrc_group(&mut self, value: &str) {
+        let mut words = value.split_ascii_whitespace();
+        if words.next().is_some_and(|semantics| semantics.eq_ignore_ascii_case("FID"))
+            && self.section.rtx_ssrc.is_none()
+        {
+            let mut ssrcs = words.map(|ssrc| ssrc.parse().ok());
+            if let (Some(Some(main)), Some(Some(rtx)), None) = (ssrcs.next(), ssrcs.next(), ssrcs.next()) {
+                (self.section.ssrc, self.section.rtx_ssrc) = (Some(main), Some(rtx));
+            }
+        }
+    }
+
+    /// Bits without headers (`TIAS`, RFC 3890), else kilobits with them (`AS`). Nought would be a way to say "no media"; a
+    /// direction says that better.
+    fn bandwidth(&mut self, value: &str) {
+        let Some((kind, number)) = value.split_once(':') else {
+            return;
+        };
+        let number = number.trim().parse().ok().filter(|number| *number > 0);
+        match (kind.trim(), number) {
+            ("TIAS", Some(bits)) => self.section.bandwidth = Some(bits),
+            ("AS", Some(kilobits)) => {
+                self.section.bandwidth.get_or_insert(kilobits.saturating_mul(1_000));
+            }
+            _ => {}
         }
     }
 

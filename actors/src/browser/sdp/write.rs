@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use codecs::CodecId;
+use codecs::{CodecId, VideoFormat};
 
 use super::agree::once;
-use super::{Agreed, Description, Direction, Format, Kind, NumberedCodec, Section, Setup, TelephoneEvent};
+use super::write_video::{inactive_section, live_section, placeholder};
+use super::{Agreed, Description, Direction, Kind, NumberedCodec, Section, Setup, TelephoneEvent, video};
 
 /// One stream id for everything we send. The WebSDK plays the stream of the *last* track it is told of, so two
 /// different ids would cost the sound.
-const STREAM: &str = "tandem";
+pub(super) const STREAM: &str = "tandem";
 const AUDIO_TRACK: &str = "tandem-audio";
 /// The mid of the audio m-line when we offer.
 pub(crate) const OFFERED_MID: &str = "0";
+/// That of the video m-line.
+pub(crate) const OFFERED_VIDEO_MID: &str = "1";
 /// The telephone-event numbers that browsers themselves use.
 const OFFERED_EVENTS: [TelephoneEvent; 2] = [
     TelephoneEvent { payload_type: 110, clock_rate: 48_000 },
@@ -30,7 +33,9 @@ pub(crate) struct Local<'a> {
     pub(crate) fingerprint: [u8; 32],
     pub(crate) setup: Setup,
     /// The SSRC that our sound will have.
-    pub(crate) ssrc: u32,
+    pub(crate) audio_ssrc: u32,
+    /// Those of our pictures and their retransmissions.
+    pub(crate) video_ssrcs: (u32, u32),
     pub(crate) session_id: u64,
 }
 
@@ -43,13 +48,13 @@ struct Body<'a> {
     mid_extension: Option<u8>,
 }
 
-/// The answer to `offer`: sound as agreed, video `inactive`, everything else refused.
+/// The answer to `offer`: sound and video as agreed, other video `inactive`, everything else refused.
 ///
 /// The m-lines keep number and order (RFC 3264 §6). Without a BUNDLE group only the audio line is taken, as each
 /// other would need a transport of its own.
 pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) -> String {
     let audio = &offer.sections[offer.audio];
-    let bundled = |section: &Section| section.mid.as_ref().is_some_and(|mid| offer.bundle.contains(mid));
+    let bundled = |section: &Section| offer.is_bundled(section);
     let first_video =
         offer.sections.iter().position(|section| section.kind == Kind::Video && !section.rejected);
     let mut group = String::new();
@@ -64,6 +69,9 @@ pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) ->
                 mid_extension: section.mid_extension,
             };
             audio_section(&mut lines, &body, local);
+            true
+        } else if let Some(video) = agreed.video.as_ref().filter(|_| offer.video_index() == Some(index)) {
+            live_section(&mut lines, video, section.mid_extension, local);
             true
         } else if let (true, true, true, Some(payload)) =
             (first_video == Some(index), bundled(section), bundled(audio), placeholder(section))
@@ -81,8 +89,8 @@ pub(crate) fn answer(offer: &Description, agreed: &Agreed, local: &Local<'_>) ->
     session(local, &group) + &lines
 }
 
-/// An offer of sound both ways, and what it promises.
-pub(crate) fn offer(codecs: &[CodecId], local: &Local<'_>) -> (String, Agreed) {
+/// An offer of sound both ways, of pictures too if any are wanted, and what it promises.
+pub(crate) fn offer(codecs: &[CodecId], pictures: &[VideoFormat], local: &Local<'_>) -> (String, Agreed) {
     let audio: Vec<NumberedCodec> = once(codecs)
         .into_iter()
         .map(|codec| NumberedCodec {
@@ -102,17 +110,24 @@ pub(crate) fn offer(codecs: &[CodecId], local: &Local<'_>) -> (String, Agreed) {
         mid: Some(OFFERED_MID),
         mid_extension: Some(OFFERED_MID_EXTENSION),
     };
-    let mut text = session(local, &format!(" {OFFERED_MID}"));
-    audio_section(&mut text, &body, local);
-    let agreed = Agreed {
+    let mut lines = String::new();
+    audio_section(&mut lines, &body, local);
+    let mut agreed = Agreed {
         audio,
         telephone_events,
         page_sends: true,
         page_receives: true,
         video_offered: false,
+        video: None,
         ptime: None,
     };
-    (text, agreed)
+    agreed.video = video::offered(pictures, |number| agreed.is_of_sound(number));
+    let mut group = format!(" {OFFERED_MID}");
+    if let Some(video) = &agreed.video {
+        let _ = write!(group, " {OFFERED_VIDEO_MID}");
+        live_section(&mut lines, video, Some(OFFERED_MID_EXTENSION), local);
+    }
+    (session(local, &group) + &lines, agreed)
 }
 
 /// The header extension number of the mid in our offers.
@@ -163,13 +178,13 @@ fn audio_section(text: &mut String, body: &Body<'_>, local: &Local<'_>) {
         let _ = write!(text, "a=rtpmap:{number} telephone-event/{rate}\r\na=fmtp:{number} 0-15\r\n");
     }
     if body.direction.sends() {
-        let ssrc = local.ssrc;
+        let ssrc = local.audio_ssrc;
         let _ = write!(text, "a=msid:{STREAM} {AUDIO_TRACK}\r\na=ssrc:{ssrc} cname:{STREAM}\r\n");
     }
 }
 
 /// ICE, DTLS and multiplexing: the same in every m-line of the bundle.
-fn transport(text: &mut String, mid: Option<&str>, local: &Local<'_>) {
+pub(super) fn transport(text: &mut String, mid: Option<&str>, local: &Local<'_>) {
     if let Some(mid) = mid {
         let _ = write!(text, "a=mid:{mid}\r\n");
     }
@@ -186,22 +201,6 @@ fn transport(text: &mut String, mid: Option<&str>, local: &Local<'_>) {
     let _ = write!(text, "\r\na=setup:{setup}\r\n");
 }
 
-/// The format that stands in an inactive video line: the m-line may not be empty.
-fn placeholder(section: &Section) -> Option<&Format> {
-    let named = |name: &str| section.payloads.iter().find(|payload| payload.name.eq_ignore_ascii_case(name));
-    named("VP8").or_else(|| named("H264"))
-}
-
-fn inactive_section(text: &mut String, section: &Section, payload: &Format, local: &Local<'_>) {
-    let Format { number, name, clock_rate, fmtp, .. } = payload;
-    let _ = write!(text, "m=video 9 UDP/TLS/RTP/SAVPF {number}\r\nc=IN IP4 0.0.0.0\r\n");
-    transport(text, section.mid.as_deref(), local);
-    let _ = write!(text, "a=inactive\r\na=rtpmap:{number} {name}/{clock_rate}\r\n");
-    if !fmtp.is_empty() {
-        let _ = write!(text, "a=fmtp:{number} {fmtp}\r\n");
-    }
-}
-
 fn refused_section(text: &mut String, section: &Section) {
     let Section { media, protocol, first_format, .. } = section;
     let _ = write!(text, "m={media} 0 {protocol} {first_format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
@@ -210,7 +209,7 @@ fn refused_section(text: &mut String, section: &Section) {
     }
 }
 
-fn family(local: &Local<'_>) -> (&'static str, String) {
+pub(super) fn family(local: &Local<'_>) -> (&'static str, String) {
     match local.candidates.first() {
         Some(address @ SocketAddr::V6(_)) => ("IP6", address.ip().to_string()),
         Some(address) => ("IP4", address.ip().to_string()),
