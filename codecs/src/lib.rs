@@ -12,8 +12,8 @@
 //! - [`video`]: codecs for pictures and their chain, and when a stream of one side fits the other
 //! - [`ring_back`] and [`wav`]: sounds for those who wait, by country or from a file
 //!
-//! Deliberately absent: actors, threads, sockets, clocks. Nothing here allocates once it is built, and nothing
-//! panics on what the network sends: payloads and durations are capped ([`MAX_PAYLOAD`], [`MAX_FRAME_MS`]).
+//! Deliberately absent: actors, threads, sockets, clocks. Nothing here allocates once it is built (pictures: once
+//! their size is known), and nothing panics on what the network sends: payloads and durations are capped ([`MAX_PAYLOAD`], [`MAX_FRAME_MS`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod audio;
