@@ -54,7 +54,12 @@ fn the_figures_of_both_legs_are_those_of_the_wire() {
         let wire = scene.wiretap();
         let call = page.call("1002");
         page.wait_call(&call, "ESTABLISHED", secs(5));
-        std::thread::sleep(secs(12)); // a report of ours within 6.2 s, and one of theirs within 5 s of it
+        page.mute(&call);
+        std::thread::sleep(secs(13)); // a report of ours within 6.2 s, and one of theirs within 5 s of it
+        let mute = |line: &&str| line.contains("no sound") && line.contains("muted_microphone");
+        let log = scene.house.log();
+        let told: Vec<&str> = log.lines().filter(mute).collect();
+        assert!(told.len() == 1 && told[0].contains("browser") && !log.contains("WARN no sound"), "{told:?}");
         page.hang_up(&call);
         page.wait_call(&call, "FINISH", secs(3));
         let (browser, sip) = record(&scene);

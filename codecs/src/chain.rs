@@ -1,5 +1,7 @@
 //! Decode, resample only if needed, encode: one direction of one call. Allocates nothing once it is built.
 
+mod silence;
+
 use crate::codec::{CodecId, CodecSpec, Decoder, Encoder, MAX_PAYLOAD, Settings, max_samples};
 use crate::error::CodecError;
 use crate::payload::comfort_noise::ComfortNoise;
@@ -40,6 +42,18 @@ pub struct Chain {
     overdrawn: usize,
     /// Samples at the decoder's rate that it made up for lost packets.
     concealed: u64,
+    hearing: Hearing,
+}
+
+/// What the decoder made of the packets that came, so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hearing {
+    /// Packets that it took.
+    pub decoded: u64,
+    /// Of these, those that were not digital silence. The most silent microphone is heard to hiss.
+    pub audible: u64,
+    /// Packets that it refused.
+    pub undecodable: u64,
 }
 
 /// One outgoing packet. The payload is lent for the length of the call.
@@ -95,12 +109,18 @@ impl Chain {
             idled: 0,
             overdrawn: 0,
             concealed: 0,
+            hearing: Hearing::default(),
         })
     }
 
     /// Sound that the decoder made up for packets that never came, so far.
     pub fn concealed(&self) -> Duration {
         Duration::from_secs(self.concealed) / self.decoder.rate()
+    }
+
+    /// What the packets held that came so far.
+    pub fn hearing(&self) -> Hearing {
+        self.hearing
     }
 
     /// Takes one packet in, gives zero or more out. On an error the packet counts as lost and is concealed.
@@ -124,10 +144,11 @@ impl Chain {
     ) -> Result<Duration, CodecError> {
         self.keep_time(timestamp, out)?;
         self.noise = None;
-        let (mut length_in, mut shed) = (0, Duration::ZERO);
+        let (mut length_in, mut shed, mut audible) = (0, Duration::ZERO, false);
         let decoded = self.take_in(out, |decoder, pcm| {
             let samples = decoder.decode(payload, pcm)?;
             length_in = samples;
+            audible = !is_flat(&pcm[..samples]);
             let length = Duration::from_secs(1) * samples as u32 / decoder.rate();
             let quiet = || pcm[..samples].iter().all(|sample| sample.unsigned_abs() < QUIET);
             if length > spare || !quiet() {
@@ -139,9 +160,14 @@ impl Chain {
         let result = match decoded {
             Ok(_) => {
                 self.last_in = length_in;
+                self.hearing.decoded += 1;
+                self.hearing.audible += u64::from(audible);
                 Ok(shed)
             }
-            Err(error) => self.make_up(self.last_in, out).and(Err(error)),
+            Err(error) => {
+                self.hearing.undecodable += 1;
+                self.make_up(self.last_in, out).and(Err(error))
+            }
         };
         self.expected = Some(timestamp.wrapping_add(self.ticks(self.last_in)));
         result
@@ -177,38 +203,6 @@ impl Chain {
             }
         }
         Ok(())
-    }
-
-    /// Takes word of the source that it is silent (RFC 3389): noise of the payload's level stands in until its next packet.
-    pub fn comfort_noise(
-        &mut self,
-        payload: &[u8],
-        timestamp: u32,
-        out: &mut dyn FnMut(Frame<'_>),
-    ) -> Result<(), CodecError> {
-        self.keep_time(timestamp, out)?;
-        self.noise = Some(ComfortNoise::decode(payload)?);
-        self.expected = Some(timestamp);
-        Ok(())
-    }
-
-    /// Whether the source has said that it is silent: [`idle`](Self::idle) is due until its next packet.
-    pub fn is_silent(&self) -> bool {
-        self.noise.is_some() || self.decoder.is_silent()
-    }
-
-    /// Makes the noise of an announced silence, when nothing has come for `since`. Stays behind by [`RESERVE_MS`], so that the next packet is
-    /// not too early; what is left then is made when it comes.
-    pub fn idle(&mut self, since: Duration, out: &mut dyn FnMut(Frame<'_>)) -> Result<(), CodecError> {
-        let (Some(expected), true) = (self.expected, self.is_silent()) else { return Ok(()) };
-        let (step, rate) = (self.decoder.rate() as usize / 50, u128::from(self.decoder.rate()));
-        let due = since.saturating_sub(Duration::from_millis(RESERVE_MS)).as_micros() * rate / 1_000_000;
-        let due =
-            usize::try_from(due).unwrap_or(usize::MAX).saturating_sub(self.idled).min(step * MOST_STEPS);
-        let due = due / step * step;
-        self.idled += due;
-        self.expected = Some(expected.wrapping_add(self.ticks(due)));
-        self.make_up(due, out)
     }
 
     /// Makes the stream that goes out longer, by concealment: what comes in takes longer from now on.
@@ -256,33 +250,6 @@ impl Chain {
             return Ok(()); // went back: nothing to catch up with
         }
         self.skip(ahead, out)
-    }
-
-    /// The same in a silence that was announced: made whole to the sample, and none of it twice.
-    fn keep_silence(
-        &mut self,
-        ahead: i32,
-        idled: usize,
-        out: &mut dyn FnMut(Frame<'_>),
-    ) -> Result<(), CodecError> {
-        if ahead < 0 {
-            self.overdrawn += self.samples(ahead.saturating_neg()).min(idled);
-            return Ok(());
-        }
-        let missing = self.samples(ahead);
-        let paid = missing.min(self.overdrawn);
-        self.overdrawn -= paid;
-        let missing = missing - paid;
-        if missing > self.decoder.rate() as usize / 1000 * MAX_CONCEALED_MS as usize {
-            return self.skip(ahead, out); // nobody called `idle`
-        }
-        let whole = missing / self.grain() * self.grain();
-        self.make_up(whole, out)?;
-        self.take_in(out, |_, pcm| {
-            pcm[..missing - whole].fill(0);
-            Ok(missing - whole)
-        })
-        .map(drop)
     }
 
     /// Steps forward in the output as far as the input does.
@@ -414,6 +381,11 @@ pub fn rates(from: &CodecSpec, to: &CodecSpec) -> (u32, u32) {
     }
 }
 
+/// Digital silence: a level line but for what a decoder rounds. A-law's is not at zero.
+fn is_flat(pcm: &[i16]) -> bool {
+    pcm.iter().all(|sample| sample.abs_diff(pcm[0]) <= 1)
+}
+
 /// `count` at `rate` per second, as ticks at `clock` per second. Wraps as RTP timestamps do.
 fn scale(count: usize, clock: u32, rate: u32) -> u32 {
     (count as u64 * u64::from(clock) / u64::from(rate)) as u32
@@ -421,12 +393,6 @@ fn scale(count: usize, clock: u32, rate: u32) -> u32 {
 
 /// Longer holes are left as gaps: G.711's concealment is silent after 60 ms, Opus' soon after.
 pub const MAX_CONCEALED_MS: u32 = 120;
-
-/// Noise of an announced silence stays behind the clock by this: as much as packets are usually late.
-const RESERVE_MS: u64 = 40;
-
-/// Steps of 20 ms that a call of `idle` makes up for at most.
-const MOST_STEPS: usize = 10;
 
 /// Quiet enough to be left out unheard: about -42 dBFS.
 const QUIET: u16 = 256;

@@ -31,7 +31,7 @@ pub mod video;
 pub mod voice;
 pub mod wav;
 
-pub use chain::{Chain, Frame, Loss};
+pub use chain::{Chain, Frame, Hearing, Loss};
 pub use codec::{Browsers, CodecId, CodecSpec, Decoder, Encoder, MAX_FRAME_MS, MAX_PAYLOAD, Settings};
 pub use error::CodecError;
 pub use table::CODECS;

@@ -241,6 +241,12 @@ impl Page<'_> {
         self.run("hangup", json!([call]));
     }
 
+    /// Sends silence from now on.
+    #[track_caller]
+    pub fn mute(&self, call: &str) {
+        self.run("mute", json!([call]));
+    }
+
     /// Puts the far side on hold.
     #[track_caller]
     pub fn hold(&self, call: &str) {

@@ -49,6 +49,7 @@ const bench = {
   hold(id) { find(id).call.hold(); },
   unhold(id) { find(id).call.unhold(); },
   transfer(id, target) { find(id).call.transfer(target); },
+  mute(id) { find(id).call.muteAudio(); },
   dtmf(id, digit, type) { find(id).call.sendDTMF(digit, type); },
   disconnect() { session.disconnect(); },
   sendData(data) { return session.sendData(data); },

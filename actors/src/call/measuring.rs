@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
+use codecs::Hearing;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -30,12 +31,19 @@ pub(super) struct Measuring {
     /// Transcoders that have not ended, by the side that they decode.
     playing: Vec<(u64, Side)>,
     playout: Both<Playout>,
+    /// What is heard of each side, where it is decoded.
+    hearing: Both<Option<Hearing>>,
 }
 
 impl Measuring {
     /// A transcoder decodes what this side sends.
     pub(super) fn plays(&mut self, id: u64, from: Side) {
         self.playing.push((id, from));
+    }
+
+    /// What its decoder has heard of this side.
+    pub(super) fn hears(&mut self, from: Side, heard: Option<Hearing>) {
+        self.hearing[from] = heard;
     }
 }
 
@@ -48,11 +56,12 @@ impl Call {
     /// The call has been answered.
     pub(super) fn measure_each_second(&mut self, ctx: &mut Context<Self>) {
         self.measuring.monitor.answered(now());
-        ctx.run_interval(PULSE, |call, _| {
+        ctx.run_interval(PULSE, |call, ctx| {
             if let Some(legs) = call.measuring.monitor.look(now()) {
                 call.show(&SoundNews::Quality(legs));
             }
             call.measure();
+            call.listen(ctx);
         });
     }
 
@@ -75,7 +84,8 @@ impl Call {
     }
 
     /// A leg said how its sound fares.
-    pub(super) fn measured(&mut self, side: Side, measured: Measured, ctx: &mut Context<Self>) {
+    pub(super) fn measured(&mut self, side: Side, mut measured: Measured, ctx: &mut Context<Self>) {
+        measured.ear.hearing = self.measuring.hearing[side];
         let news = match self.measuring.closing {
             Some(_) => vec![],
             None => self.measuring.monitor.on(now(), side, &measured, &self.order.activity),

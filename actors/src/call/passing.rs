@@ -1,5 +1,5 @@
 //! How sound passes between the legs: forwarded, through transcoders, or not at all while music plays. What passes is `wiring`'s to say.
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use tracing::{error, info, warn};
 
 use super::state::Event;
@@ -7,7 +7,7 @@ use super::wiring::Plan;
 use super::{Call, HangUp};
 use crate::generator::Generator;
 use crate::leg::LegCommand;
-use crate::transcoder::{Conversion, ExpectLoss, Transcoder, TranscoderGone};
+use crate::transcoder::{Conversion, ExpectLoss, Listen, Transcoder, TranscoderGone};
 use crate::vocabulary::{Both, Cause, EndReason, Side, Sink};
 
 /// The transcoders of a call, one per direction, and how often one has died.
@@ -41,7 +41,7 @@ impl Call {
         if self.plugged.replace((there, back)) == Some((there, back)) {
             return;
         }
-        self.transcoders.running.clear();
+        self.stop_transcoders();
         self.music = None;
         for (from, plan) in [(Side::Caller, there), (Side::Callee, back)] {
             let Some(leg) = self.legs.as_ref().and_then(|legs| legs.talking(from.other())) else { return };
@@ -91,6 +91,24 @@ impl Call {
         }
     }
 
+    /// Asks the transcoders what they hear of each side.
+    pub(super) fn listen(&mut self, ctx: &mut Context<Self>) {
+        for &Running { id, to, ref transcoder } in &self.transcoders.running {
+            let answer = transcoder.send(Listen).into_actor(self).map(move |heard, call, _| {
+                if call.transcoders.running.iter().any(|running| running.id == id) {
+                    call.measuring.hears(to.other(), heard.ok());
+                }
+            });
+            ctx.spawn(answer);
+        }
+    }
+
+    fn stop_transcoders(&mut self) {
+        self.transcoders.running.clear();
+        self.measuring.hears(Side::Caller, None);
+        self.measuring.hears(Side::Callee, None);
+    }
+
     /// So many percent of what is sent to this side will be lost; its transcoder hears of it when that changes.
     pub(super) fn expect_loss(&mut self, to: Side, percent: u8) {
         if std::mem::replace(&mut self.transcoders.expected_loss[to], percent) == percent {
@@ -106,7 +124,7 @@ impl Call {
         self.tell(Side::Caller, LegCommand::Plug(None));
         self.tell(Side::Callee, LegCommand::Plug(None));
         self.pause_video();
-        self.transcoders.running.clear();
+        self.stop_transcoders();
         self.music = None;
         self.plugged = None;
     }

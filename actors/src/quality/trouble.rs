@@ -15,9 +15,18 @@
 //! | sound came before, and it still lives | `silence_suppressed` | no |
 //! | nothing else | `no_packets_from_browser`, `no_packets_from_far_side` | yes |
 //!
+//! Packets came, and nothing was to be heard in them; known only where they are decoded:
+//!
+//! | for | what the decoder says | cause | fault |
+//! |---|---|---|---|
+//! | 3 s | it refused most of them | `undecodable` | yes |
+//! | 10 s | a page's were digital silence, at least 2 s of them | `muted_microphone` | no |
+//!
 //! **Sent** (from us to a SIP leg's far end): two of its reports in a row, after earlier ones that did, name no newer packet of ours than before, while we
 //! sent for 4 s: `not_received`. A far end that never said anything of ours is not judged: some never do.
 use std::time::{Duration, Instant};
+
+use codecs::Hearing;
 
 use crate::vocabulary::{Ear, LegKind, Measured, Owes};
 
@@ -51,6 +60,10 @@ pub enum Silence {
     SilenceSuppressed,
     /// See the table.
     NoPackets,
+    /// See the table.
+    Undecodable,
+    /// See the table.
+    MutedMicrophone,
     /// See the table.
     NotReceived,
 }
@@ -93,13 +106,16 @@ impl Trouble {
             (Silence::SilenceSuppressed, _) => "silence_suppressed",
             (Silence::NoPackets, LegKind::Browser) => "no_packets_from_browser",
             (Silence::NoPackets, _) => "no_packets_from_far_side",
+            (Silence::Undecodable, _) => "undecodable",
+            (Silence::MutedMicrophone, _) => "muted_microphone",
             (Silence::NotReceived, _) => "not_received",
         }
     }
 
     /// Whether something is wrong, in contrast to a silence that was agreed.
     pub fn is_fault(&self) -> bool {
-        !matches!(self.cause, Silence::Held | Silence::NoMicrophone | Silence::SilenceSuppressed)
+        use Silence::{Held, MutedMicrophone, NoMicrophone, SilenceSuppressed};
+        !matches!(self.cause, Held | NoMicrophone | SilenceSuppressed | MutedMicrophone)
     }
 }
 
@@ -107,6 +123,7 @@ impl Trouble {
 #[derive(Debug)]
 pub struct Listener {
     received: Heard,
+    decoded: Decoded,
     sent: Receipt,
 }
 
@@ -119,6 +136,14 @@ struct Heard {
     then: Ear,
     /// What the far end claimed first in this silence.
     claimed: Option<u64>,
+}
+
+/// What was to be heard in what came in.
+#[derive(Debug)]
+struct Decoded {
+    /// The last time that anything was, and what the decoder said until then.
+    since: Instant,
+    then: Hearing,
 }
 
 /// What the far end says of ours.
@@ -136,6 +161,7 @@ impl Listener {
     pub fn new(now: Instant) -> Self {
         Self {
             received: Heard { packets: 0, since: now, then: Ear::default(), claimed: None },
+            decoded: Decoded { since: now, then: Hearing::default() },
             sent: Receipt { progress: 0, since: now, reports: 0, packets: 0 },
         }
     }
@@ -145,7 +171,8 @@ impl Listener {
         let trouble = |way, found: Option<(Silence, Instant)>| {
             found.map(|(cause, since)| Trouble { leg: leg.kind, way, cause, since })
         };
-        [trouble(Way::Received, self.received.on(now, leg)), trouble(Way::Sent, self.sent.on(now, leg))]
+        let (received, decoded) = (self.received.on(now, leg), self.decoded.on(now, leg));
+        [trouble(Way::Received, received.or(decoded)), trouble(Way::Sent, self.sent.on(now, leg))]
     }
 }
 
@@ -187,6 +214,29 @@ impl Heard {
     }
 }
 
+impl Decoded {
+    fn on(&mut self, now: Instant, leg: &Measured) -> Option<(Silence, Instant)> {
+        let heard = leg.ear.hearing.filter(|heard| {
+            let began_anew = heard.decoded < self.then.decoded || heard.undecodable < self.then.undecodable;
+            leg.ear.owes == Owes::Sound && heard.audible == self.then.audible && !began_anew
+        });
+        let Some(heard) = heard else {
+            *self = Self { since: now, then: leg.ear.hearing.unwrap_or_default() };
+            return None;
+        };
+        let (decoded, refused) =
+            (heard.decoded - self.then.decoded, heard.undecodable - self.then.undecodable);
+        let (cause, patience) = if refused > decoded {
+            (Silence::Undecodable, PATIENCE)
+        } else if decoded >= FLAT && leg.kind == LegKind::Browser {
+            (Silence::MutedMicrophone, PATIENCE_WITH_QUIET)
+        } else {
+            return None;
+        };
+        (now.saturating_duration_since(self.since) >= patience).then_some((cause, self.since))
+    }
+}
+
 impl Receipt {
     fn on(&mut self, now: Instant, leg: &Measured) -> Option<(Silence, Instant)> {
         let Ear { progress, reports, .. } = leg.ear;
@@ -203,6 +253,10 @@ impl Receipt {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The same where the next report may explain it: they come every 6.2 s at most (RFC 3550 §6.3.1).
 const PATIENCE_FOR_REPORTS: Duration = Duration::from_secs(8);
+/// The same where packets come: what suppresses noise may give nothing but zeros between two sentences.
+const PATIENCE_WITH_QUIET: Duration = Duration::from_secs(10);
+/// Packets of digital silence that are no pause of a sender that leaves pauses out (DTX): two seconds.
+const FLAT: u64 = 100;
 /// Packets that a far end must claim to have sent into a silence: half a second.
 const CLAIMS: u64 = 25;
 /// Packets of ours that the far end must have missed: four seconds.
@@ -276,6 +330,50 @@ mod tests {
         check(sip, |_, leg| leg.ear.foreign += 50, &["3: received foreign_source"]);
         check(browser, |_, leg| leg.ear.owes = Owes::NothingEver, &["4: received no_microphone"]);
         check(sip, |_, leg| leg.ear.owes = Owes::NothingHeld, &["4: received held"]);
+    }
+
+    /// A leg whose packets come and are decoded: so many of each second's fifty are refused, so many to be heard.
+    fn decoded(refused: u64, audible: u64) -> impl Fn(u64, &mut Measured) {
+        move |_, leg| {
+            hear(leg, 50);
+            let heard = leg.ear.hearing.get_or_insert_default();
+            heard.undecodable += refused;
+            heard.decoded += 50 - refused;
+            heard.audible += audible;
+        }
+    }
+
+    #[test]
+    fn packets_in_which_nothing_is_heard_are_told_by_their_cause() {
+        let (sip, browser) = (LegKind::Sip, LegKind::Browser);
+        check(browser, decoded(0, 50), &[]);
+        check(browser, decoded(0, 1), &[]);
+        check(browser, decoded(0, 0), &["10: received muted_microphone"]);
+        check(sip, decoded(0, 0), &[]); // a phone may be silent in silence
+        check(sip, decoded(50, 0), &["3: received undecodable"]);
+        check(browser, decoded(40, 0), &["3: received undecodable"]);
+        check(browser, decoded(40, 10), &[]);
+        let paused = |second: u64, leg: &mut Measured| {
+            hear(leg, 3); // DTX
+            leg.ear.hearing.get_or_insert_default().decoded = 3 * second;
+        };
+        check(browser, paused, &[]);
+        let held = |second: u64, leg: &mut Measured| {
+            decoded(0, 0)(second, leg);
+            leg.ear.owes = Owes::NothingHeld;
+        };
+        check(browser, held, &[]);
+    }
+
+    #[test]
+    fn a_microphone_that_is_opened_again_ends_its_trouble_and_so_does_another_decoder() {
+        let mut bench = Bench::new(LegKind::Browser);
+        assert_eq!(bench.run(12, decoded(0, 0)), ["10: received muted_microphone"]);
+        assert_eq!(bench.run(9, decoded(0, 50)), Vec::<String>::new(), "from its first second on");
+        assert_eq!(bench.run(12, decoded(0, 0)), ["31: received muted_microphone"]);
+        bench.leg.ear.hearing = None;
+        assert_eq!(bench.run(9, |_, leg| hear(leg, 50)), Vec::<String>::new(), "forwarded: nobody knows");
+        assert_eq!(bench.run(9, decoded(0, 0)), Vec::<String>::new());
     }
 
     #[test]

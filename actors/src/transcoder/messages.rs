@@ -1,6 +1,6 @@
 //! What a transcoder is told at birth, and what it says. Packets come and go as [`crate::vocabulary::Packet`].
 use actix::Message;
-use codecs::CodecId;
+use codecs::{CodecId, Hearing};
 
 use crate::vocabulary::Playout;
 
@@ -19,6 +19,11 @@ pub struct Conversion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub struct ExpectLoss(pub u8);
+
+/// Say what you have heard since you began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "Hearing")]
+pub struct Listen;
 
 /// A transcoder is gone: its codec panicked, or it was replaced.
 #[derive(Debug, Message)]

@@ -7,7 +7,7 @@ mod messages;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult, SpawnHandle, WeakRecipient};
 use bytes::Bytes;
 use codecs::payload::comfort_noise;
 use codecs::{Chain, CodecError, Frame, Loss, Settings};
@@ -16,7 +16,7 @@ use tracing::debug;
 use crate::rtp::jitter::{JitterBuffer, Next};
 use crate::rtp::packet::RtpPacket;
 use crate::vocabulary::{Alive, Meters, Packet, Payload, Playout, Sink};
-pub use messages::{Conversion, ExpectLoss, TranscoderGone};
+pub use messages::{Conversion, ExpectLoss, Listen, TranscoderGone};
 
 /// The actor.
 pub struct Transcoder {
@@ -198,6 +198,13 @@ impl Handler<ExpectLoss> for Transcoder {
     type Result = ();
     fn handle(&mut self, ExpectLoss(percent): ExpectLoss, _: &mut Self::Context) {
         self.chain.expect_loss(percent);
+    }
+}
+
+impl Handler<Listen> for Transcoder {
+    type Result = MessageResult<Listen>;
+    fn handle(&mut self, Listen: Listen, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.chain.hearing())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a leg has counted of its sound, and what it hears of its far end. Plain numbers: what they mean is said in `quality`.
 use std::time::Duration;
 
-use codecs::CodecId;
+use codecs::{CodecId, Hearing};
 
 /// What a leg is, in labels, logs and to pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +123,8 @@ pub struct Ear {
     pub wrong_payload_type: u64,
     /// RTP packets of somebody else.
     pub foreign: u64,
+    /// What the decoder made of its packets; `None`: they are not decoded.
+    pub hearing: Option<Hearing>,
 }
 
 /// What a far end has agreed to send.
