@@ -16,11 +16,19 @@ impl BrowserLeg {
         let Some(offer) = self.order.offer.take() else { return };
         match Description::parse(&offer) {
             Ok(offer) => {
+                let answer_at_once = self.order.answer_at_once && !self.waits_with_pictures(&offer);
                 self.description = Some(offer);
-                self.step(Event::Begun { answer_at_once: self.order.answer_at_once }, ctx);
+                self.step(Event::Begun { answer_at_once }, ctx);
             }
             Err(error) => self.step(Event::DescriptionFailed(self.bad(&error)), ctx),
         }
+    }
+
+    /// Pictures that are promised and do not come keep the page's sound muted, and there is one answer only: it waits until the other side
+    /// has said whether it has any.
+    fn waits_with_pictures(&self, offer: &Description) -> bool {
+        let may_come = offer.has_video() && !self.order.peer.video.is_empty();
+        may_come && !self.order.answer_video_at_once
     }
 
     /// Answers the page's offer.

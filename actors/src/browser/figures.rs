@@ -1,14 +1,15 @@
 //! How a page's sound fares.
 use std::time::Duration;
 
-use super::BrowserLeg;
 use super::peer::Report;
+use super::{BrowserLeg, now};
 use crate::vocabulary::{Ear, LegKind, Measured, Owes};
 
 impl BrowserLeg {
     /// What the page says of our packets.
     pub(super) fn page_reports(&mut self, report: &Report) {
         self.count_refused();
+        self.limit_again(now());
         let Some(lost) = report.lost else { return };
         let clock = self.codec.map_or(48_000, |format| format.codec.spec().clock_rate);
         let jitter = Duration::from_secs(u64::from(report.jitter)) / clock;

@@ -8,6 +8,7 @@ mod messages;
 mod once;
 mod own_sound;
 pub mod peer;
+mod pictures;
 pub mod rtc;
 pub mod sdp;
 mod secrets;
@@ -33,6 +34,7 @@ use crate::vocabulary::{Alive, AudioFormat, Cause, Counter, EndReason, Meters, P
 pub use messages::PageWord;
 use own_sound::OwnSound;
 use peer::{Counts, Lost, Outgoing, Output};
+use pictures::{Pictures, codec_of};
 use rtc::Peer;
 pub use rtc::{Certificate, PeerConfig};
 use sdp::Description;
@@ -60,8 +62,10 @@ pub struct BrowserOrder {
     pub sender: LaneSender,
     /// Addresses, certificate and codecs of the peer connection.
     pub peer: PeerConfig,
-    /// Whether the page's offer is answered at once.
+    /// Whether the page's offer is answered at once,
     pub answer_at_once: bool,
+    /// even if it offers pictures, of which nobody knows yet whether the other side has any.
+    pub answer_video_at_once: bool,
     /// What the page may hear while it waits.
     pub sounds: Arc<Sounds>,
     /// Where it counts.
@@ -86,6 +90,7 @@ pub struct BrowserLeg {
     refused: Counts,
     /// Sound for the page from before its path is up.
     held_back: VecDeque<Packet>,
+    pictures: Pictures,
     timer: Option<(Instant, SpawnHandle)>,
     described: Option<Instant>,
     /// RTP packets from and to the page.
@@ -122,6 +127,7 @@ impl BrowserLeg {
             own_sound,
             refused: Counts::default(),
             held_back: VecDeque::new(),
+            pictures: Pictures::new(),
             timer: None,
             described: None,
             counted,
@@ -203,6 +209,7 @@ impl BrowserLeg {
         for packet in std::mem::take(&mut self.held_back) {
             self.send(packet, ctx);
         }
+        self.page_can_see();
         if let Some(since) = self.described {
             let took = now().saturating_duration_since(since);
             self.order.meters.ice_connect_seconds.observe(took.as_secs_f64());
@@ -228,6 +235,9 @@ impl BrowserLeg {
     fn forward(&mut self, packet: Packet, ctx: &mut Context<Self>) {
         if packet.payload.len() > peer::MAX_PAYLOAD {
             return self.order.meters.dropped("webrtc_rtp_too_long").inc();
+        }
+        if let Some(codec) = codec_of(&packet) {
+            return self.page_shows(packet, codec);
         }
         self.counted[0].inc();
         if let Payload::TelephoneEvent(_) = packet.payload_kind {
@@ -355,6 +365,9 @@ impl Handler<LegCommand> for BrowserLeg {
     fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
         match command {
             LegCommand::Plug(sink) => self.sink = sink,
+            LegCommand::PlugVideo(sink) => self.plug_video(sink),
+            LegCommand::AskKeyFrame => self.ask_key_frame(ctx),
+            LegCommand::LimitVideo(bits) => self.limit_video(bits, ctx),
             LegCommand::Measure => self.report(LegEvent::Measured(self.measured())),
             LegCommand::SendDigits(digits) => {
                 self.tell(ToPage::Digits(self.order.view.call_id.clone(), digits.digits));
@@ -393,6 +406,9 @@ impl Handler<PeerDatagram> for BrowserLeg {
 impl Handler<Packet> for BrowserLeg {
     type Result = ();
     fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
+        if packet.payload_kind.is_video() {
+            return self.show_page(packet, ctx);
+        }
         let connected = self.peer.as_ref().is_some_and(Peer::is_connected);
         if self.own_sound.lets_pass(&packet, connected) {
             self.send(packet, ctx);

@@ -154,6 +154,7 @@ impl Switchboard {
             .and_then(|way| self.invite(way, contact_user, &call));
         match invite {
             Ok(invite) => {
+                let view = CallView { has_video: !invite.video.is_empty(), ..view };
                 let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
                 let activity = call.additions.activity;
                 let parties = Parties {
@@ -295,6 +296,7 @@ impl Switchboard {
                 video: vec![],
             },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
+            answer_video_at_once: self.settings.media.video.answer == AnswerTiming::AtOnce,
             sounds: self.sounds.clone(),
             meters: self.sip.meters.clone(),
         };

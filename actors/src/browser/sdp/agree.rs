@@ -2,7 +2,7 @@
 
 use codecs::{CodecId, VideoFormat};
 
-use super::{AgreedVideo, Description, Kind, OFFERED_MID, SdpError, Section};
+use super::{AgreedVideo, Description, Direction, OFFERED_MID, SdpError, Section};
 use crate::vocabulary::{MediaFormat, Payload};
 
 /// What we would like, best first.
@@ -138,9 +138,9 @@ impl Description {
             .any(|payload| payload.name.eq_ignore_ascii_case("telephone-event"))
     }
 
-    /// Whether the page has a live video m-line.
+    /// Whether the page has a live video m-line that travels with its sound.
     pub fn has_video(&self) -> bool {
-        self.sections.iter().any(|section| section.kind == Kind::Video && !section.rejected)
+        self.video_section().is_some_and(|section| section.direction != Direction::Inactive)
     }
 
     pub(crate) fn is_bundled(&self, section: &Section) -> bool {

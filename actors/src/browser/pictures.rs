@@ -1,0 +1,203 @@
+//! The page's pictures on their way to the call, and the other side's on theirs to the page. They go as they come: nothing is held back
+//! while the page's path is down, for old pictures are of no use; the page then gets a key frame.
+use std::time::Instant;
+
+use actix::{AsyncContext, Context, SpawnHandle};
+use codecs::VideoCodec;
+use codecs::payload::{h264, vp8};
+use codecs::video::format::VIDEO_CLOCK;
+
+use super::peer::{MAX_PAYLOAD, Outgoing};
+use super::{BrowserLeg, now};
+use crate::leg::LegEvent;
+use crate::rtp::key_frames::KeyFrames;
+use crate::rtp::sequencer::{Incoming, Sequencer};
+use crate::vocabulary::{Packet, Payload, Sink};
+
+/// What a leg keeps for pictures.
+pub(super) struct Pictures {
+    /// Where the page's go.
+    sink: Option<Sink>,
+    /// Numbers those for the page: one stream, whoever sends them.
+    outgoing: Sequencer,
+    /// What is wanted of the page, and when to ask again.
+    key_frames: KeyFrames,
+    timer: Option<SpawnHandle>,
+    /// What the other side takes of the page, bits per second.
+    limit: Option<u32>,
+}
+
+impl Pictures {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        let outgoing = Sequencer::new(0, VIDEO_CLOCK, 0, 0);
+        Self { sink: None, outgoing, key_frames: KeyFrames::default(), timer: None, limit: None }
+    }
+
+    /// A packet of the page. False: nobody could take it.
+    fn take(&mut self, packet: Packet, codec: VideoCodec) -> bool {
+        if begins_key_picture(codec, &packet.payload) {
+            self.key_frames.came();
+        }
+        self.sink.as_mut().is_none_or(|sink| sink.send(packet))
+    }
+
+    /// A packet for the page, numbered anew. The marker stays: it ends a picture, and does not begin a source. None: it comes too late.
+    fn number(&mut self, packet: Packet) -> Option<Outgoing> {
+        let Packet { payload_kind: kind, ssrc, sequence, timestamp, marker, payload, received } = packet;
+        let incoming = Incoming { source: ssrc.into(), sequence: Some(sequence), timestamp, marker };
+        let stamp = self.outgoing.stamp(received, incoming)?;
+        let (sequence, timestamp) = (stamp.extended_sequence, stamp.timestamp);
+        Some(Outgoing { kind, sequence, timestamp, marker, payload })
+    }
+}
+
+/// Whether a decoder can begin with this packet.
+fn begins_key_picture(codec: VideoCodec, payload: &[u8]) -> bool {
+    match codec {
+        VideoCodec::H264 => h264::begins_key_picture(payload),
+        VideoCodec::Vp8 => vp8::begins_key_picture(payload),
+    }
+}
+
+impl BrowserLeg {
+    /// Where the page's pictures go from now on.
+    pub(super) fn plug_video(&mut self, sink: Option<Sink>) {
+        self.pictures.sink = sink;
+    }
+
+    /// A picture of the page, or a part of one.
+    pub(super) fn page_shows(&mut self, packet: Packet, codec: VideoCodec) {
+        self.counted[0].inc();
+        if !self.pictures.take(packet, codec) {
+            self.order.meters.dropped("sink").inc();
+        }
+    }
+
+    /// A picture for the page, or a part of one.
+    pub(super) fn show_page(&mut self, packet: Packet, ctx: &mut Context<Self>) {
+        let Some(peer) = self.peer.as_mut().filter(|peer| peer.is_connected()) else { return };
+        if packet.payload.len() > MAX_PAYLOAD {
+            return self.order.meters.dropped("webrtc_rtp_too_long").inc();
+        }
+        let Some(packet) = self.pictures.number(packet) else { return };
+        if peer.send(packet, now()).is_ok() {
+            self.counted[1].inc();
+        }
+        self.drive(ctx);
+    }
+
+    /// The page's path is up: what was shown before is lost.
+    pub(super) fn page_can_see(&mut self) {
+        let agreed = self.peer.as_ref().and_then(|peer| peer.agreed().video.as_ref());
+        if agreed.is_some_and(|video| video.page_receives) {
+            self.report(LegEvent::KeyFrameWanted);
+        }
+    }
+
+    /// Asks the page for a key frame, again each second until one comes.
+    pub(super) fn ask_key_frame(&mut self, ctx: &mut Context<Self>) {
+        if self.pictures.key_frames.wish(now()) {
+            self.ask_page(ctx);
+        }
+        self.await_key_frame(ctx);
+    }
+
+    fn ask_page(&mut self, ctx: &mut Context<Self>) {
+        if let Some(peer) = &mut self.peer {
+            peer.ask_key_frame(now());
+        }
+        self.drive(ctx);
+    }
+
+    fn await_key_frame(&mut self, ctx: &mut Context<Self>) {
+        let Some(at) = self.pictures.key_frames.deadline().filter(|_| self.pictures.timer.is_none()) else {
+            return;
+        };
+        let timer = ctx.run_later(at.saturating_duration_since(now()), |leg, ctx| {
+            leg.pictures.timer = None;
+            if leg.pictures.key_frames.due(now()) {
+                leg.ask_page(ctx);
+            }
+            leg.await_key_frame(ctx);
+        });
+        self.pictures.timer = Some(timer);
+    }
+
+    /// Tells the page how many bits per second of pictures the other side takes.
+    pub(super) fn limit_video(&mut self, bits: u32, ctx: &mut Context<Self>) {
+        self.pictures.limit = Some(bits);
+        self.limit_again(now());
+        self.drive(ctx);
+    }
+
+    /// REMB may be lost: it is said with each report of the page.
+    pub(super) fn limit_again(&mut self, now: Instant) {
+        if let (Some(bits), Some(peer)) = (self.pictures.limit, &mut self.peer) {
+            peer.limit_video(bits, now);
+        }
+    }
+}
+
+/// The codec, if it is a packet of pictures.
+pub(super) fn codec_of(packet: &Packet) -> Option<VideoCodec> {
+    match packet.payload_kind {
+        Payload::Video(codec) => Some(codec),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// The first packet of an IDR picture, and one of another.
+    const KEY: &[u8] = &[0x65, 0x88, 0x80];
+    const OTHER: &[u8] = &[0x41, 0x9a, 0x00];
+
+    fn packet(ssrc: u32, sequence: u16, timestamp: u32, received: Instant, payload: &'static [u8]) -> Packet {
+        Packet {
+            payload_kind: Payload::Video(VideoCodec::H264),
+            ssrc,
+            sequence,
+            timestamp,
+            marker: sequence % 2 == 1,
+            payload: Bytes::from_static(payload),
+            received,
+        }
+    }
+
+    #[test]
+    fn numbers_and_times_for_the_page_go_on_whoever_shows_and_markers_stay() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pictures = Pictures::new();
+        let mut sent = |ssrc, sequence, timestamp, ms| {
+            let sent = pictures.number(packet(ssrc, sequence, timestamp, at(ms), OTHER)).unwrap();
+            (sent.sequence, sent.timestamp, sent.marker)
+        };
+        assert_eq!(sent(1, 10, 5_000, 0), (0, 0, false), "no marker of ours on the first");
+        assert_eq!(sent(1, 11, 5_000, 1), (1, 0, true));
+        assert_eq!(sent(1, 13, 8_000, 33), (3, 3_000, true), "a loss stays a loss");
+        assert_eq!(sent(1, 12, 8_000, 34), (2, 3_000, false), "and is mended late");
+        assert_eq!(sent(2, 900, 77, 133), (4, 12_000, false), "another source goes on behind");
+        assert_eq!(sent(2, 901, 77, 134), (5, 12_000, true));
+    }
+
+    #[test]
+    fn the_page_is_asked_until_its_key_frame_comes() {
+        let start = Instant::now();
+        let mut pictures = Pictures::new();
+        assert!(pictures.key_frames.wish(start));
+        assert!(pictures.take(packet(1, 1, 0, start, OTHER), VideoCodec::H264), "nobody is there: no drop");
+        assert!(pictures.key_frames.is_waiting());
+        pictures.take(packet(1, 2, 0, start, KEY), VideoCodec::H264);
+        assert!(!pictures.key_frames.is_waiting());
+        assert!(begins_key_picture(VideoCodec::Vp8, &[0x10, 0x30, 0, 0, 0x9d, 1, 0x2a]));
+        assert!(!begins_key_picture(VideoCodec::Vp8, &[0x10, 0x31, 0, 0]));
+    }
+}
