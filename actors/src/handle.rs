@@ -28,8 +28,9 @@ pub use crate::vocabulary::{
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::ring_back::RingBack;
+pub use ::codecs::video::{H264Format, ProfileLevel, VideoSettings as VideoEncoding};
 pub use ::codecs::wav;
-pub use ::codecs::{CodecId, Settings as CodecSettings};
+pub use ::codecs::{CodecId, Settings as CodecSettings, VideoCodec, VideoFormat};
 pub use ::sip::resolve::{AddressClass, AddressPolicy};
 pub use ::sip::sdp::{ExtraLine, SrtpPolicy};
 

@@ -118,8 +118,12 @@ fn media(reader: &mut Reader) -> MediaSettings {
         reader.clash("media.rtp_port_to", rtp_ports.1, problem);
     }
     let answers: &[_] = &[("at_once", AnswerTiming::AtOnce), ("on_sip_sdp", AnswerTiming::OnSipSdp)];
-    let video = VideoSettings { sip: vec![], answer: reader.word("media.answer_video", answers) };
     let codecs = codecs::read(reader);
+    let video = VideoSettings {
+        sip: codecs.video,
+        answer: reader.word("media.answer_video", answers),
+        encoding: codecs::video_encoding(reader),
+    };
     MediaSettings {
         lanes,
         webrtc_port,
@@ -201,11 +205,6 @@ pub(super) fn later(reader: &mut Reader) {
     reader.duration_ms("client_timeout_check_interval", 100..=DAY_MS);
     reader.list("generate_av_for_ua", |_| Ok(()));
     reader.duration_ms("rtp_generator_start_timeout", 0..=60_000);
-    reader.list("profiles", |item| match item.len() == 6 && item.chars().all(|c| c.is_ascii_hexdigit()) {
-        true => Ok(()),
-        false => Err("must be six hexadecimal digits, such as 42e01f".into()),
-    });
-    reader.flag("proxy_use_h264_packetization_mode_1_only");
     reader.list("rest.allowed_origins", OriginRule::parse);
     reader.text("cdr.url");
     reader.text("cluster.url");

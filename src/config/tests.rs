@@ -1,6 +1,8 @@
 //! Settings as users write them.
 use std::io::Write as _;
 
+use actors::handle::VideoFormat;
+
 use super::*;
 
 /// Loads `file` with `variables`; the errors as text.
@@ -100,6 +102,43 @@ fn opus_is_encoded_as_the_settings_say_and_by_default_as_the_codec_says() {
 }
 
 #[test]
+fn video_is_offered_in_the_order_of_the_codecs_and_h264_once_for_each_profile() {
+    let video = |file: &str| load(file, &[]).unwrap().switch.media.video;
+    let offered = |file: &str| {
+        let one =
+            |format: &VideoFormat| format!("{} {}", format.codec().name(), format.fmtp().unwrap_or_default());
+        video(file)
+            .sip
+            .iter()
+            .map(one)
+            .map(|text| text.replace("level-asymmetry-allowed=1;", ""))
+            .collect::<Vec<_>>()
+    };
+    let (base_1, base_0, high, vp8) = (
+        "H264 packetization-mode=1;profile-level-id=42e01f",
+        "H264 packetization-mode=0;profile-level-id=42e01f",
+        "H264 packetization-mode=1;profile-level-id=640028",
+        "VP8 ",
+    );
+    assert_eq!(offered(""), [base_1, high, base_0, vp8]);
+    assert_eq!(offered("proxy_use_h264_packetization_mode_1_only = false"), [base_0, base_1, high, vp8]);
+    assert_eq!(
+        offered("codecs = [\"vp8\", \"opus\", \"h264\", \"vp8\"]\nprofiles = [\"42e01f\"]"),
+        [vp8, base_1, base_0]
+    );
+    assert_eq!(offered("codecs_exclude_sip = [\"h264\"]"), [vp8]);
+    assert!(offered("codecs = [\"opus\"]").is_empty());
+    assert_eq!(video("").encoding, Default::default());
+    let encoding =
+        video("[video]\nbitrate = 300000\nmax_width = 320\nmax_height = 240\nmax_fps = 15\nvp8_speed = 12")
+            .encoding;
+    assert_eq!(
+        (encoding.bitrate, encoding.max_size, encoding.max_fps, encoding.vp8_speed),
+        (300_000, (320, 240), 15, 12)
+    );
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_file_line_key_and_value() {
     refuse("\n[media]\nlane = 3\n", &[], &[".toml:3: ", "media.lane", "3", "no such setting"]);
     refuse("colour = \"red\"", &[], &[".toml:1: ", "colour", "red"]);
@@ -124,6 +163,9 @@ fn a_value_of_the_wrong_type_or_out_of_range_is_refused() {
     refuse("media.ring_back = \"xx\"", &[], &["media.ring_back", "xx", "empty, or a country", "de, dk"]);
     refuse("", &[("TANDEM_ALLOW_OUTSIDE_CODECS", "yes")], &["TANDEM_ALLOW_OUTSIDE_CODECS", "yes"]);
     refuse("profiles = [\"42e0\"]", &[], &["profiles", "42e0"]);
+    refuse("profiles = [\"010203\"]", &[], &["profiles", "010203", "profile-level-id"]);
+    refuse("video.bitrate = 5", &[], &["video.bitrate", "5", "20000"]);
+    refuse("video.max_fps = 61", &[], &["video.max_fps", "61"]);
     refuse("opus.complexity = 11", &[], &["opus.complexity", "11", "between 0 and 10"]);
     refuse("opus.complexity_telephone = 11", &[], &["opus.complexity_telephone", "11"]);
     refuse("opus.bitrate = 64", &[], &["opus.bitrate", "64", "6000"]);

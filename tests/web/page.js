@@ -138,7 +138,8 @@ async function listen(id) {
     entry.tap = { blocks: [], startedAt: 0 };
     node.port.onmessage = e => {
       if (!entry.tap.startedAt) entry.tap.startedAt = Date.now() - 40;
-      if (entry.tap.blocks.length < 25 * 300) entry.tap.blocks.push(e.data); // five minutes
+      entry.tap.blocks.push(e.data);
+      if (entry.tap.blocks.length > 25 * 300) { entry.tap.blocks.shift(); entry.tap.startedAt += 40; } // the last five minutes
     };
     entry.tap.source = context.createMediaStreamSource(new MediaStream([track]));
     entry.tap.source.connect(node);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::{ActivityLimits, HeaderRules};
 use codecs::ring_back::RingBack;
+use codecs::video::H264Format;
 use codecs::wav::Wav;
-use codecs::{Browsers, CODECS, CodecId, VideoFormat};
+use codecs::{Browsers, CODECS, CodecId, VideoCodec, VideoFormat};
 use sip::resolve::AddressPolicy;
 use sip::sdp::SrtpPolicy;
 
@@ -198,11 +199,33 @@ pub struct VideoSettings {
     pub sip: Vec<VideoFormat>,
     /// When a page's offer with video is answered.
     pub answer: AnswerTiming,
+    /// How each codec encodes.
+    pub encoding: codecs::video::VideoSettings,
 }
 
 impl Default for VideoSettings {
     fn default() -> Self {
-        Self { sip: vec![], answer: AnswerTiming::OnSipSdp }
+        Self { sip: vec![], answer: AnswerTiming::OnSipSdp, encoding: Default::default() }
+    }
+}
+
+impl VideoSettings {
+    /// What is offered to a page, or taken from it: each codec in the form that browsers have (RFC 7742 §6.2) besides what SIP may have.
+    pub fn page(&self) -> Vec<VideoFormat> {
+        let both = |mode| H264Format { packetization_mode: mode, ..H264Format::BROWSER };
+        let browser = |format: &VideoFormat| match format.codec() {
+            VideoCodec::H264 => vec![VideoFormat::H264(both(1)), VideoFormat::H264(both(0))],
+            VideoCodec::Vp8 => vec![],
+        };
+        let mut page: Vec<VideoFormat> = vec![];
+        for format in &self.sip {
+            for format in browser(format).into_iter().chain([*format]) {
+                if !page.contains(&format) {
+                    page.push(format);
+                }
+            }
+        }
+        page
     }
 }
 
@@ -227,6 +250,23 @@ pub enum AnswerTiming {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_offered_what_browsers_have_of_each_codec_besides_what_sip_may_have() {
+        let high =
+            VideoFormat::from_sdp("H264", 90_000, Some("profile-level-id=640028;packetization-mode=1"));
+        let video = VideoSettings { sip: vec![VideoFormat::Vp8, high.unwrap()], ..VideoSettings::default() };
+        let page: Vec<String> = video.page().iter().map(|format| format.fmtp().unwrap_or_default()).collect();
+        let browser = "profile-level-id=42e01f";
+        let asymmetric = "level-asymmetry-allowed=1;packetization-mode";
+        let wanted = [
+            String::new(),
+            format!("{asymmetric}=1;{browser}"),
+            format!("{asymmetric}=0;{browser}"),
+            "packetization-mode=1;profile-level-id=640028".to_owned(),
+        ];
+        assert_eq!(page, wanted);
+    }
 
     #[test]
     fn alpn_is_named_by_server_or_for_all() {
