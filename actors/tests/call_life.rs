@@ -103,6 +103,8 @@ impl Stage {
             no_answer: Duration::from_secs(180),
             max_duration: Some(Duration::from_secs(3600)),
             encoding: Default::default(),
+            video: Default::default(),
+            codec_lane: actix::Arbiter::current(),
             activity: LIMITS,
             sounds: Default::default(),
             owner: owner.downgrade().recipient(),

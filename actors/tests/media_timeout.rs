@@ -89,6 +89,8 @@ fn answered(page: Hears, phone: Hears) -> Stage {
         sounds: Default::default(),
         activity: LIMITS,
         encoding: Default::default(),
+        video: Default::default(),
+        codec_lane: actix::Arbiter::current(),
         owner: owner.downgrade().recipient(),
         meters: Meters::new(),
     })

@@ -102,6 +102,8 @@ impl Talk {
             activity: NEVER,
             sounds: Default::default(),
             encoding: Settings::default(),
+            video: Default::default(),
+            codec_lane: actix::Arbiter::current(),
             owner: owner.downgrade().recipient(),
             meters: Meters::new(),
         };

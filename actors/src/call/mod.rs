@@ -19,7 +19,7 @@ mod wiring;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
+use actix::{Actor, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -50,6 +50,10 @@ pub struct CallOrder {
     pub max_duration: Option<Duration>,
     /// How its transcoders encode.
     pub encoding: codecs::Settings,
+    /// The same for pictures,
+    pub video: codecs::video::VideoSettings,
+    /// and the thread on which they are encoded.
+    pub codec_lane: ArbiterHandle,
     /// How long a far end may give no sign of life, once the call is answered.
     pub activity: ActivityLimits,
     /// What a side hears that is held.

@@ -37,7 +37,7 @@ impl Call {
         else {
             return;
         };
-        self.connect_video();
+        self.connect_video(ctx);
         if self.plugged.replace((there, back)) == Some((there, back)) {
             return;
         }

@@ -1,42 +1,60 @@
-//! How pictures pass between the legs, and what travels the other way: wishes for key frames, limits of bandwidth.
-use tracing::{info, warn};
-
+//! How pictures pass between the legs: as they are, in other packets, or through a codec; and what travels the other way: wishes for key
+//! frames, limits of bandwidth.
+use actix::{Addr, AsyncContext, Context, Handler};
 use codecs::video::Passing;
+use tracing::{error, info, warn};
 
 use super::Call;
-use super::wiring::VideoPlan;
 use crate::leg::LegCommand;
+use crate::transcoder::{VideoAsk, VideoConversion, VideoNews, VideoSaid, VideoTranscoder};
 use crate::vocabulary::{Side, Sink};
 
 /// What is plugged in for pictures now, from caller and from callee.
 #[derive(Default)]
 pub(super) struct Pictures {
-    plugged: [Option<VideoPlan>; 2],
+    ways: [Way; 2],
+    next_id: u64,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Way {
+    plugged: Option<VideoConversion>,
+    /// What stands between, and its number.
+    transcoder: Option<(u64, Addr<VideoTranscoder>)>,
+    /// Packets of the source did not fit the target once.
+    misfits: bool,
+    deaths: u32,
+}
+
+/// A transcoder that died is started anew once; after a second death that direction stays without pictures.
+const MAX_DEATHS: u32 = 1;
+
+fn index(from: Side) -> usize {
+    match from {
+        Side::Caller => 0,
+        Side::Callee => 1,
+    }
 }
 
 impl Call {
     /// Wires pictures as both legs have agreed; leaves alone what is wired like that already. A source that is plugged in
     /// is asked for a key frame, for nobody can begin without one.
-    pub(super) fn connect_video(&mut self) {
-        for (index, from) in [Side::Caller, Side::Callee].into_iter().enumerate() {
-            let plan = self.wiring.video_plan(from);
-            if self.pictures.plugged[index] == plan {
+    pub(super) fn connect_video(&mut self, ctx: &mut Context<Self>) {
+        for from in [Side::Caller, Side::Callee] {
+            let way = &self.pictures.ways[index(from)];
+            let plan = self.wiring.video_plan(from).filter(|_| way.deaths <= MAX_DEATHS).map(|plan| {
+                let encoded = way.misfits && plan.passing == Passing::Repacketise;
+                VideoConversion { passing: if encoded { Passing::Transcode } else { plan.passing }, ..plan }
+            });
+            if way.plugged == plan {
                 continue;
             }
             let leg = self.legs.as_ref().and_then(|legs| legs.talking(from.other()));
-            let sink = match (plan, leg) {
-                (Some(VideoPlan { passing: Passing::Whole, from: format, .. }), Some(leg)) => {
-                    info!(call_id = %self.order.call_id, from = from.as_str(), codec = format.codec().name(), "video passes");
-                    Some(Sink::new(&leg.packets))
-                }
-                (Some(plan), Some(_)) => {
-                    warn!(call_id = %self.order.call_id, from = from.as_str(), ?plan, "video cannot pass");
-                    None
-                }
-                (None, _) | (_, None) => None,
-            };
-            self.pictures.plugged[index] = plan;
+            let target = leg.map(|leg| Sink::new(&leg.packets));
+            let sink = plan.zip(target).and_then(|(plan, target)| self.pass_video(from, plan, target, ctx));
             let flows = sink.is_some();
+            self.pictures.ways[index(from)].plugged = plan;
             self.tell(from, LegCommand::PlugVideo(sink));
             if flows {
                 self.tell(from, LegCommand::AskKeyFrame);
@@ -44,21 +62,92 @@ impl Call {
         }
     }
 
+    /// Where the pictures of `from` go on their way to `target`.
+    fn pass_video(
+        &mut self,
+        from: Side,
+        plan: VideoConversion,
+        target: Sink,
+        ctx: &mut Context<Self>,
+    ) -> Option<Sink> {
+        self.pictures.ways[index(from)].transcoder = None;
+        let (call_id, codec) = (&self.order.call_id, plan.from.codec().name());
+        if plan.passing == Passing::Whole {
+            info!(%call_id, from = from.as_str(), codec, "video passes");
+            return Some(target);
+        }
+        let id = self.pictures.next_id;
+        self.pictures.next_id += 1;
+        let owner = (id, ctx.address().downgrade().recipient());
+        let (settings, lane) = (&self.order.video, &self.order.codec_lane);
+        match VideoTranscoder::begin(plan, settings, target, owner, lane, &self.order.meters) {
+            Ok(transcoder) => {
+                info!(%call_id, from = from.as_str(), codec, to = plan.to.codec().name(), how = ?plan.passing, "video");
+                let sink = Sink::new(&transcoder.clone().recipient());
+                self.pictures.ways[index(from)].transcoder = Some((id, transcoder));
+                Some(sink)
+            }
+            Err(problem) => {
+                warn!(%call_id, from = from.as_str(), %problem, "no video");
+                None
+            }
+        }
+    }
+
     pub(super) fn pause_video(&mut self) {
-        for (index, from) in [Side::Caller, Side::Callee].into_iter().enumerate() {
-            if self.pictures.plugged[index].take().is_some() {
+        for from in [Side::Caller, Side::Callee] {
+            let way = &mut self.pictures.ways[index(from)];
+            way.transcoder = None;
+            if way.plugged.take().is_some() {
                 self.tell(from, LegCommand::PlugVideo(None));
             }
         }
     }
 
-    /// The far end of `side` sees nothing until the source of its pictures makes a key frame.
+    /// The far end of `side` sees nothing until whoever makes its pictures makes a key frame.
     pub(super) fn key_frame_wanted(&mut self, side: Side) {
-        self.tell(side.other(), LegCommand::AskKeyFrame);
+        match &self.pictures.ways[index(side.other())].transcoder {
+            Some((_, transcoder)) => transcoder.do_send(VideoAsk::KeyFrame),
+            None => self.tell(side.other(), LegCommand::AskKeyFrame),
+        }
     }
 
-    /// The far end of `side` takes only so much: the source is told.
+    /// The far end of `side` takes only so much: whoever makes its pictures is told.
     pub(super) fn video_limited(&mut self, side: Side, bits: u32) {
-        self.tell(side.other(), LegCommand::LimitVideo(bits));
+        match &self.pictures.ways[index(side.other())].transcoder {
+            Some((_, transcoder)) => transcoder.do_send(VideoAsk::Limit(bits)),
+            None => self.tell(side.other(), LegCommand::LimitVideo(bits)),
+        }
+    }
+}
+
+impl Handler<VideoSaid> for Call {
+    type Result = ();
+    fn handle(&mut self, VideoSaid { id, news }: VideoSaid, ctx: &mut Self::Context) {
+        let speaks = |from: &Side| {
+            let way = &self.pictures.ways[index(*from)];
+            way.transcoder.as_ref().is_some_and(|(running, _)| *running == id)
+        };
+        let Some(from) = [Side::Caller, Side::Callee].into_iter().find(speaks) else {
+            return; // one that we replaced ourselves
+        };
+        match news {
+            VideoNews::WantsKeyFrame => self.tell(from, LegCommand::AskKeyFrame),
+            VideoNews::Limits(bits) => self.tell(from, LegCommand::LimitVideo(bits)),
+            VideoNews::DoesNotFit => {
+                self.pictures.ways[index(from)].misfits = true;
+                self.connect_video(ctx);
+            }
+            VideoNews::Gone => {
+                let way = &mut self.pictures.ways[index(from)];
+                way.deaths += 1;
+                (way.plugged, way.transcoder) = (None, None);
+                error!(call_id = %self.order.call_id, deaths = way.deaths, "a video transcoder died");
+                if way.deaths > MAX_DEATHS {
+                    self.tell(from, LegCommand::PlugVideo(None));
+                }
+                self.connect_video(ctx);
+            }
+        }
     }
 }

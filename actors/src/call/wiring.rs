@@ -1,8 +1,7 @@
 //! Two sides' formats in, a plan out: forward or transcode. Pure.
-use codecs::video::Passing;
 use codecs::{CodecId, VideoFormat};
 
-use crate::transcoder::Conversion;
+use crate::transcoder::{Conversion, VideoConversion};
 use crate::vocabulary::{MediaFormat, Side};
 
 /// What each leg has agreed with its far end, as far as it is known.
@@ -10,17 +9,6 @@ use crate::vocabulary::{MediaFormat, Side};
 pub struct Wiring {
     caller: Option<MediaFormat>,
     callee: Option<MediaFormat>,
-}
-
-/// How pictures pass in one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VideoPlan {
-    /// What the source sends.
-    pub from: VideoFormat,
-    /// What the target takes.
-    pub to: VideoFormat,
-    /// And how the one becomes the other.
-    pub passing: Passing,
 }
 
 /// How sound passes in one direction.
@@ -63,17 +51,17 @@ impl Wiring {
     }
 
     /// How pictures pass from `from` to the other side; `None` while either has none, or does not let them flow.
-    pub fn video_plan(&self, from: Side) -> Option<VideoPlan> {
+    pub fn video_plan(&self, from: Side) -> Option<VideoConversion> {
         let (source, target) = (self.format(from)?.video?, self.format(from.other())?.video?);
         let flows = source.direction.receives() && target.direction.sends();
         let (from, to) = (source.sends, target.takes);
-        flows.then(|| VideoPlan { from, to, passing: VideoFormat::passing(&from, &to) })
+        flows.then(|| VideoConversion { from, to, passing: VideoFormat::passing(&from, &to) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use codecs::video::H264Format;
+    use codecs::video::{H264Format, Passing};
     use sip::sdp::Direction;
 
     use super::*;

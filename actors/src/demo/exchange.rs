@@ -44,6 +44,8 @@ impl Exchange {
             no_answer: self.sip.settings.no_answer,
             max_duration: self.sip.settings.max_duration,
             encoding: Default::default(),
+            video: Default::default(),
+            codec_lane: actix::Arbiter::current(),
             activity: self.sip.settings.activity,
             sounds: self.sounds.clone(),
             owner: ctx.address().downgrade().recipient(),

@@ -24,6 +24,8 @@ pub use socket::{Join, LaneSender, LaneSocket, Learnt, Leave, PeerDatagram};
 #[derive(Clone)]
 pub struct Lanes {
     lanes: Arc<[Lane]>,
+    /// Threads on which pictures are encoded: as many again, so that a picture, which takes milliseconds, delays no sound.
+    codec_lanes: Arc<[ArbiterHandle]>,
     next: Arc<AtomicUsize>,
 }
 
@@ -59,7 +61,13 @@ impl Lanes {
                 LaneSocket::start_in_arbiter(&arbiter, move |_| LaneSocket::new(for_socket, &counters));
             lanes.push(Lane { arbiter, socket, sender, addresses });
         }
-        Ok(Self { lanes: lanes.into(), next: Arc::new(AtomicUsize::new(0)) })
+        let codec_lanes = lanes.iter().map(|_| Arbiter::new().handle()).collect();
+        Ok(Self { lanes: lanes.into(), codec_lanes, next: Arc::new(AtomicUsize::new(0)) })
+    }
+
+    /// The codec lane of the call that gets the next lane.
+    pub fn codec_lane(&self) -> ArbiterHandle {
+        self.codec_lanes[self.next.load(Ordering::Relaxed) % self.codec_lanes.len()].clone()
     }
 
     /// The lane for a new call: in turn, since calls cost about the same.

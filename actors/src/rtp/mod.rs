@@ -8,6 +8,7 @@
 //! - [`rtcp`]: reports built from it, reports read
 //! - [`digits`]: telephone-events sent and received
 //! - [`jitter`]: order, pace and loss before a decoder; `playout` has the delay
+//! - [`reorder`]: order before a picture is put together
 //! - [`key_frames`]: when to ask for one
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
@@ -19,6 +20,7 @@ pub mod latch;
 pub mod packet;
 mod playout;
 pub mod ports;
+pub mod reorder;
 pub mod rtcp;
 pub mod sequencer;
 pub mod socket;

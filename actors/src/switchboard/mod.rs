@@ -271,6 +271,8 @@ impl Switchboard {
             no_answer: self.settings.no_answer,
             max_duration: self.settings.max_duration,
             encoding: self.settings.media.encoding.clone(),
+            video: self.settings.media.video.encoding.clone(),
+            codec_lane: self.lanes.codec_lane(),
             activity: self.settings.activity.with(&activity),
             sounds: self.sounds.clone(),
             owner: ctx.address().downgrade().recipient(),

@@ -3,6 +3,8 @@
 //! Packets drive it and carry the time; its own timer fires only when something waits and no packet comes, and in a silence that the
 //! source announced, which is filled with noise.
 mod messages;
+mod picture_path;
+mod video;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use crate::rtp::jitter::{JitterBuffer, Next};
 use crate::rtp::packet::RtpPacket;
 use crate::vocabulary::{Alive, Meters, Packet, Payload, Playout, Sink};
 pub use messages::{Conversion, ExpectLoss, Listen, TranscoderGone};
+pub use video::{VideoAsk, VideoConversion, VideoNews, VideoSaid, VideoTranscoder};
 
 /// The actor.
 pub struct Transcoder {

@@ -69,6 +69,8 @@ impl Board {
             no_answer: self.no_answer,
             max_duration: Some(self.max_duration),
             encoding: Default::default(),
+            video: Default::default(),
+            codec_lane: actix::Arbiter::current(),
             activity: self.activity,
             sounds: Default::default(),
             owner: ctx.address().downgrade().recipient(),
