@@ -110,7 +110,9 @@ fn storm<A: Assembly>(
     mishaps: &[Mishap],
     pictures: &[Vec<u8>],
 ) {
+    let mut last = pictures::FIRST_SEQUENCE;
     for packet in through(sent, mishaps) {
+        last = packet.sequence;
         let mut given = 0;
         let _ = depacketiser.push(packet.part(), &mut |picture| {
             assert!(!picture.data.is_empty() && picture.data.len() <= MAX_CODED);
@@ -120,9 +122,10 @@ fn storm<A: Assembly>(
     }
     let mut whole = vec![];
     for packet in sent {
-        // Far from all that came.
+        // Too far from what came last to be late.
+        let shift = last.wrapping_sub(pictures::FIRST_SEQUENCE).wrapping_add(20_000);
         let part = Part {
-            sequence: packet.sequence.wrapping_add(20_000),
+            sequence: packet.sequence.wrapping_add(shift),
             timestamp: packet.timestamp ^ 1 << 31,
             ..packet.part()
         };

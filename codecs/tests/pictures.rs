@@ -273,6 +273,66 @@ fn a_picture_with_a_hole_is_dropped_and_no_other() {
     }
 }
 
+#[test]
+fn a_picture_ends_where_another_time_begins_if_no_marker_says_so() {
+    let pictures = annex_b(SLICES);
+    let mut packets = h264_packets(&pictures, 1, 377);
+    let last = packets.len() - 1;
+    packets[..last].iter_mut().for_each(|packet| packet.marker = false);
+    assert_eq!(data(&h264_given(&packets)), pictures);
+    packets[last].marker = false;
+    assert_eq!(data(&h264_given(&packets)), pictures[..7], "the last may go on");
+    let frames = ivf(FRAMES);
+    let mut packets = vp8_packets(&frames, 1200);
+    packets.iter_mut().for_each(|packet| packet.marker = false);
+    assert_eq!(data(&given(&mut vp8::Depacketiser::default(), &packets)), frames[..7]);
+}
+
+#[test]
+fn padding_and_what_comes_twice_change_nothing() {
+    let pictures = annex_b(SLICES);
+    let packets = h264_packets(&pictures, 1, 377);
+    let mut arrived: Vec<Packet> = vec![];
+    for packet in &packets {
+        // Browsers probe with the time of the picture before.
+        let timestamp = arrived.last().map_or(packet.timestamp, |before| before.timestamp);
+        let sequence = pictures::FIRST_SEQUENCE.wrapping_add(arrived.len() as u16 / 3 * 2);
+        let padding = Packet { payload: vec![], sequence, timestamp, marker: false };
+        let packet = Packet { sequence: sequence.wrapping_add(1), ..packet.clone() };
+        arrived.extend([padding, packet.clone(), packet]);
+    }
+    let given = h264_given(&arrived);
+    assert_eq!(data(&given), pictures);
+    assert!(given[1..].iter().all(|picture| !picture.after_loss));
+    let mut repacketiser = h264::Repacketiser::new(0, 1200, h264::ParameterSets::default());
+    let (out, errors) = repacketised(&mut repacketiser, &arrived);
+    assert!(errors.is_empty());
+    check_headers(&out, pictures.len());
+    assert_eq!(data(&h264_given(&out)), pictures);
+}
+
+#[test]
+fn packets_that_changed_places_find_them_again_behind_what_was_added() {
+    let pictures = annex_b(SLICES);
+    let mut sets = h264::ParameterSets::default();
+    sets.learn(SPROP).unwrap();
+    let repacketiser = || h264::Repacketiser::new(1, 1200, sets.clone());
+    let straight = h264_packets(&bare(&pictures), 1, 1200);
+    let (expected, _) = repacketised(&mut repacketiser(), &straight);
+    assert_eq!(expected.len(), straight.len() + 2);
+    for place in 1..straight.len() - 1 {
+        let mut swapped = straight.clone();
+        swapped.swap(place, place + 1);
+        let (mut out, _) = repacketised(&mut repacketiser(), &swapped);
+        assert_ne!(out, expected);
+        out.sort_by_key(|packet| packet.sequence.wrapping_sub(pictures::FIRST_SEQUENCE));
+        if straight[place + 1].payload[0] & 0x1f == 5 && straight[place].payload[0] & 0x1f == 5 {
+            continue; // the sets went before the slice that came first; the other one is now before them
+        }
+        assert_eq!(out, expected, "{place}");
+    }
+}
+
 /// Shows what comes out of the packets: how many pictures, and each against what it should be.
 fn show(codec: VideoCodec, given: &[Given], mut judge: impl FnMut(usize, codecs::video::View<'_>)) -> usize {
     let mut decoder = codec.decoder().unwrap();
