@@ -21,6 +21,8 @@ mod support;
 mod transferee;
 #[path = "dialog_on_the_wire/transferor.rs"]
 mod transferor;
+#[path = "dialog_on_the_wire/video.rs"]
+mod video;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -35,6 +37,7 @@ use actors::vocabulary::{
     Account, ActivityLimits, Additions, AnswerTiming, CallId, Cause, CodecId, EndReason, MediaSettings,
     Meters, Secret, Side, SipSettings, SwitchSettings,
 };
+use codecs::VideoFormat;
 use sip::message::{HeaderName, Headers, Message, Method, Request, Response, SipUri, StatusCode, parse};
 use support::owner::Kept;
 use support::peer::{UdpPeer, request};
@@ -52,6 +55,8 @@ struct Scene {
     contact: String,
     /// The RTP ports of this scene alone: tests run beside each other.
     ports: std::ops::Range<u16>,
+    /// What our dialogs may have for pictures.
+    video: Vec<VideoFormat>,
 }
 
 static NEXT_PORT: AtomicU16 = AtomicU16::new(24_000);
@@ -74,7 +79,7 @@ impl Scene {
         let phone = UdpPeer::any(at).await;
         let contact = format!("<sip:phone@{}>", phone.socket.local_addr().unwrap());
         let sip = SipSide { endpoint, ports, settings, meters };
-        Self { sip, call: Kept::start(), incoming, phone, contact, ports: range }
+        Self { sip, call: Kept::start(), incoming, phone, contact, ports: range, video: vec![] }
     }
 
     fn start(&self, order: DialogOrder, far: Side) -> Addr<Dialog> {
@@ -111,7 +116,7 @@ impl Scene {
                 contact_user: "c1".into(),
                 additions,
                 codecs,
-                video: vec![],
+                video: self.video.clone(),
                 telephone_events: true,
                 headers: vec![],
             })),
@@ -187,26 +192,46 @@ impl Scene {
 
     /// Sends a request of the phone inside the dialog of our INVITE, as the fork of this tag.
     async fn inside(&self, invite: &Request, method: Method, tag: &str, number: u32, sdp: &str) {
+        self.inside_as(invite, method, tag, number, ("application/sdp", sdp)).await;
+    }
+
+    /// The same with another body, as the one that answered.
+    async fn inside_with(&self, invite: &Request, method: Method, number: u32, kind: &str, body: &str) {
+        self.inside_as(invite, method, "phone", number, (kind, body)).await;
+    }
+
+    async fn inside_as(
+        &self,
+        invite: &Request,
+        method: Method,
+        tag: &str,
+        number: u32,
+        (kind, body): (&str, &str),
+    ) {
         let from = invite.headers.to().unwrap().with_tag(tag).unwrap();
         let to = invite.headers.from().unwrap();
         let uri = &invite.headers.contacts().unwrap()[0].uri;
         let (call_id, branch) = (invite.headers.call_id().unwrap(), sip::message::random_branch());
         let at = self.phone.socket.local_addr().unwrap();
-        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
-             To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: {}\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
+             To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: {}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
             self.contact,
-            sdp.len()
+            body.len()
         );
         self.phone.send(text.as_bytes()).await;
     }
 
     /// The phone calls us, with these header lines more; its INVITE.
     async fn called(&self, more: &str) -> (Addr<Dialog>, Request) {
+        self.called_with(more, SDP).await
+    }
+
+    async fn called_with(&self, more: &str, sdp: &str) -> (Addr<Dialog>, Request) {
         let at = self.phone.socket.local_addr().unwrap();
         let body =
-            format!("{more}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
+            format!("{more}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
         self.phone.send(&request("INVITE", "UDP", at, &body)).await;
         let IncomingRequest { key, request, hop, .. } = self.incoming.next().await;
         let order = IncomingInvite {
@@ -216,7 +241,7 @@ impl Scene {
             way: None,
             contact_user: "c1".into(),
             codecs: vec![CodecId::Pcmu],
-            video: vec![],
+            video: self.video.clone(),
             telephone_events: true,
         };
         (self.start(DialogOrder::Incoming(Box::new(order)), Side::Caller), request)

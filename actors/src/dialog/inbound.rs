@@ -122,6 +122,7 @@ impl Dialog {
 
     fn send_200(&mut self, key: ServerKey, invite: &Request, response: Response, ctx: &mut Context<Self>) {
         let number = invite.headers.cseq().map_or(0, |cseq| cseq.number);
+        self.ack_answers = self.signalling.as_ref().is_some_and(Signalling::awaits_answer);
         self.ack_wait = Some((key, AckWait::new(response.clone(), number, T1, T2, now())));
         self.sip.endpoint.do_send(Respond { key, response });
         self.arm_ack_timer(ctx);
@@ -159,7 +160,8 @@ impl Dialog {
         }
         self.ack_wait = None;
         let Some(signalling) = &mut self.signalling else { return };
-        if signalling.awaits_answer() {
+        // Not by what waits now: a re-INVITE of ours may have gone out meanwhile.
+        if std::mem::take(&mut self.ack_answers) {
             let answer = signalling.take_answer(&ack.body).and_then(|agreed| {
                 let missing = || EndReason::new(Some(self.far), Cause::BadDescription);
                 agreed.ok_or_else(|| missing().with_detail("ACK without SDP"))

@@ -10,6 +10,7 @@
 //! | no body | 200: the far side asks whether the call lives |
 //! | one of the two bodies: a digit, or an event that is none (hook flash) | 200 |
 //! | one of the two bodies, without an event | 400 |
+//! | `application/media_control+xml` (RFC 5168), where there are pictures: a wish for a key frame, or nothing that we know | 200 |
 //! | any other body | 415, Accept |
 use std::collections::VecDeque;
 
@@ -19,7 +20,9 @@ use sip::message::{HeaderName, Method, Request, StatusCode};
 use sip::transaction::ServerKey;
 use tracing::{debug, info, warn};
 
+use super::media::VideoSession;
 use super::outbound::{Outbound, Purpose};
+use super::pictures::{MEDIA_CONTROL, asks_for_key_frame};
 use super::signalling::Signalling;
 use super::state::State;
 use super::{Dialog, Respond};
@@ -130,21 +133,34 @@ pub(super) fn read(body: &[u8]) -> Result<Option<char>, NoEvent> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoEvent;
 
-/// What an INFO means: its answer, and the digit that it brings.
-fn judge(request: &Request) -> (StatusCode, Option<char>) {
+/// What an INFO brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    Nothing,
+    Digit(char),
+    WishForKeyFrame,
+}
+
+/// What an INFO means: its answer, and what it brings.
+fn judge(request: &Request, has_pictures: bool) -> (StatusCode, Brought) {
+    use Brought::{Digit, Nothing, WishForKeyFrame};
     if request.headers.has(&HeaderName::InfoPackage) {
-        return (StatusCode::BAD_INFO_PACKAGE, None);
+        return (StatusCode::BAD_INFO_PACKAGE, Nothing);
     }
     if request.body.is_empty() {
-        return (StatusCode::OK, None);
+        return (StatusCode::OK, Nothing);
     }
     let media_type = request.headers.content_type().ok().flatten().unwrap_or_default();
+    if media_type == MEDIA_CONTROL && has_pictures {
+        let wish = asks_for_key_frame(&request.body);
+        return (StatusCode::OK, if wish { WishForKeyFrame } else { Nothing });
+    }
     if !Kind::ALL.iter().any(|kind| kind.media_type() == media_type) {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, None);
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, Nothing);
     }
     match read(&request.body) {
-        Ok(digit) => (StatusCode::OK, digit),
-        Err(NoEvent) => (StatusCode::BAD_REQUEST, None),
+        Ok(digit) => (StatusCode::OK, digit.map_or(Nothing, Digit)),
+        Err(NoEvent) => (StatusCode::BAD_REQUEST, Nothing),
     }
 }
 
@@ -189,7 +205,8 @@ impl Dialog {
 
     /// An INFO of the far side.
     pub(super) fn informed(&mut self, key: ServerKey, request: &Request) {
-        let (code, digit) = judge(request);
+        let has_pictures = self.pictures.session.as_ref().is_some_and(VideoSession::is_agreed);
+        let (code, brought) = judge(request, has_pictures);
         let Some(signalling) = &mut self.signalling else { return };
         let mut response = signalling.respond(request, code);
         let more = match code {
@@ -203,9 +220,13 @@ impl Dialog {
             response.headers.push_text(name, &value).expect("our own words hold no control characters");
         }
         self.sip.endpoint.do_send(Respond { key, response });
-        if let Some(digit) = digit {
-            debug!(call_id = %self.call_id, "digit received by INFO");
-            self.digit_heard(digit, "info");
+        match brought {
+            Brought::Digit(digit) => {
+                debug!(call_id = %self.call_id, "digit received by INFO");
+                self.digit_heard(digit, "info");
+            }
+            Brought::WishForKeyFrame => self.report(LegEvent::KeyFrameWanted),
+            Brought::Nothing => {}
         }
     }
 
@@ -296,22 +317,33 @@ mod tests {
 
     #[test]
     fn an_info_is_answered_as_the_table_says() {
+        use Brought::{Digit, Nothing, WishForKeyFrame};
         for (more, expected) in [
-            ("\r\n", (200, None)),
-            ("Content-Type: application/dtmf-relay\r\n\r\nSignal=5", (200, Some('5'))),
-            ("Content-Type: Application/DTMF;x=y\r\n\r\n5", (200, Some('5'))),
-            ("Content-Type: application/dtmf\r\n\r\n16", (200, None)),
-            ("Content-Type: application/dtmf\r\n\r\n!?", (400, None)),
-            ("Content-Type: application/media_control+xml\r\n\r\n<x/>", (415, None)),
-            ("Info-Package: dtmf\r\nContent-Type: application/dtmf\r\n\r\n5", (469, None)),
+            ("\r\n", (200, Nothing)),
+            ("Content-Type: application/dtmf-relay\r\n\r\nSignal=5", (200, Digit('5'))),
+            ("Content-Type: Application/DTMF;x=y\r\n\r\n5", (200, Digit('5'))),
+            ("Content-Type: application/dtmf\r\n\r\n16", (200, Nothing)),
+            ("Content-Type: application/dtmf\r\n\r\n!?", (400, Nothing)),
+            ("Content-Type: application/media_control+xml\r\n\r\n<x/>", (200, Nothing)),
+            (
+                "Content-Type: application/media_control+xml\r\n\r\n<picture_fast_update/>",
+                (200, WishForKeyFrame),
+            ),
+            ("Content-Type: text/html\r\n\r\n<picture_fast_update/>", (415, Nothing)),
+            ("Info-Package: dtmf\r\nContent-Type: application/dtmf\r\n\r\n5", (469, Nothing)),
         ] {
             let text = format!(
                 "INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\n\
                  To: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INFO\r\n{more}"
             );
             let Ok(Message::Request(request)) = parse(text.as_bytes()) else { panic!("{text}") };
-            let (code, digit) = judge(&request);
-            assert_eq!((code.as_u16(), digit), expected, "{more:?}");
+            let judged = |has_pictures| {
+                let (code, brought) = judge(&request, has_pictures);
+                (code.as_u16(), brought)
+            };
+            assert_eq!(judged(true), expected, "{more:?}");
+            let media_control = more.contains("media_control");
+            assert_eq!(judged(false), if media_control { (415, Nothing) } else { expected }, "{more:?}");
         }
     }
 

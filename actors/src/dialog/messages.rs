@@ -124,3 +124,41 @@ pub struct IncomingInvite {
     /// Whether we take telephone-events.
     pub telephone_events: bool,
 }
+
+/// Whose the dialog is, and what it would call somebody else with.
+pub(super) struct Home {
+    pub(super) way: Option<Way>,
+    pub(super) contact_user: String,
+    pub(super) display_name: Option<String>,
+    pub(super) codecs: Vec<CodecId>,
+    pub(super) video: Vec<VideoFormat>,
+    pub(super) telephone_events: bool,
+}
+
+impl Home {
+    pub(super) fn of(order: &DialogOrder) -> Self {
+        match order {
+            DialogOrder::Outgoing(order) => Self {
+                way: order.account.clone().map(|account| Way {
+                    account,
+                    realm: order.realm.clone(),
+                    next_hop: order.next_hop.clone(),
+                    route: order.route.clone(),
+                }),
+                contact_user: order.contact_user.clone(),
+                display_name: order.display_name.clone(),
+                codecs: order.codecs.clone(),
+                video: order.video.clone(),
+                telephone_events: order.telephone_events,
+            },
+            DialogOrder::Incoming(order) => Self {
+                way: order.way.clone(),
+                contact_user: order.contact_user.clone(),
+                display_name: None,
+                codecs: order.codecs.clone(),
+                video: order.video.clone(),
+                telephone_events: order.telephone_events,
+            },
+        }
+    }
+}

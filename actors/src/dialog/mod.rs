@@ -8,6 +8,7 @@ mod info;
 mod media;
 mod messages;
 mod outbound;
+mod pictures;
 mod prack;
 mod reasons;
 mod refresh;
@@ -22,7 +23,6 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
-use codecs::VideoFormat;
 use sip::dialog::{AckWait, PrackWait};
 use sip::message::{HeaderName, Method, Reason, StatusCode, Uri};
 use sip::transaction::ServerKey;
@@ -31,13 +31,13 @@ use tracing::debug;
 
 use crate::leg::{LegCommand, LegEvent, LegReport};
 use crate::sip::{CancelRequest, DialogKey, Hop, LeaveDialog, RequestId, Respond, SipEvent};
-use crate::vocabulary::{
-    Alive, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Side, Sink, Way,
-};
+use crate::vocabulary::{Alive, CallId, Cause, EndReason, LegKind, Measured, Side, Sink};
 use info::InfoDigits;
 use media::{RtpSession, next_report};
+use messages::Home;
 pub use messages::{DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
 use outbound::{Outbound, Purpose};
+use pictures::Pictures;
 use signalling::Signalling;
 use state::{Action, Change, Event, State};
 use transferee::Transferee;
@@ -71,8 +71,11 @@ pub struct Dialog {
     /// Our SDP for the 200, made before the answer is decided.
     description: Option<String>,
     ack_wait: Option<(ServerKey, AckWait)>,
+    /// Whether that ACK owes us the answer to the offer in our 200.
+    ack_answers: bool,
     key: Option<DialogKey>,
     media: Option<RtpSession>,
+    pictures: Pictures,
     /// How its sound fared, as of the last look.
     measured: Measured,
     listening: Option<SpawnHandle>,
@@ -96,16 +99,6 @@ pub struct Dialog {
     _alive: Alive,
 }
 
-/// Whose the dialog is, and what it would call somebody else with.
-struct Home {
-    way: Option<Way>,
-    contact_user: String,
-    display_name: Option<String>,
-    codecs: Vec<CodecId>,
-    video: Vec<VideoFormat>,
-    telephone_events: bool,
-}
-
 /// T1, T2 and 64·T1 (RFC 3261 §17.1.1.1).
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -113,6 +106,9 @@ const LIMIT: Duration = Duration::from_secs(32);
 
 /// Packets and events that wait for their turn: over a second of sound.
 const MAILBOX: usize = 64;
+
+/// The same where pictures pass: a key frame of 300 KB comes all at once.
+const VIDEO_MAILBOX: usize = 256;
 
 impl Dialog {
     /// A dialog that has not begun.
@@ -145,8 +141,10 @@ impl Dialog {
             invite_key: None,
             description: None,
             ack_wait: None,
+            ack_answers: false,
             key: None,
             media: None,
+            pictures: Pictures::default(),
             measured: Measured::nothing(LegKind::Sip),
             listening: None,
             sink: None,
@@ -248,7 +246,10 @@ impl Dialog {
 
     fn every_few_seconds(&mut self, ctx: &mut Context<Self>) {
         if let Some(media) = &mut self.media {
-            media.report(now(), false);
+            media.report(now());
+        }
+        if let Some(session) = &mut self.pictures.session {
+            session.report(now());
         }
         ctx.run_later(next_report(), Self::every_few_seconds);
         if self.call.upgrade().is_some() {
@@ -283,7 +284,11 @@ impl Dialog {
         match command {
             LegCommand::Dial => self.step(Event::Dial, ctx),
             LegCommand::Ring | LegCommand::RingMedia => self.step(Event::Ring, ctx),
-            LegCommand::Agree(format) => self.prefer(format.audio),
+            LegCommand::Agree(format) => {
+                if let Some(signalling) = &mut self.signalling {
+                    signalling.prefer(format);
+                }
+            }
             LegCommand::Add(additions) => {
                 if let Some(signalling) = &mut self.signalling {
                     signalling.add(additions);
@@ -291,14 +296,14 @@ impl Dialog {
             }
             LegCommand::Answer => self.answer(ctx),
             LegCommand::Plug(sink) => self.sink = sink,
+            LegCommand::PlugVideo(sink) => self.pictures.sink = sink,
+            LegCommand::AskKeyFrame => self.ask_key_frame(ctx),
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::Transfer(to) => self.transfer(to, ctx),
             LegCommand::Introduce => self.introduce(),
             LegCommand::Measure => self.measure(),
             LegCommand::Quiet
-            | LegCommand::PlugVideo(_)
-            | LegCommand::AskKeyFrame
             | LegCommand::LimitVideo(_)
             | LegCommand::ShowHold(_)
             | LegCommand::ShowSound(_)
@@ -306,40 +311,6 @@ impl Dialog {
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),
             LegCommand::SuccessorFared(fared) => self.successor_fared(fared, ctx),
             LegCommand::HangUp(why) => self.hang_up(why, ctx),
-        }
-    }
-
-    fn prefer(&mut self, format: AudioFormat) {
-        if let Some(signalling) = &mut self.signalling {
-            signalling.prefer(format);
-        }
-    }
-}
-
-impl Home {
-    fn of(order: &DialogOrder) -> Self {
-        match order {
-            DialogOrder::Outgoing(order) => Self {
-                way: order.account.clone().map(|account| Way {
-                    account,
-                    realm: order.realm.clone(),
-                    next_hop: order.next_hop.clone(),
-                    route: order.route.clone(),
-                }),
-                contact_user: order.contact_user.clone(),
-                display_name: order.display_name.clone(),
-                codecs: order.codecs.clone(),
-                video: order.video.clone(),
-                telephone_events: order.telephone_events,
-            },
-            DialogOrder::Incoming(order) => Self {
-                way: order.way.clone(),
-                contact_user: order.contact_user.clone(),
-                display_name: None,
-                codecs: order.codecs.clone(),
-                video: order.video.clone(),
-                telephone_events: order.telephone_events,
-            },
         }
     }
 }
@@ -353,7 +324,7 @@ impl Actor for Dialog {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.set_mailbox_capacity(if self.home.video.is_empty() { MAILBOX } else { VIDEO_MAILBOX });
         self.own_address = Some(ctx.address());
         ctx.run_later(next_report(), Self::every_few_seconds);
         match self.order.take() {

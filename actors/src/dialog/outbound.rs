@@ -53,6 +53,8 @@ pub(super) enum Purpose {
     Bye,
     /// A digit.
     Info,
+    /// A key frame.
+    KeyFrame,
     /// A transfer of the far end.
     Refer,
     /// How the transfer fares that the far end asked for.
@@ -189,6 +191,7 @@ impl Dialog {
                     self.step(Event::Rejected(unreachable("route")), ctx);
                 }
                 Outbound::Request(Purpose::Info, _) => self.info_concluded(None, ctx),
+                Outbound::Request(Purpose::KeyFrame, _) => self.key_frame_info_concluded(None),
                 Outbound::Request(Purpose::Notify, _) => self.notify_concluded(false, ctx),
                 Outbound::Request(Purpose::Refer, _) => self.refer_failed(unreachable("route"), ctx),
                 Outbound::Ack(_) => self.step(Event::RouteLost(unreachable("route")), ctx),
@@ -225,6 +228,9 @@ impl Dialog {
             Purpose::Bye if response.code.is_final() => return self.step(Event::ByeDone, ctx),
             Purpose::Info if response.code.is_final() => {
                 return self.info_concluded(Some(response.code), ctx);
+            }
+            Purpose::KeyFrame if response.code.is_final() => {
+                return self.key_frame_info_concluded(Some(response.code));
             }
             Purpose::Notify if response.code.is_final() => {
                 return self.notify_concluded(response.code.is_success(), ctx);
@@ -280,6 +286,7 @@ impl Dialog {
             Purpose::Update => self.step(Event::Rejected(why), ctx),
             Purpose::Bye => self.step(Event::ByeDone, ctx),
             Purpose::Info => self.info_concluded(None, ctx),
+            Purpose::KeyFrame => self.key_frame_info_concluded(None),
             Purpose::Refer => self.refer_failed(why, ctx),
             Purpose::Notify => self.notify_concluded(false, ctx),
             // The far side repeats its response until a PRACK comes through, and gives up by itself.

@@ -6,6 +6,7 @@ mod refer;
 
 use std::net::IpAddr;
 
+use codecs::VideoFormat;
 use sip::auth::{Client, Tries};
 use sip::dialog::{
     Dialog, Forks, Ids, InviteParams, Profile, Provisional, RAck, ReliableProvisionals, dialog_response,
@@ -21,7 +22,7 @@ use super::messages::{IncomingInvite, OutgoingInvite};
 use super::refresh::{Refreshing, say_min_se};
 use super::state::Change;
 use crate::sip::{Hop, dialog_capabilities};
-use crate::vocabulary::{Additions, AudioFormat, CodecId, Side, SipSettings};
+use crate::vocabulary::{Additions, CodecId, Side, SipSettings};
 
 pub use answered::Heard;
 
@@ -37,6 +38,10 @@ pub struct Signalling {
     negotiation: OfferAnswer,
     local: Option<LocalMedia>,
     codecs: Vec<CodecId>,
+    /// What we may have for pictures, by our own preference.
+    formats: Vec<VideoFormat>,
+    /// Whether the other leg may have pictures too, as far as it is known.
+    other_has_video: bool,
     telephone_events: bool,
     additions: Additions,
     srtp: SrtpPolicy,
@@ -79,9 +84,9 @@ impl Signalling {
             None => None,
         };
         let (codecs, additions) = (order.codecs.clone(), order.additions.clone());
-        let events = order.telephone_events;
+        let (formats, events) = (order.video.clone(), order.telephone_events);
         let role = Role::Caller { order, forks: None };
-        Ok(Self { additions, credentials, ..Self::new(role, far, settings, codecs, events) })
+        Ok(Self { additions, credentials, formats, ..Self::new(role, far, settings, codecs, events) })
     }
 
     /// The memory of a call to us; an INVITE that makes no dialog is refused with the code.
@@ -92,7 +97,7 @@ impl Signalling {
         let dialog = Dialog::uas(&order.request, &tag, contact.clone()).map_err(|error| error.status())?;
         let role = Role::Called { invite: Box::new(order.request), tag, contact };
         let mut signalling = Self::new(role, far, settings, order.codecs, order.telephone_events);
-        signalling.dialog = Some(dialog);
+        (signalling.dialog, signalling.formats) = (Some(dialog), order.video);
         Ok(signalling)
     }
 
@@ -114,6 +119,8 @@ impl Signalling {
             negotiation: OfferAnswer::new(session_id),
             local: None,
             codecs,
+            formats: vec![],
+            other_has_video: true,
             telephone_events,
             additions: Additions::default(),
             srtp: settings.srtp,
@@ -129,8 +136,8 @@ impl Signalling {
         }
     }
 
-    /// Our RTP address, once there is one.
-    pub fn has_media(&mut self, address: IpAddr, port: u16) {
+    /// Our RTP address, once there is one; `video_port`: if there may be pictures.
+    pub fn has_media(&mut self, address: IpAddr, port: u16, video_port: Option<u16>) {
         let codecs = self.codecs.iter().copied().map(super::media::format_of).collect();
         let mut local = LocalMedia::audio(address, port, codecs);
         local.extra_lines.clone_from(&self.additions.lines);
@@ -138,6 +145,7 @@ impl Signalling {
             local.events.clear();
         }
         local.srtp = self.srtp;
+        local.video = video_port.map(|port| super::media::local_video(&self.formats, port));
         self.local = Some(local);
     }
 
@@ -152,13 +160,6 @@ impl Signalling {
     /// What the page has added.
     pub fn additions(&self) -> &Additions {
         &self.additions
-    }
-
-    /// The other leg speaks this: rather not transcode.
-    pub fn prefer(&mut self, format: AudioFormat) {
-        if let Some(local) = &mut self.local {
-            local.prefer = vec![super::media::format_of(format.codec)];
-        }
     }
 
     /// The confirmed or only dialog.

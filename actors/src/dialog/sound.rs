@@ -1,4 +1,4 @@
-//! The sound of a dialog: its RTP ports from the first SDP to the end, and what passes between them and the call.
+//! The sound of a dialog: its RTP ports from the first SDP to the end, and what passes between them and the call. `pictures` goes along.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use actix::{AsyncContext, Context, Handler, StreamHandler};
@@ -10,7 +10,7 @@ use super::{Dialog, now};
 use crate::leg::LegEvent;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
-use crate::vocabulary::{Cause, EndReason, Owes, Packet};
+use crate::vocabulary::{Cause, EndReason, MediaFormat, Owes, Packet, Payload};
 
 impl Dialog {
     pub(super) fn bind_media(&mut self, local_ip: IpAddr, ctx: &mut Context<Self>) -> Result<(), EndReason> {
@@ -24,9 +24,10 @@ impl Dialog {
         let media = RtpSession::bind(&self.sip.ports, bind_ip, now(), &self.sip.meters)
             .map_err(|error| EndReason::new(None, Cause::Overload).with_detail(error.to_string()))?;
         self.listening = Some(ctx.add_stream(media.incoming()));
+        let video_port = self.bind_pictures(bind_ip, &media, ctx);
         let told = advertised.filter(|ip| ip.is_ipv4() == local_ip.is_ipv4());
         if let Some(signalling) = &mut self.signalling {
-            signalling.has_media(told.unwrap_or(local_ip), media.port());
+            signalling.has_media(told.unwrap_or(local_ip), media.port(), video_port);
         }
         self.media = Some(media);
         Ok(())
@@ -34,13 +35,14 @@ impl Dialog {
 
     /// Follows a new agreement, and tells the call when the format is news to it.
     pub(super) fn follow(&mut self, agreed: &Agreed, ctx: &mut Context<Self>) {
+        let video = self.follow_pictures(agreed);
         let (Some(stream), Some(media)) = (&agreed.audio, &mut self.media) else { return };
         if let Some(keys) = &stream.srtp {
             debug!(call_id = %self.call_id, suite = keys.suite.name(), "media encrypted");
         }
         match media.agree(stream, now()) {
-            Some(format) => {
-                self.report(LegEvent::MediaAgreed(format.into()));
+            Some(audio) => {
+                self.report(LegEvent::MediaAgreed(MediaFormat { audio, video }));
                 self.fill_silence(ctx);
             }
             None => {
@@ -67,6 +69,7 @@ impl Dialog {
             self.measured.ear.owes = Owes::NothingEver;
         }
         self.sink = None;
+        self.end_pictures(ctx);
     }
 
     pub(super) fn pump_digits(&mut self, ctx: &mut Context<Self>) {
@@ -94,7 +97,11 @@ impl Dialog {
 impl Handler<Packet> for Dialog {
     type Result = ();
     fn handle(&mut self, packet: Packet, _: &mut Self::Context) {
-        if let Some(media) = &mut self.media {
+        if let Payload::Video(_) = packet.payload_kind {
+            if let Some(session) = &mut self.pictures.session {
+                session.send(&packet);
+            }
+        } else if let Some(media) = &mut self.media {
             media.send(&packet);
         }
     }

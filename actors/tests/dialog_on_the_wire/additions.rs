@@ -2,6 +2,9 @@
 use actors::vocabulary::{Additions, PageHeader};
 use sip::sdp::{ExtraLine, SrtpPolicy};
 
+use codecs::VideoFormat;
+use codecs::video::H264Format;
+
 use super::*;
 
 fn lines() -> Additions {
@@ -80,8 +83,9 @@ async fn the_lines_of_a_page_that_answers_stand_in_the_200_and_after_it() {
 }
 
 /// The bytes of the INVITE that a call with the usual codecs begins with: the first one, and the one with credentials.
-async fn invite_sizes(srtp: SrtpPolicy) -> [usize; 2] {
-    let scene = Scene::with(SipSettings { srtp, ..settings() }).await;
+async fn invite_sizes(srtp: SrtpPolicy, video: &[VideoFormat]) -> [usize; 2] {
+    let mut scene = Scene::with(SipSettings { srtp, ..settings() }).await;
+    scene.video = video.to_vec();
     let account = Account {
         login: "1001".into(),
         auth_name: "1001".into(),
@@ -106,11 +110,27 @@ async fn invite_sizes(srtp: SrtpPolicy) -> [usize; 2] {
 #[actix::test]
 async fn rq20_the_invite_fits_a_datagram() {
     for srtp in [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required] {
-        let [first, again] = invite_sizes(srtp).await;
+        let [first, again] = invite_sizes(srtp, &[]).await;
         println!("INVITE with SRTP {srtp:?}: {first} bytes, with credentials {again}");
         assert!(first <= 1200, "{srtp:?}: {first} bytes");
         // More than 1,300 goes by TCP where the PBX has it (RFC 3261 §18.1.1): keys want TLS anyway. By UDP it must still pass Ethernet whole.
         let most = if srtp == SrtpPolicy::Off { 1300 } else { 1400 };
         assert!(again <= most, "{srtp:?}: {again} bytes");
     }
+}
+
+/// Sound, and pictures in the formats that browsers and phones have: of H.264 the first alone is offered.
+#[actix::test]
+async fn rq20_the_invite_with_video_fits_a_datagram() {
+    let h264 = |fmtp| VideoFormat::from_sdp("H264", 90_000, Some(fmtp)).unwrap();
+    let formats = [
+        VideoFormat::H264(H264Format::BROWSER),
+        h264("level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f"),
+        h264("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640028"),
+        VideoFormat::Vp8,
+    ];
+    let [first, again] = invite_sizes(SrtpPolicy::Off, &formats).await;
+    println!("INVITE with video: {first} bytes, with credentials {again}");
+    assert!(first <= 1200, "{first} bytes");
+    assert!(again <= 1450, "{again} bytes"); // Ethernet, whole
 }

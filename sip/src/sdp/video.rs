@@ -12,8 +12,8 @@ pub struct LocalVideo {
     pub rtp_port: u16,
     /// Our RTCP port; written as `a=rtcp` unless it is the RTP port + 1.
     pub rtcp_port: u16,
-    /// Formats in our order, with the payload types and parameters of our first offer. Unlike those of sound they may be of one
-    /// codec and differ in parameters alone.
+    /// Formats in our order, with the payload types and parameters of our offers. Unlike those of sound they may be of one codec and differ in
+    /// parameters alone: then an offer has the first of them, for all would make an INVITE too long for a datagram; theirs may name any.
     pub formats: Vec<Format>,
     /// What RTCP feedback we understand.
     pub feedback: Feedback,
@@ -42,11 +42,15 @@ impl LocalVideo {
     }
 }
 
-/// Our line, with all formats; `None` if we have no pictures.
+/// Our line with the formats of an offer; `None` if we have no pictures.
 pub(super) fn line(local: &LocalMedia, protocol: &str, direction: Direction) -> Option<Media> {
     let video = local.video.as_ref()?;
     let mut media = Media::new(MediaKind::Video, video.rtp_port, protocol);
-    media.formats.clone_from(&video.formats);
+    for format in &video.formats {
+        if !media.formats.iter().any(|offered| offered.same_codec(format)) {
+            media.formats.push(format.clone());
+        }
+    }
     media.bandwidth = video.limit.iter().map(|bits| format!("AS:{}", bits.div_ceil(1000))).collect();
     media.rtcp = (video.rtp_port.checked_add(1) != Some(video.rtcp_port))
         .then_some(Rtcp { port: video.rtcp_port, address: None });

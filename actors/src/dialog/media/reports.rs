@@ -6,11 +6,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sip::sdp::Stream;
+use bytes::Bytes;
 
+use super::wire::Wire;
 use super::{RtpSession, random_u32};
 use crate::rtp::rtcp::{self, Report, ReportBlock, Rtcp, SenderInfo};
-use crate::rtp::socket::Port;
 use crate::rtp::srtp::Kind;
 use crate::udp::Datagram;
 use crate::vocabulary::{LegKind, Measured, Owes};
@@ -22,84 +22,91 @@ pub fn next_report() -> Duration {
 
 impl RtpSession {
     /// Sends an RTCP report.
-    pub fn report(&mut self, now: Instant, bye: bool) {
-        let Some(agreed) = &self.agreed else { return };
-        let Some(remote) = self.rtcp_remote(&agreed.stream) else { return };
+    pub fn report(&mut self, now: Instant) {
+        self.wire.report(now, false);
+    }
+
+    /// Says goodbye to the far end's RTCP.
+    pub fn conclude(&mut self, now: Instant) {
+        self.wire.report(now, true);
+    }
+
+    /// How the leg fares.
+    pub fn measured(&self) -> Measured {
+        let owes = self.wire.stream().map_or(Owes::NothingHeld, |stream| match stream {
+            stream if stream.remote_holds || !stream.direction.receives() => Owes::NothingHeld,
+            _ => Owes::Sound,
+        });
+        let (tally, path) = (&self.wire.tally, self.wire.latch.remote().is_some());
+        Measured {
+            kind: LegKind::Sip,
+            codec: self.codec,
+            received: tally.received(),
+            sent: tally.gone_out(),
+            round_trip: tally.round_trip(),
+            ear: tally.ear(owes, path),
+        }
+    }
+}
+
+impl Wire {
+    /// Sends an RTCP report.
+    pub(super) fn report(&mut self, now: Instant, bye: bool) {
+        if self.stream.is_some() {
+            let report = self.compound(now, bye);
+            self.transmit_rtcp(&report);
+        }
+    }
+
+    /// A report, with which every RTCP datagram begins (RFC 3550 §6.1).
+    pub(super) fn compound(&mut self, now: Instant, bye: bool) -> Bytes {
         let timestamp = self.sequencer.timestamp_at(now);
         let sender = (self.sent.packets > 0).then(|| SenderInfo {
-            ntp: self.ntp.at(now),
+            ntp: self.identity.ntp.at(now),
             rtp_timestamp: timestamp,
             packets: self.sent.packets,
             octets: self.sent.octets,
         });
         let block = self.tally.stream.report(now);
-        let report = Report { ssrc: self.sequencer.ssrc(), cname: &self.cname, sender, block, bye };
-        let report = report.build();
-        let sealed = match &mut self.srtp {
-            Some(srtp) => match srtp.protect(Kind::Rtcp, &report) {
-                Some(sealed) => Some(sealed),
-                None => return,
-            },
-            None => None,
-        };
-        if self.sockets.send(Port::Rtcp, sealed.as_deref().unwrap_or(&report), remote).is_err() {
-            self.dropped("sip_socket");
-        }
+        Report { ssrc: self.sequencer.ssrc(), cname: &self.identity.cname, sender, block, bye }.build()
     }
 
-    /// Says goodbye to the far end's RTCP.
-    pub fn conclude(&mut self, now: Instant) {
-        self.report(now, true);
-    }
-
-    /// How the leg fares.
-    pub fn measured(&self) -> Measured {
-        let agreed = self.agreed.as_ref();
-        let owes = agreed.map_or(Owes::NothingHeld, |agreed| match &agreed.stream {
-            stream if stream.remote_holds || !stream.direction.receives() => Owes::NothingHeld,
-            _ => Owes::Sound,
-        });
-        let path = self.latch.remote().is_some();
-        Measured {
-            kind: LegKind::Sip,
-            codec: agreed.map(|agreed| agreed.codec),
-            received: self.tally.received(),
-            sent: self.tally.gone_out(),
-            round_trip: self.tally.round_trip(),
-            ear: self.tally.ear(owes, path),
-        }
-    }
-
-    pub(super) fn receive_rtcp(&mut self, datagram: &Datagram) {
+    /// Reads RTCP into the books; none: it is not the far end's.
+    pub(super) fn receive_rtcp(&mut self, datagram: &Datagram) -> Option<Vec<Rtcp>> {
         if !self.latch.accepts_rtcp(datagram.from) {
-            self.meters.rtp_foreign_source_packets_total.inc();
-            return;
+            self.foreign();
+            return None;
         }
-        let Some(bytes) = self.opened(Kind::Rtcp, &datagram.bytes) else { return };
-        let Ok(packets) = rtcp::parse(&bytes) else { return self.dropped("sip_rtcp_malformed") };
+        let bytes = self.opened(Kind::Rtcp, &datagram.bytes)?;
+        let Ok(packets) = rtcp::parse(&bytes) else {
+            self.dropped("sip_rtcp_malformed");
+            return None;
+        };
         self.reports_from = Some(datagram.from);
         self.tally.reported();
-        for packet in packets {
+        for packet in &packets {
             match packet {
                 Rtcp::SenderReport { ssrc, info, blocks } => {
-                    self.tally.on_sender_report(datagram.received, ssrc, &info);
-                    self.take_blocks(&blocks, datagram.received);
+                    self.tally.on_sender_report(datagram.received, *ssrc, info);
+                    self.take_blocks(blocks, datagram.received);
                 }
-                Rtcp::ReceiverReport { blocks, .. } => self.take_blocks(&blocks, datagram.received),
+                Rtcp::ReceiverReport { blocks, .. } => self.take_blocks(blocks, datagram.received),
                 Rtcp::Bye { .. } | Rtcp::PictureLoss { .. } | Rtcp::FullIntra { .. } => {}
             }
         }
+        Some(packets)
     }
 
     /// What they say of our stream.
     fn take_blocks(&mut self, blocks: &[ReportBlock], now: Instant) {
-        let (Some(agreed), ours) = (&self.agreed, self.sequencer.ssrc()) else { return };
+        let (Some(stream), ours) = (&self.stream, self.sequencer.ssrc()) else { return };
         if let Some(block) = blocks.iter().find(|block| block.ssrc == ours) {
-            self.tally.on_report_block(block, agreed.stream.send.clock, self.ntp.at(now));
+            self.tally.on_report_block(block, stream.send.clock, self.identity.ntp.at(now));
         }
     }
 
-    fn rtcp_remote(&self, stream: &Stream) -> Option<SocketAddr> {
+    pub(super) fn rtcp_remote(&self) -> Option<SocketAddr> {
+        let stream = self.stream.as_ref()?;
         match self.latch.remote() {
             Some(remote) if Some(remote) != stream.remote_rtp => {
                 let beside = || Some(SocketAddr::new(remote.ip(), remote.port().checked_add(1)?));

@@ -51,15 +51,16 @@ impl RtpSession {
     /// Sends the silence that is due; when to come back.
     pub fn fill(&mut self, now: Instant) -> Instant {
         while let Some(frame) = self.silence.next(now) {
-            let Some(agreed) = self.agreed.as_ref().filter(|agreed| agreed.stream.direction.sends()) else {
+            let stream = self.wire.stream().filter(|stream| stream.direction.sends());
+            let (Some(codec), Some(stream)) = (self.codec, stream) else {
                 self.silence.due = now + PATIENCE;
                 break;
             };
             // A digit on the wire stands for the sound of its time.
-            if let Some(sound) = silence(agreed.codec).filter(|_| !self.digits.is_sending()) {
-                let payload_type = agreed.stream.send.payload_type;
-                let stamp = self.sequencer.fill(now, agreed.codec.spec().clock_rate / 50);
-                self.transmit(&stamp, payload_type, sound.frame(frame));
+            if let Some(sound) = silence(codec).filter(|_| !self.digits.is_sending()) {
+                let payload_type = stream.send.payload_type;
+                let stamp = self.wire.sequencer.fill(now, codec.spec().clock_rate / 50);
+                self.wire.transmit(&stamp, payload_type, sound.frame(frame));
             }
         }
         self.silence.due

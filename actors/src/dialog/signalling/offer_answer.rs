@@ -1,11 +1,34 @@
 //! The dialog's side of offer and answer (RFC 3264): descriptions in and out, each looked at before it is believed.
 use sip::message::StatusCode;
-use sip::sdp::{Agreed, Session};
+use sip::sdp::{Agreed, LocalMedia, Session};
+
+use codecs::video::{Passing, VideoFormat};
 
 use super::Signalling;
-use crate::vocabulary::{Cause, EndReason};
+use crate::dialog::media::{format_of, video_of};
+use crate::vocabulary::{Cause, EndReason, MediaFormat, VideoLine};
 
 impl Signalling {
+    /// The other leg speaks this: rather not transcode. Which ways its pictures flow, ours shall.
+    pub fn prefer(&mut self, format: MediaFormat) {
+        let Some(local) = &mut self.local else { return };
+        local.prefer = vec![format_of(format.audio.codec)];
+        self.other_has_video = format.video.is_some();
+        if let (Some(video), Some(other)) = (&mut local.video, format.video) {
+            video.direction = other.direction.reversed();
+            video.formats.sort_by_key(|format| effort(video_of(format), &other));
+        }
+    }
+
+    /// What we have for an answer: no pictures where the other leg has none, unless they run already. An offer of ours is not taken back
+    /// for that.
+    fn local_for_answer(&self) -> Option<LocalMedia> {
+        let mut local = self.local.clone()?;
+        let in_use = self.negotiation.agreed().is_some_and(|agreed| agreed.video.is_some());
+        local.video = local.video.filter(|_| self.other_has_video || in_use);
+        Some(local)
+    }
+
     /// An SDP answer in a response or an ACK; an empty body is none.
     pub fn take_answer(&mut self, body: &[u8]) -> Result<Option<Agreed>, EndReason> {
         if body.is_empty() {
@@ -43,19 +66,21 @@ impl Signalling {
 
     /// Whether the offer that we hold can be answered at all; if not, nobody need be rung for it.
     pub fn check_offer(&self) -> Result<(), EndReason> {
-        let Some(local) = self.local.as_ref().filter(|_| self.negotiation.owes_answer()) else {
+        let Some(local) = self.local_for_answer().filter(|_| self.negotiation.owes_answer()) else {
             return Ok(());
         };
         let (_, agreed) =
-            self.negotiation.clone().answer(local).map_err(|error| self.no_codec(error.to_string()))?;
+            self.negotiation.clone().answer(&local).map_err(|error| self.no_codec(error.to_string()))?;
         self.checked(&agreed)
     }
 
     /// Our SDP for a 200: the answer to their offer, or an offer of ours if they made none.
     pub fn describe(&mut self) -> Result<(String, Option<Agreed>), EndReason> {
-        let Some(local) = &self.local else { return Err(EndReason::new(None, Cause::Overload)) };
+        let (Some(local), Some(for_answer)) = (&self.local, self.local_for_answer()) else {
+            return Err(EndReason::new(None, Cause::Overload));
+        };
         let described = if self.negotiation.owes_answer() {
-            self.negotiation.answer(local).map(|(session, agreed)| (session, Some(agreed)))
+            self.negotiation.answer(&for_answer).map(|(session, agreed)| (session, Some(agreed)))
         } else {
             self.negotiation.make_offer(local).map(|session| (session, None))
         };
@@ -83,4 +108,14 @@ impl Signalling {
     pub(super) fn no_codec(&self, detail: String) -> EndReason {
         EndReason::new(Some(self.far), Cause::NoCommonCodec).with_detail(detail)
     }
+}
+
+/// How much work one of our formats is beside the other leg's, both ways.
+fn effort(ours: Option<VideoFormat>, other: &VideoLine) -> usize {
+    let work = |from: &VideoFormat, to: &VideoFormat| match VideoFormat::passing(from, to) {
+        Passing::Whole => 0,
+        Passing::Repacketise => 1,
+        Passing::Transcode => 4,
+    };
+    ours.map_or(usize::MAX, |ours| work(&other.sends, &ours) + work(&ours, &other.takes))
 }

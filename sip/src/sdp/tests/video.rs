@@ -76,16 +76,16 @@ fn our_offer_has_the_video_behind_the_audio_and_says_what_feedback_we_know() {
     let mut local = local();
     local.video.as_mut().unwrap().limit = Some(2_000_500);
     let offer = OfferAnswer::new(42).make_offer(&local).unwrap().to_string();
-    let want = "m=video 20002 RTP/AVP 120 121 122|b=AS:2001|a=rtpmap:120 H264/90000|a=fmtp:120 p=base;ours|a=rtpmap:121 H264/90000|\
-        a=fmtp:121 p=high;ours|a=rtpmap:122 VP8/90000|a=sendrecv|a=rtcp-fb:* nack pli|a=rtcp-fb:* ccm fir|";
+    let want = "m=video 20002 RTP/AVP 120 122|b=AS:2001|a=rtpmap:120 H264/90000|a=fmtp:120 p=base;ours|a=rtpmap:122 VP8/90000|\
+        a=sendrecv|a=rtcp-fb:* nack pli|a=rtcp-fb:* ccm fir|";
     assert!(offer.ends_with(&want.replace('|', "\r\n")), "{offer}");
 }
 
 #[test]
 fn an_answers_first_format_that_meets_one_of_ours_is_taken() {
     check_answer(
-        &format!("{AUDIO} m=video_5000_RTP/AVP_121 a=rtpmap:121_H264/90000 a=fmtp:121_p=high;theirs"),
-        "121 H264/90000 p=high;theirs for 121 p=high;ours to 198.51.100.7:5000 sendrecv",
+        &format!("{AUDIO} m=video_5000_RTP/AVP_120 a=rtpmap:120_H264/90000 a=fmtp:120_p=base;theirs"),
+        "120 H264/90000 p=base;theirs for 120 p=base;ours to 198.51.100.7:5000 sendrecv",
     );
     check_answer(
         &format!(
@@ -95,8 +95,8 @@ fn an_answers_first_format_that_meets_one_of_ours_is_taken() {
     );
     // No a=rtpmap: what we offered under that number.
     check_answer(
-        &format!("{AUDIO} m=video_5000_RTP/AVP_121"),
-        "121 H264/90000 p=high;ours for 121 p=high;ours to 198.51.100.7:5000 sendrecv",
+        &format!("{AUDIO} m=video_5000_RTP/AVP_120"),
+        "120 H264/90000 p=base;ours for 120 p=base;ours to 198.51.100.7:5000 sendrecv",
     );
 }
 
