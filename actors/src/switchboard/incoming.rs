@@ -1,5 +1,8 @@
 //! What an INVITE from outside becomes: what a page is shown, or a refusal. Pure.
+use codecs::VideoFormat;
+use codecs::video::Passing;
 use sip::message::{HeaderName, NameAddr, Request};
+use sip::sdp::{MediaKind, Session};
 
 use crate::page::{CallView, InviteHeaders};
 use crate::vocabulary::CallId;
@@ -18,6 +21,28 @@ pub fn view_of(invite: &Request, call_id: CallId, callee: &str) -> CallView {
         has_audio: true,
         has_video: false,
     }
+}
+
+/// What a page is offered for pictures: of ours, those first that the caller has too, for then nothing is transcoded; empty if the INVITE
+/// offers no pictures that we can use.
+pub fn video_for_page(invite: &Request, ours: &[VideoFormat]) -> Vec<VideoFormat> {
+    let offer = Session::parse(&invite.body).unwrap_or_default();
+    let live = offer.media.iter().filter(|media| media.kind == MediaKind::Video && media.port != 0);
+    let theirs: Vec<VideoFormat> = live
+        .flat_map(|media| &media.formats)
+        .filter_map(|format| VideoFormat::from_sdp(&format.encoding, format.clock, format.fmtp.as_deref()))
+        .collect();
+    if theirs.is_empty() {
+        return vec![];
+    }
+    // How far down the caller's list stands one that passes as it is; the list's length: nowhere.
+    let place = |ours: &VideoFormat| {
+        let passes = |theirs: &VideoFormat| VideoFormat::passing(ours, theirs) == Passing::Whole;
+        theirs.iter().position(passes).unwrap_or(theirs.len())
+    };
+    let mut offered = ours.to_vec();
+    offered.sort_by_key(place);
+    offered
 }
 
 /// Most header fields of an INVITE that a page is shown, and the longest value: what a person's software can use, and no more than
@@ -120,6 +145,30 @@ mod tests {
         let same: String = (0..200).map(|_| format!("X-A: {}\r\n", "v".repeat(200))).collect();
         let shown = shown_headers(&invite("<sip:a@b>", &same));
         assert!(shown.len() == 1 && shown[0].1.len() <= 520, "{}", shown[0].1.len());
+    }
+
+    #[test]
+    fn a_page_is_offered_the_callers_pictures_first_and_none_where_there_are_none() {
+        let h264 = |text| VideoFormat::from_sdp("H264", 90_000, Some(text)).unwrap();
+        let (mode_1, mode_0) = ("packetization-mode=1;profile-level-id=42e01f", "profile-level-id=42e01f");
+        let ours = [h264(mode_1), h264(mode_0), VideoFormat::Vp8];
+        let check = |sdp: &str, wanted: &[VideoFormat]| {
+            let invite = invite("<sip:a@b>", &format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len()));
+            assert_eq!(video_for_page(&invite, &ours), wanted, "{sdp}");
+        };
+        let sdp = |video: &str| {
+            format!(
+                "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4 RTP/AVP 0\r\n{video}"
+            )
+        };
+        check(&sdp(""), &[]);
+        check("", &[]);
+        check(&sdp("m=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"), &[]);
+        check(&sdp("m=video 6 RTP/AVP 34\r\na=rtpmap:34 H263/90000\r\n"), &[]);
+        let vp8 = "m=video 6 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+        check(&sdp(vp8), &[ours[2], ours[0], ours[1]]);
+        let simple = format!("m=video 6 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 {mode_0}\r\n");
+        check(&sdp(&simple), &[ours[1], ours[0], ours[2]]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use ::sip::message::{Method, StatusCode};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, Recipient, WeakRecipient};
+use codecs::VideoFormat;
 use tracing::info;
 
 use crate::browser::{BrowserLeg, BrowserOrder, Certificate, PageWord, PeerConfig};
@@ -74,6 +75,8 @@ struct Parties {
     /// The page's offer, if it calls.
     offer: Option<String>,
     dialog: DialogOrder,
+    /// What the page may have for pictures, by preference.
+    page_video: Vec<VideoFormat>,
     /// What the page wants of the call's limits, if it calls.
     activity: ActivityWish,
 }
@@ -165,6 +168,7 @@ impl Switchboard {
                     pages: vec![(id, session)],
                     offer,
                     dialog,
+                    page_video: self.settings.media.video.page(),
                     activity,
                 };
                 self.connect(parties, ctx);
@@ -224,7 +228,10 @@ impl Switchboard {
         }
         let pages = rings.into_iter().filter_map(|id| Some((id, self.book.session(id)?.session.clone())));
         let pages = pages.collect();
-        let view = incoming::view_of(&incoming.request, CallId::random(), &shared.account.login);
+        let mut view = incoming::view_of(&incoming.request, CallId::random(), &shared.account.login);
+        let ours = &self.settings.media.video;
+        let page_video = incoming::video_for_page(&incoming.request, &ours.page());
+        view.has_video = !page_video.is_empty();
         let invite_headers = incoming::shown_headers(&incoming.request);
         let way = shared.way().ok();
         let dialog = DialogOrder::Incoming(Box::new(IncomingInvite {
@@ -234,7 +241,7 @@ impl Switchboard {
             way,
             contact_user: shared.contact.clone(),
             codecs: self.settings.media.audio_codecs.clone(),
-            video: vec![],
+            video: if view.has_video { ours.sip.clone() } else { vec![] },
             telephone_events: self.settings.media.telephone_events,
         }));
         let (page_side, offer, activity) = (Side::Callee, None, ActivityWish::default());
@@ -246,6 +253,7 @@ impl Switchboard {
             pages,
             offer,
             dialog,
+            page_video,
             activity,
         };
         self.connect(parties, ctx);
@@ -263,7 +271,17 @@ impl Switchboard {
 
     /// Wires one call: the call, then its legs, then the start. All on one lane.
     fn connect(&mut self, parties: Parties, ctx: &mut Context<Self>) {
-        let Parties { direction, view, page_side, invite_headers, pages, offer, dialog, activity } = parties;
+        let Parties {
+            direction,
+            view,
+            page_side,
+            invite_headers,
+            pages,
+            offer,
+            dialog,
+            page_video,
+            activity,
+        } = parties;
         let lane = self.lanes.pick();
         let order = CallOrder {
             call_id: view.call_id.clone(),
@@ -295,7 +313,7 @@ impl Switchboard {
                 local: lane.addresses().to_vec(),
                 certificate: self.certificate.clone(),
                 audio: self.settings.media.browser_codecs(),
-                video: vec![],
+                video: page_video.clone(),
             },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
             answer_video_at_once: self.settings.media.video.answer == AnswerTiming::AtOnce,
