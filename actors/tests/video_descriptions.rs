@@ -125,7 +125,7 @@ fn the_answer_is_whole_and_every_line_of_it_is_known_to_both_ends() {
     assert!(sdp.contains("a=msid:tandem tandem-audio\r\n") && sdp.contains("a=group:BUNDLE 0 1\r\n"));
     let group: Vec<_> = with(&lines, "a=ssrc-group:FID ")[0].split(' ').collect();
     let ssrcs = with(&lines, "a=ssrc:");
-    assert_eq!(ssrcs, [format!("{} cname:tandem", group[1]), format!("{} cname:tandem", group[0])]);
+    assert_eq!(ssrcs, [format!("{} cname:tandem", group[0]), format!("{} cname:tandem", group[1])]);
     for same in ["a=sendrecv", "a=rtcp-mux", "a=setup:passive"] {
         assert!(lines.contains(&same), "{same} in {sdp}");
     }

@@ -56,7 +56,7 @@ pub struct Plan<'a> {
 }
 
 /// Pictures of 320 × 240, 15 a second; `snapshot` keeps what was decoded.
-const CAMERA: &str = "module vp8.so\nmodule avcodec.so\nmodule avformat.so\nmodule fakevideo.so\nmodule snapshot.so\n\
+const CAMERA: &str = "module avformat.so\nmodule fakevideo.so\nmodule snapshot.so\n\
     video_source avformat,sees.y4m\nvideo_display fakevideo,nil\nvideo_size 320x240\nvideo_fps 15\nvideo_bitrate 300000\n\
     videnc_format yuv420p\n";
 
@@ -154,20 +154,20 @@ impl<'a> Plan<'a> {
             None => config,
         };
         let config = match self.camera {
-            Some((_, file)) => {
+            Some((codecs, file)) => {
                 fs::copy(file, folder.join("sees.y4m")).unwrap();
-                config + CAMERA
+                let module = |codec| if codec == "vp8" { "module vp8.so\n" } else { "module avcodec.so\n" };
+                config + &codecs.split(',').map(module).collect::<String>() + CAMERA
             }
             None => config,
         };
         let account = format!(
-            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}{}\n",
+            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}\n",
             password(user),
             pbx.proxy(),
             if self.auto_answer { "auto" } else { "manual" },
             self.codecs,
             self.encrypts.map_or(String::new(), |how| format!(";mediaenc={how}")),
-            self.camera.map_or(String::new(), |(codecs, _)| format!(";video_codecs={codecs}")),
             t = self.transport,
         );
         fs::write(folder.join("config"), config).unwrap();

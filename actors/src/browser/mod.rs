@@ -209,7 +209,7 @@ impl BrowserLeg {
         for packet in std::mem::take(&mut self.held_back) {
             self.send(packet, ctx);
         }
-        self.page_can_see();
+        self.page_can_see(ctx);
         if let Some(since) = self.described {
             let took = now().saturating_duration_since(since);
             self.order.meters.ice_connect_seconds.observe(took.as_secs_f64());

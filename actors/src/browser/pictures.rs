@@ -1,5 +1,5 @@
-//! The page's pictures on their way to the call, and the other side's on theirs to the page. They go as they come: nothing is held back
-//! while the page's path is down, for old pictures are of no use; the page then gets a key frame.
+//! The page's pictures on their way to the call, and the other side's on theirs to the page. While the page's path is down, what came since
+//! the last key frame is held back, so that the page sees something as soon as it can; if that is nothing, a key frame is asked for.
 use std::time::Instant;
 
 use actix::{AsyncContext, Context, SpawnHandle};
@@ -25,13 +25,26 @@ pub(super) struct Pictures {
     timer: Option<SpawnHandle>,
     /// What the other side takes of the page, bits per second.
     limit: Option<u32>,
+    /// Packets for the page since the last key frame, from before its path is up.
+    held_back: Vec<Packet>,
 }
+
+/// Most packets that are held back: a second of pictures of 2 Mbit/s. More would take too long to catch up with; then the page waits for a key
+/// frame of its own.
+const MAX_HELD_BACK: usize = 200;
 
 impl Pictures {
     /// None yet.
     pub(super) fn new() -> Self {
         let outgoing = Sequencer::new(0, VIDEO_CLOCK, 0, 0);
-        Self { sink: None, outgoing, key_frames: KeyFrames::default(), timer: None, limit: None }
+        Self {
+            sink: None,
+            outgoing,
+            key_frames: KeyFrames::default(),
+            timer: None,
+            limit: None,
+            held_back: vec![],
+        }
     }
 
     /// A packet of the page. False: nobody could take it.
@@ -40,6 +53,19 @@ impl Pictures {
             self.key_frames.came();
         }
         self.sink.as_mut().is_none_or(|sink| sink.send(packet))
+    }
+
+    /// A packet for a page that cannot see yet.
+    fn hold_back(&mut self, packet: Packet, codec: VideoCodec) {
+        // Parameter sets and slices of one picture have one timestamp, and each may look like its beginning.
+        let other = self.held_back.first().is_none_or(|first| first.timestamp != packet.timestamp);
+        let key = other && begins_key_picture(codec, &packet.payload);
+        if key || self.held_back.len() >= MAX_HELD_BACK {
+            self.held_back.clear();
+        }
+        if key || !self.held_back.is_empty() {
+            self.held_back.push(packet);
+        }
     }
 
     /// A packet for the page, numbered anew. The marker stays: it ends a picture, and does not begin a source. None: it comes too late.
@@ -76,7 +102,10 @@ impl BrowserLeg {
 
     /// A picture for the page, or a part of one.
     pub(super) fn show_page(&mut self, packet: Packet, ctx: &mut Context<Self>) {
-        let Some(peer) = self.peer.as_mut().filter(|peer| peer.is_connected()) else { return };
+        let Payload::Video(codec) = packet.payload_kind else { return };
+        let Some(peer) = self.peer.as_mut().filter(|peer| peer.is_connected()) else {
+            return self.pictures.hold_back(packet, codec);
+        };
         if packet.payload.len() > MAX_PAYLOAD {
             return self.order.meters.dropped("webrtc_rtp_too_long").inc();
         }
@@ -87,8 +116,12 @@ impl BrowserLeg {
         self.drive(ctx);
     }
 
-    /// The page's path is up: what was shown before is lost.
-    pub(super) fn page_can_see(&mut self) {
+    /// The page's path is up: it sees what was held back, or else what comes after the next key frame.
+    pub(super) fn page_can_see(&mut self, ctx: &mut Context<Self>) {
+        let held_back = std::mem::take(&mut self.pictures.held_back);
+        if !held_back.is_empty() {
+            return held_back.into_iter().for_each(|packet| self.show_page(packet, ctx));
+        }
         let agreed = self.peer.as_ref().and_then(|peer| peer.agreed().video.as_ref());
         if agreed.is_some_and(|video| video.page_receives) {
             self.report(LegEvent::KeyFrameWanted);
@@ -186,6 +219,25 @@ mod tests {
         assert_eq!(sent(1, 12, 8_000, 34), (2, 3_000, false), "and is mended late");
         assert_eq!(sent(2, 900, 77, 133), (4, 12_000, false), "another source goes on behind");
         assert_eq!(sent(2, 901, 77, 134), (5, 12_000, true));
+    }
+
+    #[test]
+    fn what_came_since_the_last_key_frame_waits_for_the_page_and_no_more() {
+        let now = Instant::now();
+        let mut pictures = Pictures::new();
+        let mut hold = |sequence, timestamp, payload| {
+            pictures.hold_back(packet(1, sequence, timestamp, now, payload), VideoCodec::H264);
+            pictures.held_back.iter().map(|packet| packet.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(hold(1, 10, OTHER), [0; 0], "of no use");
+        assert_eq!(hold(2, 20, KEY), [2]);
+        assert_eq!(hold(3, 20, KEY), [2, 3], "another slice of it");
+        assert_eq!(hold(4, 30, OTHER), [2, 3, 4]);
+        assert_eq!(hold(5, 40, KEY), [5]);
+        for number in 0..MAX_HELD_BACK as u16 {
+            hold(6 + number, 50 + u32::from(number), OTHER);
+        }
+        assert_eq!(hold(1000, 9_000, OTHER), [0; 0], "too many, so a key frame is asked for");
     }
 
     #[test]

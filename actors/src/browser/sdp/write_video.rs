@@ -48,11 +48,11 @@ pub(super) fn live_section(
     }
     if video.page_receives {
         let (ssrc, rtx) = local.video_ssrcs;
-        let _ = write!(text, "a=msid:{STREAM} {VIDEO_TRACK}\r\n");
+        // Chromium takes the SSRC that is named first for the stream's own, whatever the group says.
+        let _ = write!(text, "a=msid:{STREAM} {VIDEO_TRACK}\r\na=ssrc:{ssrc} cname:{STREAM}\r\n");
         if video.formats.iter().any(|numbered| numbered.rtx.is_some()) {
             let _ = write!(text, "a=ssrc-group:FID {ssrc} {rtx}\r\na=ssrc:{rtx} cname:{STREAM}\r\n");
         }
-        let _ = write!(text, "a=ssrc:{ssrc} cname:{STREAM}\r\n");
     }
 }
 

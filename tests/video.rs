@@ -1,0 +1,102 @@
+//! Pictures between a page and a phone: what is in front of one camera is seen at the other end.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::json;
+use std::path::PathBuf;
+use support::baresip;
+use support::browser::Page;
+use support::pattern::{self, PAGE_MARK, PHONE_MARK};
+use support::scene::{PAGE_TONE, PHONE_TONE, Scene};
+use support::{Baresip, fairly, secs};
+
+const SIZE: (usize, usize) = (320, 240);
+
+fn camera(scene: &Scene) -> PathBuf {
+    let file = scene.bench.path("phone-sees.y4m");
+    pattern::write_y4m(&file, PHONE_MARK, SIZE, 15, 60);
+    file
+}
+
+fn page_with_camera(scene: &Scene) -> Page<'_> {
+    let page = scene.web.page_with_camera("1001", PAGE_TONE, PAGE_MARK, SIZE);
+    page.connect_and_wait(&scene.house, &support::browser::Account::at(&scene.pbx, "1001"));
+    page
+}
+
+fn with_video() -> serde_json::Value {
+    json!({ "video": { "width": SIZE.0, "height": SIZE.1, "frameRate": 15 } })
+}
+
+/// Both ends see and hear each other.
+#[track_caller]
+fn assert_both_see(page: &Page, call: &str, phone: &Baresip, answered_at: f64) {
+    std::thread::sleep(secs(4));
+    let seen = page.seen(call);
+    let moving = pattern::assert_moving(&seen, PHONE_MARK, 20);
+    let first = seen[0].at - answered_at;
+    println!("{} pictures, {moving} different, the first {first:.0} ms after the answer", seen.len());
+    assert!(first <= 1000.0, "{first} ms");
+    assert_eq!(page.run("element", json!([call]))["muted"], false, "a muted element is heard by nobody");
+    pattern::assert_moving(&[phone.sees()], PAGE_MARK, 1);
+    page.heard(call).between(answered_at + 500.0, answered_at + 3500.0).assert_tone(PHONE_TONE);
+    phone.decoded().assert_tone(PAGE_TONE);
+}
+
+fn the_page_calls(codecs: &str, transcoders: u32) {
+    fairly(|| {
+        let scene = Scene::new();
+        let file = camera(&scene);
+        let phone = baresip::Plan::new("1002", PHONE_TONE).camera(codecs, &file).auto_answer();
+        let phone = phone.start(&scene.bench, &scene.pbx);
+        let page = page_with_camera(&scene);
+        let call = page.call_with("1002", with_video());
+        let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+        assert_both_see(&page, &call, &phone, answered.at);
+        let active = scene.house.metric("tandem_transcoders_active", "from=\"VP8\"")
+            + scene.house.metric("tandem_transcoders_active", "from=\"H264\"");
+        assert_eq!(active, f64::from(transcoders), "{codecs}");
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+    });
+}
+
+#[test]
+fn vp8_passes_when_the_page_calls() {
+    the_page_calls("vp8", 0);
+}
+
+#[test]
+fn h264_passes_when_the_page_calls() {
+    the_page_calls("h264", 0);
+}
+
+fn the_phone_calls(codecs: &str) {
+    fairly(|| {
+        let scene = Scene::new();
+        let file = camera(&scene);
+        let phone = baresip::Plan::new("1002", PHONE_TONE).camera(codecs, &file);
+        let phone = phone.start(&scene.bench, &scene.pbx);
+        let page = page_with_camera(&scene);
+        phone.dial("1001");
+        let incoming = page.wait_incoming(0, secs(5));
+        let call = incoming.body["callId"].as_str().unwrap().to_owned();
+        page.run("answer", json!([call, with_video()]));
+        let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+        assert_both_see(&page, &call, &phone, answered.at);
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+    });
+}
+
+#[test]
+fn vp8_passes_when_the_phone_calls() {
+    the_phone_calls("vp8");
+}
+
+#[test]
+fn h264_passes_when_the_phone_calls() {
+    the_phone_calls("h264");
+}
