@@ -45,14 +45,17 @@ fn assert_both_see(page: &Page, call: &str, phone: &Baresip, answered_at: f64) {
     phone.decoded().assert_tone(PAGE_TONE);
 }
 
-fn the_page_calls(codecs: &str, transcoders: u32) {
+/// The page leaves `stripped` out of its offer.
+fn the_page_calls(codecs: &str, stripped: &str, transcoders: u32) {
     fairly(|| {
         let scene = Scene::new();
         let file = camera(&scene);
         let phone = baresip::Plan::new("1002", PHONE_TONE).camera(codecs, &file).auto_answer();
         let phone = phone.start(&scene.bench, &scene.pbx);
         let page = page_with_camera(&scene);
-        let call = page.call_with("1002", with_video());
+        let mut options = with_video();
+        options["stripCodecs"] = stripped.into();
+        let call = page.call_with("1002", options);
         let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
         assert_both_see(&page, &call, &phone, answered.at);
         let active = scene.house.metric("tandem_transcoders_active", "from=\"VP8\"")
@@ -65,12 +68,40 @@ fn the_page_calls(codecs: &str, transcoders: u32) {
 
 #[test]
 fn vp8_passes_when_the_page_calls() {
-    the_page_calls("vp8", 0);
+    the_page_calls("vp8", "SILK", 0);
 }
 
 #[test]
 fn h264_passes_when_the_page_calls() {
-    the_page_calls("h264", 0);
+    the_page_calls("h264", "SILK", 0);
+}
+
+#[test]
+fn a_page_with_h264_and_a_phone_with_vp8_see_each_other() {
+    the_page_calls("vp8", "SILK,VP8,VP9,AV1", 2);
+}
+
+#[test]
+fn a_page_with_vp8_and_a_phone_with_h264_see_each_other() {
+    the_page_calls("h264", "SILK,H264,VP9,AV1", 2);
+}
+
+#[test]
+fn rq15_a_video_call_to_a_phone_without_pictures_is_heard() {
+    fairly(|| {
+        let scene = Scene::new();
+        let phone = scene.ready_phone();
+        let page = page_with_camera(&scene);
+        let call = page.call_with("1002", with_video());
+        let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+        std::thread::sleep(secs(3));
+        let heard = page.heard(&call).between(answered.at, answered.at + 2500.0).assert_tone(PHONE_TONE);
+        assert!(heard.first_at - answered.at < 1000.0, "{heard:?}");
+        assert_eq!(page.run("element", json!([call]))["muted"], false);
+        phone.decoded().assert_tone(PAGE_TONE);
+        page.hang_up(&call);
+        page.wait_call(&call, "FINISH", secs(3));
+    });
 }
 
 fn the_phone_calls(codecs: &str) {
