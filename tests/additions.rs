@@ -29,7 +29,7 @@ fn offered(settings: &[(&str, &str)], strips: &str) -> String {
 #[test]
 fn settings_and_stripped_codecs_shape_the_invite() {
     assert_eq!(offered(&[], "SILK"), "111 8 0 18 97 9 110 101");
-    assert_eq!(offered(&[], "opus,PCMA"), "0 18 97 9 101");
+    assert_eq!(offered(&[], "opus,PCMA"), "0 18 97 9 109 101"); // events at 16 kHz for wide Speex
     let settings = [("codecs", "[\"ulaw\", \"alaw\", \"opus\"]"), ("codecs_exclude_sip", "[\"opus\"]")];
     assert_eq!(offered(&settings, "telephone-event"), "0 8");
 }
