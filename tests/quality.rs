@@ -55,7 +55,7 @@ fn the_figures_of_both_legs_are_those_of_the_wire() {
         let call = page.call("1002");
         page.wait_call(&call, "ESTABLISHED", secs(5));
         page.mute(&call);
-        std::thread::sleep(secs(13)); // a report of ours within 6.2 s, and one of theirs within 5 s of it
+        std::thread::sleep(secs(18)); // a report of ours within 6.2 s, and one of theirs within 7.5 s of it
         let mute = |line: &&str| line.contains("no sound") && line.contains("muted_microphone");
         let log = scene.house.log();
         let told: Vec<&str> = log.lines().filter(mute).collect();
