@@ -90,12 +90,13 @@ impl Plan {
         self
     }
 
-    /// Sends the RTP of a capture as soon as it has answered, before the ACK, and nothing of what it hears.
+    /// Sends the RTP of a capture with its answer, and nothing of what it hears. It begins before the answer is written: SIPp reads its socket
+    /// between two steps of a script, and an ACK that came before a step that plays would be none that it waits for.
     pub fn greeting_with(mut self, capture: &std::path::Path) -> Self {
         self.echoes = false;
         let play = format!("<nop><action><exec play_pcap_audio=\"{}\"/></action></nop>", capture.display());
-        let ack = "<recv request=\"ACK\"/>";
-        self.words.push((ack.into(), play + ack));
+        let answer = "<send retrans=\"500\">";
+        self.words.push((answer.into(), play + answer));
         self
     }
 
