@@ -43,6 +43,8 @@ pub enum LegCommand {
     Resume,
     /// The hold that your far end asked for stands now, or stands no more.
     ShowHold(bool),
+    /// The other side's far end holds the call itself, or does no more. Said again whenever its media are agreed.
+    ShowRemoteHold(bool),
     /// Ask your far end to call this address instead, and see what comes of it: report [`LegEvent::Ended`] when it does, or
     /// [`LegEvent::TransferRefused`].
     Transfer(Uri),
@@ -136,6 +138,8 @@ pub enum LegEvent {
     Held,
     /// [`LegCommand::Resume`] is done.
     Resumed,
+    /// Whether the far end holds the call itself, by its SDP (RFC 3264 §8.4); follows each [`LegEvent::MediaAgreed`] of a phone.
+    RemoteHeld(bool),
     /// [`LegCommand::Hold`] or [`LegCommand::Resume`] was refused; things are as before.
     Refused(EndReason),
     /// The far end wants the other side to call this address instead.

@@ -168,6 +168,8 @@ pub enum ToPage {
     MailWaiting(MailWaiting),
     /// How a call sounds: `notifyCallQuality`, `notifyMediaTrouble`, for pages that asked for it.
     Sound(CallId, SoundNews),
+    /// Whether the far side holds the call: `remoteHold`, for pages that asked for it.
+    RemoteHold(CallId, bool),
     /// Digits of the far side, in order: `notifyDtmf`, for pages that asked for it.
     Digits(CallId, String),
     /// A call's state: `notifyTryingResponse`, `ring`, `talk`, `hold`, `finish`.

@@ -40,6 +40,8 @@ pub struct Wants {
     pub trouble: bool,
     /// `dtmf`: digits of the far side.
     pub digits: bool,
+    /// `remote-hold`: whether the far side holds.
+    pub remote_hold: bool,
 }
 
 /// A page introduces itself.
@@ -70,6 +72,7 @@ impl Connection {
                 quality: wants(fields, "call-quality")?,
                 trouble: wants(fields, "media-trouble")?,
                 digits: wants(fields, "dtmf")?,
+                remote_hold: wants(fields, "remote-hold")?,
             },
             activity: activity(fields)?,
             echo: echo.collect(),

@@ -116,6 +116,9 @@ pub fn to_page(told: &ToPage) -> Vec<String> {
         ToPage::Digits(call_id, digits) => {
             vec![frame("notifyDtmf", json!([{"callId": call_id.as_str(), "dtmf": digits}]))]
         }
+        ToPage::RemoteHold(call_id, held) => {
+            vec![frame("remoteHold", json!([{"callId": call_id.as_str(), "held": held}]))]
+        }
         ToPage::Sound(call_id, news) => vec![sound::frame_of(call_id, news)],
         ToPage::CallStatus(view, status) => call_status(view, status),
     }
@@ -335,6 +338,13 @@ mod tests {
         let told = ToPage::Digits(CallId::parse("c1").unwrap(), "5".into());
         let frames = check(&told, &["notifyDtmf -"]);
         assert_eq!(frames[0]["data"], json!([{"callId": "c1", "dtmf": "5"}]));
+    }
+
+    #[test]
+    fn a_hold_of_the_far_side_is_told_as_it_stands() {
+        let told = ToPage::RemoteHold(CallId::parse("c1").unwrap(), true);
+        let frames = check(&told, &["remoteHold -"]);
+        assert_eq!(frames[0]["data"], json!([{"callId": "c1", "held": true}]));
     }
 
     #[test]

@@ -154,6 +154,7 @@ impl Socket {
         match told {
             ToPage::MailWaiting(_) if !self.wants.mail => return Vec::new(),
             ToPage::Digits(..) if !self.wants.digits => return Vec::new(),
+            ToPage::RemoteHold(..) if !self.wants.remote_hold => return Vec::new(),
             ToPage::Sound(_, SoundNews::Quality(_)) if !self.wants.quality => return Vec::new(),
             ToPage::Sound(_, SoundNews::Trouble(..) | SoundNews::Well(_)) if !self.wants.trouble => {
                 return Vec::new();

@@ -9,6 +9,7 @@ mod once;
 mod own_sound;
 pub mod peer;
 mod pictures;
+mod remote_hold;
 pub mod rtc;
 pub mod sdp;
 mod secrets;
@@ -35,6 +36,7 @@ pub use messages::PageWord;
 use own_sound::OwnSound;
 use peer::{Counts, Lost, Outgoing, Output};
 use pictures::{Pictures, codec_of};
+use remote_hold::RemoteHold;
 use rtc::Peer;
 pub use rtc::{Certificate, PeerConfig};
 use sdp::Description;
@@ -86,6 +88,7 @@ pub struct BrowserLeg {
     heard: DigitReceiver,
     outgoing: Option<Sequencer>,
     own_sound: OwnSound,
+    remote_hold: RemoteHold,
     /// Datagrams that the peer connection refused, as far as they are in the meters.
     refused: Counts,
     /// Sound for the page from before its path is up.
@@ -125,6 +128,7 @@ impl BrowserLeg {
             heard: DigitReceiver::new(),
             outgoing: None,
             own_sound,
+            remote_hold: RemoteHold::default(),
             refused: Counts::default(),
             held_back: VecDeque::new(),
             pictures: Pictures::new(),
@@ -138,6 +142,16 @@ impl BrowserLeg {
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         for action in self.state.on(event, self.order.side) {
             self.perform(action, ctx);
+        }
+        self.tell_remote_hold();
+    }
+
+    /// A hold from before the answer is told after it: until then nothing is held.
+    fn tell_remote_hold(&mut self) {
+        if self.state == State::Talking
+            && let Some(holds) = self.remote_hold.news()
+        {
+            self.tell(ToPage::RemoteHold(self.order.view.call_id.clone(), holds));
         }
     }
 
@@ -371,6 +385,10 @@ impl Handler<LegCommand> for BrowserLeg {
             LegCommand::Measure => self.report(LegEvent::Measured(self.measured())),
             LegCommand::SendDigits(digits) => {
                 self.tell(ToPage::Digits(self.order.view.call_id.clone(), digits.digits));
+            }
+            LegCommand::ShowRemoteHold(holds) => {
+                self.remote_hold.holds = holds;
+                self.tell_remote_hold();
             }
             LegCommand::ShowSound(news) => self.tell(ToPage::Sound(self.order.view.call_id.clone(), news)),
             command => self.step(Event::Command(command), ctx),

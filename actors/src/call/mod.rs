@@ -186,6 +186,7 @@ impl Call {
                 Event::AdditionsGiven(side, additions)
             }
             LegEvent::Answered => Event::Answered,
+            LegEvent::RemoteHeld(held) => Event::RemoteHeld(side, held),
             LegEvent::HoldAsked => Event::HoldAsked(side),
             LegEvent::ResumeAsked => Event::ResumeAsked(side),
             LegEvent::Held => Event::Held,

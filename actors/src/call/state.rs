@@ -25,6 +25,7 @@
 //! | Resuming               | Replaced (held side)     | Talking        | show talk to the asker                 |
 //! | any hold               | Replaced (asker)         | Resuming       | resume the other side                  |
 //! | any but New, Ended     | MediaAgreed (side)       | same           | tell the other side; connect unless held |
+//! | any but New, Ended     | RemoteHeld (side)        | same           | tell the other side                    |
 //! | Talking, any hold      | DigitsAsked (side)       | same           | send digits to the other side          |
 //! | Dialing, Ringing       | NoAnswer                 | Ended          | hang up both, finish                   |
 //! | Talking, any hold      | TooLong                  | Ended          | hang up both, finish                   |
@@ -81,6 +82,8 @@ pub enum Event {
     Answered,
     /// A leg's sound is agreed, or agreed anew.
     MediaAgreed(Side, MediaFormat),
+    /// Whether a side's far end holds the call itself.
+    RemoteHeld(Side, bool),
     /// A side wants the other held.
     HoldAsked(Side),
     /// A side wants to go on.
@@ -201,6 +204,9 @@ impl State {
                     actions.push(Connect);
                 }
                 (now.clone(), actions)
+            }
+            (now, Event::RemoteHeld(side, held)) => {
+                (now.clone(), vec![Tell(side.other(), LegCommand::ShowRemoteHold(held))])
             }
             (now, Event::DigitsAsked(side, digits)) if now.is_answered() => {
                 (now.clone(), vec![Tell(side.other(), LegCommand::SendDigits(digits))])

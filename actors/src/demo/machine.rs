@@ -211,6 +211,7 @@ impl Handler<LegCommand> for Machine {
             | LegCommand::LimitVideo(_)
             | LegCommand::Answer
             | LegCommand::ShowHold(_)
+            | LegCommand::ShowRemoteHold(_)
             | LegCommand::ShowSound(_)
             | LegCommand::SuccessorFared(_)
             | LegCommand::ShowTransferRefused { .. } => {}

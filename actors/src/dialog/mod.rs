@@ -306,6 +306,7 @@ impl Dialog {
             LegCommand::Quiet
             | LegCommand::LimitVideo(_)
             | LegCommand::ShowHold(_)
+            | LegCommand::ShowRemoteHold(_)
             | LegCommand::ShowSound(_)
             | LegCommand::ShowTransferRefused { .. } => {}
             LegCommand::SendDigits(digits) => self.send_digits(&digits, ctx),

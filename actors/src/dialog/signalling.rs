@@ -234,6 +234,11 @@ impl Signalling {
         self.offer_inside(OfferAnswer::make_offer)
     }
 
+    /// Whether we hold the far end.
+    pub fn is_holding(&self) -> bool {
+        self.negotiation.is_held()
+    }
+
     /// The re-INVITE that only refreshes the session: our last SDP under its version.
     pub fn refresh_invite(&mut self) -> Option<Request> {
         self.held_before = self.negotiation.is_held();

@@ -42,7 +42,11 @@ impl Dialog {
         }
         match media.agree(stream, now()) {
             Some(audio) => {
+                // Who is held by us takes nothing either, and holds nobody by that.
+                let holds =
+                    stream.remote_holds && self.signalling.as_ref().is_none_or(|told| !told.is_holding());
                 self.report(LegEvent::MediaAgreed(MediaFormat { audio, video }));
+                self.report(LegEvent::RemoteHeld(holds));
                 self.fill_silence(ctx);
             }
             None => {

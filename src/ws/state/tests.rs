@@ -285,19 +285,21 @@ fn a_page_hears_the_end_of_its_calls_before_tandem_stops() {
 }
 
 #[test]
-fn only_a_page_that_asks_hears_of_its_mailbox_and_of_digits() {
+fn only_a_page_that_asks_hears_of_its_mailbox_of_digits_and_of_holds() {
     let mail = ToPage::MailWaiting(actors::handle::MailWaiting::default());
     let digits = ToPage::Digits(CallId::parse("c1").unwrap(), "5".into());
-    for news in [&mail, &digits] {
+    let hold = ToPage::RemoteHold(CallId::parse("c1").unwrap(), true);
+    for news in [&mail, &digits, &hold] {
         assert_eq!(short(&open().told(news)), [""; 0]);
     }
     let mut socket = Socket::new(3);
     let mut asks = account();
-    asks["tandemEvents"] = json!(["message-summary", "dtmf"]);
+    asks["tandemEvents"] = json!(["message-summary", "dtmf", "remote-hold"]);
     check(&mut socket, "connection", asks, &["open 1001"]);
     assert_eq!(short(&socket.opened("token", "id")), ["getUserData ESTABLISHED"]);
     assert_eq!(short(&socket.told(&mail)), ["notifyMessageSummary"]);
     assert_eq!(short(&socket.told(&digits)), ["notifyDtmf"]);
+    assert_eq!(short(&socket.told(&hold)), ["remoteHold"]);
 }
 
 #[test]

@@ -135,6 +135,14 @@ fn agreed_media_connects_unless_held() {
 }
 
 #[test]
+fn a_hold_of_the_far_side_is_told_and_changes_nothing() {
+    for state in [Ringing, Talking, OnHold(Caller), transferring(None)] {
+        check(state.clone(), Event::RemoteHeld(Callee, true), state, "caller:ShowRemoteHold");
+    }
+    check(New, Event::RemoteHeld(Callee, true), New, "");
+}
+
+#[test]
 fn digits_pass_only_once_answered() {
     check(Talking, Event::DigitsAsked(Caller, digits()), Talking, "callee:SendDigits");
     check(OnHold(Caller), Event::DigitsAsked(Caller, digits()), OnHold(Caller), "callee:SendDigits");
@@ -188,6 +196,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::TransferRefused(why())),
         side.clone().prop_map(Event::Replaced),
         side.clone().prop_map(|side| Event::MediaAgreed(side, format())),
+        side.clone().prop_map(|side| Event::RemoteHeld(side, true)),
         side.prop_map(|side| Event::DigitsAsked(side, digits())),
         Just(Event::LegEnded(why())),
     ]
