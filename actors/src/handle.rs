@@ -22,9 +22,9 @@ use crate::sip::SipEndpoint;
 use crate::switchboard::{FindCall, FoundCall, OpenError, OpenSession, Shutdown, Switchboard};
 pub use crate::vocabulary::{
     Account, ActivityLimits, ActivityWish, Additions, Alpn, AnswerTiming, Both, CallId, Cause, Class,
-    EndReason, FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured, MediaSettings,
-    Meters, PageHeader, Playout, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings,
-    SwitchSettings, TlsSettings, VideoSettings,
+    EndReason, FarSides, FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured,
+    MediaSettings, Meters, PageHeader, Playout, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings,
+    StandInRules, StandInWish, SwitchSettings, TlsSettings, VideoSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::ring_back::RingBack;

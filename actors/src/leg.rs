@@ -4,6 +4,7 @@
 //! Commands go down and are imperative; reports come up and are in the past tense. A leg never waits for
 //! its call.
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 use sip::message::Uri;
@@ -37,6 +38,8 @@ pub enum LegCommand {
     AskKeyFrame,
     /// Ask your far end to send no more bits of video per second than this.
     LimitVideo(u32),
+    /// Show your far end a still picture when the other side has sent none for so long; `None`: never.
+    StandIn(Option<Duration>),
     /// Hold your far end: re-INVITE, and report [`LegEvent::Held`], or [`LegEvent::Refused`].
     Hold,
     /// Take your far end out of hold; report [`LegEvent::Resumed`] or [`LegEvent::Refused`].
@@ -126,6 +129,8 @@ pub enum LegEvent {
     KeyFrameWanted,
     /// The far end takes no more bits of video per second than this, for now.
     VideoLimited(u32),
+    /// What the far end runs (User-Agent, Server). Comes before its media are agreed.
+    SoftwareSeen(Box<str>),
     /// The far end is about to answer and wants this said to the other side besides.
     AdditionsGiven(Additions),
     /// The far end answered.

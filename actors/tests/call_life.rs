@@ -7,8 +7,8 @@ use actors::call::{Begin, Call, CallEnded, CallOrder, HangUp};
 use actors::leg::{Fared, Leg, LegCommand, LegEvent, LegReport, Successor, fresh_branch};
 use actors::quality::LegRecord;
 use actors::vocabulary::{
-    ActivityLimits, AudioFormat, CallId, Cause, CodecId, EndReason, LegKind, Measured, Meters, Packet,
-    Payload, Side,
+    ActivityLimits, Additions, AudioFormat, CallId, Cause, CodecId, EndReason, FarSides, LegKind, Measured,
+    Meters, Packet, Payload, Side, StandInRules, StandInWish,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -93,6 +93,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::with(StandInRules::default())
+    }
+
+    fn with(stand_in: StandInRules) -> Self {
         tokio::time::pause();
         let meters = Meters::new();
         let (tell, ended) = unbounded_channel();
@@ -106,6 +110,7 @@ impl Stage {
             video: Default::default(),
             codec_lane: actix::Arbiter::current(),
             activity: LIMITS,
+            stand_in,
             sounds: Default::default(),
             owner: owner.downgrade().recipient(),
             meters: meters.clone(),
@@ -183,6 +188,58 @@ impl Stage {
 
 fn format(codec: CodecId) -> LegEvent {
     LegEvent::MediaAgreed(AudioFormat { codec, ptime_ms: 20, telephone_event: true }.into())
+}
+
+fn stands_in_for(items: &[&str]) -> StandInRules {
+    let far_sides = FarSides::read(items.iter().copied()).unwrap();
+    StandInRules { far_sides, ..StandInRules::default() }
+}
+
+/// Asserts that both legs have been told this of still pictures, and nothing else of them; or nothing at all.
+#[track_caller]
+fn assert_stand_in(told: Vec<(Side, LegCommand)>, wanted: Option<Option<Duration>>) {
+    let told: Vec<_> =
+        told.into_iter().filter(|(_, command)| matches!(command, LegCommand::StandIn(_))).collect();
+    let both = |delay| [Side::Caller, Side::Callee].map(|side| (side, LegCommand::StandIn(delay)));
+    assert_eq!(told, wanted.into_iter().flat_map(both).collect::<Vec<_>>());
+}
+
+const DELAY: Option<Duration> = Some(Duration::from_millis(100));
+
+#[actix::test]
+async fn still_pictures_for_all_are_no_question_of_what_the_far_side_runs() {
+    let mut stage = Stage::with(stands_in_for(&["all"]));
+    stage.begin();
+    assert_stand_in(stage.told_by_now().await, Some(DELAY));
+    stage.says(Side::Callee, LegEvent::SoftwareSeen("Asterisk PBX".into()));
+    assert_stand_in(stage.told_by_now().await, None);
+    // The page that is called wants none.
+    let stand_in = StandInWish { far_sides: Some(FarSides::nobody()), delay: None };
+    stage.says(Side::Callee, LegEvent::AdditionsGiven(Additions { stand_in, ..Additions::default() }));
+    assert_stand_in(stage.told_by_now().await, Some(None));
+}
+
+#[actix::test]
+async fn still_pictures_for_some_wait_until_it_is_known_what_the_far_side_runs() {
+    let mut stage = Stage::with(stands_in_for(&["asterisk"]));
+    stage.begin();
+    assert_stand_in(stage.told_by_now().await, None);
+    stage.says(Side::Callee, LegEvent::SoftwareSeen("Asterisk PBX".into()));
+    assert_stand_in(stage.told_by_now().await, Some(DELAY));
+    stage.says(Side::Callee, LegEvent::SoftwareSeen("Grandstream".into()));
+    assert_stand_in(stage.told_by_now().await, Some(None));
+    // Whoever comes into the call later is told too.
+    stage.says(Side::Callee, LegEvent::Answered);
+    let (branch, leg) = (fresh_branch(), stage.another_callee());
+    let successor = Successor { branch, leg, comes_in: false };
+    stage.says(Side::Callee, LegEvent::SuccessorOffered(successor));
+    let heir = |event| LegReport { side: Side::Callee, branch, event };
+    stage.call.do_send(heir(LegEvent::SoftwareSeen("Asterisk 20".into())));
+    assert_stand_in(stage.told_by_now().await, None);
+    stage.call.do_send(heir(LegEvent::Answered));
+    let told = stage.told_by_now().await;
+    let last = told.iter().rev().find(|(_, command)| matches!(command, LegCommand::StandIn(_)));
+    assert_eq!(last, Some(&(Side::Callee, LegCommand::StandIn(DELAY))));
 }
 
 #[actix::test]

@@ -30,7 +30,13 @@ fn config(audio: &[CodecId]) -> PeerConfig {
         local("10.9.0.5:30000", "198.51.100.7:30000"),
         local("[2001:db8::5]:30000", "[2001:db8::5]:30000"),
     ];
-    PeerConfig { local, certificate: Certificate::generate(), audio: audio.to_vec(), video: vec![] }
+    PeerConfig {
+        local,
+        certificate: Certificate::generate(),
+        audio: audio.to_vec(),
+        video: vec![],
+        stands_in: false,
+    }
 }
 
 fn answered(offer: &str, audio: &[CodecId]) -> Result<(Agreed, String), SdpError> {

@@ -16,6 +16,8 @@ mod replaced;
 mod session_timer;
 #[path = "dialog_on_the_wire/silence.rs"]
 mod silence;
+#[path = "dialog_on_the_wire/stand_in.rs"]
+mod stand_in;
 mod support;
 #[path = "dialog_on_the_wire/transferee.rs"]
 mod transferee;

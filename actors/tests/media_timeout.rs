@@ -88,6 +88,7 @@ fn answered(page: Hears, phone: Hears) -> Stage {
         max_duration: None,
         sounds: Default::default(),
         activity: LIMITS,
+        stand_in: Default::default(),
         encoding: Default::default(),
         video: Default::default(),
         codec_lane: actix::Arbiter::current(),

@@ -34,7 +34,13 @@ fn far(format: VideoFormat) -> MediaFormat {
 fn config(video: &[VideoFormat]) -> PeerConfig {
     let address = "198.51.100.7:30000".parse().unwrap();
     let local = vec![LocalAddress { bound: address, advertised: address }];
-    PeerConfig { local, certificate: Certificate::generate(), audio: vec![Opus, Pcmu], video: video.to_vec() }
+    PeerConfig {
+        local,
+        certificate: Certificate::generate(),
+        audio: vec![Opus, Pcmu],
+        video: video.to_vec(),
+        stands_in: false,
+    }
 }
 
 fn answered(offer: &str, wanted: &[VideoFormat], far: Option<&MediaFormat>) -> (Agreed, String) {
@@ -193,6 +199,28 @@ fn without_pictures_of_the_far_side_or_a_wish_of_ours_video_is_inactive() {
     inactive(OFFER, &[], Some(&far(Vp8)));
     inactive(&OFFER.replace("H264/90000", "H265/90000"), &[h264("42e01f 1")], None);
     inactive(OFFER, &[h264("640028 1")], None);
+}
+
+#[test]
+fn where_a_still_picture_stands_in_the_page_gets_pictures_whatever_the_far_side_has() {
+    let offer = Description::parse(OFFER).unwrap();
+    let config = PeerConfig { stands_in: true, ..config(&[h264("42e01f 1"), Vp8]) };
+    let agreed = |far: &MediaFormat| {
+        let (peer, text) = Peer::answer(&offer, &config, Some(far), Instant::now()).unwrap();
+        assert!(section(&text).contains(&"a=sendrecv"), "{text}");
+        peer.agreed().video.clone().unwrap()
+    };
+    let none = agreed(&sound());
+    assert!(none.page_sends && none.page_receives, "the far side may have pictures later");
+    assert_eq!(none.first().page.codec(), h264("42e01f 1").codec(), "in our order");
+    let mut inactive = far(Vp8);
+    inactive.video.as_mut().unwrap().direction = Direction::Inactive;
+    assert_eq!(agreed(&inactive).first().page, Vp8);
+
+    let sends = OFFER.replace("a=sendrecv", "a=sendonly");
+    let sends = Description::parse(&sends).unwrap();
+    let (peer, _) = Peer::answer(&sends, &config, Some(&sound()), Instant::now()).unwrap();
+    assert!(!peer.agreed().video.as_ref().unwrap().page_receives, "it wants to see nothing");
 }
 
 #[test]

@@ -3,9 +3,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actors::handle::{
-    ActivityLimits, AddressClass, AddressPolicy, Alpn, AnswerTiming, Fingerprint, HeaderRule, HeaderRules,
-    MediaSettings, ReferPolicy, RingBack, Secret, SipSettings, SrtpPolicy, SwitchSettings, TlsSettings,
-    VideoSettings, wav,
+    ActivityLimits, AddressClass, AddressPolicy, Alpn, AnswerTiming, FarSides, Fingerprint, HeaderRule,
+    HeaderRules, MediaSettings, ReferPolicy, RingBack, Secret, SipSettings, SrtpPolicy, StandInRules,
+    SwitchSettings, TlsSettings, VideoSettings, wav,
 };
 
 use super::reader::{Reader, ip, one_of};
@@ -123,6 +123,10 @@ fn media(reader: &mut Reader) -> MediaSettings {
         sip: codecs.video,
         answer: reader.word("media.answer_video", answers),
         encoding: codecs::video_encoding(reader),
+        stand_in: StandInRules {
+            far_sides: far_sides(reader),
+            delay: reader.duration_ms("rtp_generator_start_timeout", 0..=60_000),
+        },
     };
     MediaSettings {
         lanes,
@@ -141,6 +145,15 @@ fn media(reader: &mut Reader) -> MediaSettings {
         hold_music: hold_music(reader),
         ring_back: ring_back(reader),
     }
+}
+
+fn far_sides(reader: &mut Reader) -> FarSides {
+    const KEY: &str = "generate_av_for_ua";
+    let patterns = reader.list(KEY, |item| Ok(item.to_owned()));
+    FarSides::read(patterns.iter().map(String::as_str)).unwrap_or_else(|problem| {
+        reader.clash(KEY, "…", problem);
+        FarSides::nobody()
+    })
 }
 
 fn hold_music(reader: &mut Reader) -> Option<wav::Wav> {
@@ -203,8 +216,6 @@ pub(super) fn log(reader: &mut Reader) -> LogSettings {
 pub(super) fn later(reader: &mut Reader) {
     reader.duration_ms("client_timeout", 0..=30 * DAY_MS);
     reader.duration_ms("client_timeout_check_interval", 100..=DAY_MS);
-    reader.list("generate_av_for_ua", |_| Ok(()));
-    reader.duration_ms("rtp_generator_start_timeout", 0..=60_000);
     reader.list("rest.allowed_origins", OriginRule::parse);
     reader.text("cdr.url");
     reader.text("cluster.url");

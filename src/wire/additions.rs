@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::activity::activity;
 use super::fields::Fields;
+use super::stand_in::stand_in;
 
 /// Most lines of `sipSDP`, and the longest.
 const MAX_SIP_SDP: (usize, usize) = (16, 256);
@@ -26,7 +27,12 @@ pub(super) fn additions(fields: &Fields<'_>) -> Result<Additions, FieldError> {
             read.extend(headers(value).map_err(|problem| FieldError::new(name, problem))?);
         }
     }
-    Ok(Additions { lines: sip_sdp(fields)?, headers: read, activity: activity(fields)? })
+    Ok(Additions {
+        lines: sip_sdp(fields)?,
+        headers: read,
+        activity: activity(fields)?,
+        stand_in: stand_in(fields)?,
+    })
 }
 
 /// A list of `Name: value`, as the WebSDK documents it, or an object of names and values, as the mobile SDKs send it.

@@ -1,9 +1,10 @@
 //! `connection`: a page's first message, with the SIP account in it.
-use actors::handle::{Account, ActivityWish, FieldError, Secret};
+use actors::handle::{Account, ActivityWish, FieldError, Secret, StandInWish};
 use serde_json::{Map, Value};
 
 use super::activity::activity;
 use super::fields::Fields;
+use super::stand_in::stand_in;
 
 /// Longest name, host or password that is read; what is longer could not be sent in a datagram anyway.
 const MAX_NAME: usize = 256;
@@ -55,6 +56,8 @@ pub struct Connection {
     pub wants: Wants,
     /// `rtpActivityDetecting`: when its calls count as dead, unless one says otherwise.
     pub activity: ActivityWish,
+    /// `generateAvForUa`: for whom a still picture stands in, unless one says otherwise.
+    pub stand_in: StandInWish,
     /// The fields that `getUserData` repeats.
     pub echo: Map<String, Value>,
 }
@@ -75,6 +78,7 @@ impl Connection {
                 remote_hold: wants(fields, "remote-hold")?,
             },
             activity: activity(fields)?,
+            stand_in: stand_in(fields)?,
             echo: echo.collect(),
         })
     }

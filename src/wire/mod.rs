@@ -8,6 +8,7 @@ mod fields;
 mod incoming;
 mod outgoing;
 mod sound;
+mod stand_in;
 
 pub use connection::{Connection, Wants};
 pub use incoming::{Incoming, Refusal, StreamAsk, decode, name_of};

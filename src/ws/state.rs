@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use actors::handle::{
-    Account, ActivityWish, CallId, CallStatus, CallView, FromPage, PlaceCall, SoundNews, ToPage,
+    Account, ActivityWish, CallId, CallStatus, CallView, FromPage, PlaceCall, SoundNews, StandInWish, ToPage,
 };
 use serde_json::{Map, Value};
 
@@ -51,6 +51,8 @@ pub(super) struct Socket {
     wants: wire::Wants,
     /// When the page wants its calls to count as dead.
     activity: ActivityWish,
+    /// For whom it wants still pictures to stand in.
+    stand_in: StandInWish,
     /// The calls that the page knows, as it was last told of them. Bounded by the switch's limit per session.
     calls: HashMap<CallId, (CallView, CallStatus)>,
 }
@@ -106,6 +108,7 @@ impl Socket {
             phase: Phase::Waiting,
             wants: wire::Wants::default(),
             activity: ActivityWish::default(),
+            stand_in: StandInWish::default(),
             stopping: false,
             probes,
             unanswered: 0,
@@ -240,7 +243,7 @@ impl Socket {
             return self.refused("Session does not exist", Farewell::Normal);
         }
         self.wants = connection.wants;
-        self.activity = connection.activity;
+        (self.activity, self.stand_in) = (connection.activity, connection.stand_in);
         self.phase = Phase::Opening(connection.echo);
         vec![Action::Open(connection.account)]
     }
@@ -251,6 +254,8 @@ impl Socket {
         }
         if let FromPage::Call(PlaceCall { additions, .. }) | FromPage::Answer { additions, .. } = &mut ask {
             additions.activity = additions.activity.over(self.activity);
+            let stand_in = std::mem::take(&mut additions.stand_in);
+            additions.stand_in = stand_in.over(self.stand_in.clone());
         }
         vec![Action::Tell(ask)]
     }

@@ -195,8 +195,9 @@ impl House {
         self.wait_metric("tandem_calls_active", 0.0, limit);
         self.wait_metric("tandem_transcoders_active", 0.0, limit);
         let alive = || -> Vec<_> {
-            let kinds = ["call", "browser", "dialog", "transcoder", "generator", "machine"]
-                .map(|kind| format!("\"{kind}\""));
+            let kinds =
+                ["call", "browser", "dialog", "transcoder", "generator", "still_generator", "machine"]
+                    .map(|kind| format!("\"{kind}\""));
             let of_a_call = |name: &str| {
                 name.starts_with("tandem_actors_alive{")
                     && kinds.iter().any(|kind| name.contains(kind.as_str()))

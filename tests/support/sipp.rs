@@ -100,6 +100,13 @@ impl Plan {
         self
     }
 
+    /// Has these lines behind those of the sound in its SDP.
+    pub fn describing(mut self, lines: &str) -> Self {
+        let lines: String = lines.lines().map(|line| format!("\n      {line}")).collect();
+        self.words.push(("      a=sendrecv".into(), format!("      a=sendrecv{lines}")));
+        self
+    }
+
     /// SIP over TCP.
     pub fn tcp(self) -> Self {
         self.over(Transport::Tcp)

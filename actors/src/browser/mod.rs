@@ -14,6 +14,7 @@ pub mod rtc;
 pub mod sdp;
 mod secrets;
 mod stack;
+mod stand_in;
 pub mod state;
 mod wishes;
 
@@ -208,7 +209,7 @@ impl BrowserLeg {
                 }
                 Output::Connected => self.connected(ctx),
                 Output::Packet(packet) => self.forward(packet, ctx),
-                Output::KeyFrameWanted => self.report(LegEvent::KeyFrameWanted),
+                Output::KeyFrameWanted => self.page_wants_key_frame(ctx),
                 Output::VideoLimited(bits) => self.report(LegEvent::VideoLimited(bits)),
                 Output::Report(report) => self.page_reports(&report),
                 Output::Disconnected(lost) => self.lost(&lost, ctx),
@@ -382,6 +383,7 @@ impl Handler<LegCommand> for BrowserLeg {
             LegCommand::PlugVideo(sink) => self.plug_video(sink),
             LegCommand::AskKeyFrame => self.ask_key_frame(ctx),
             LegCommand::LimitVideo(bits) => self.limit_video(bits, ctx),
+            LegCommand::StandIn(delay) => self.stand_in_after(delay, ctx),
             LegCommand::Measure => self.report(LegEvent::Measured(self.measured())),
             LegCommand::SendDigits(digits) => {
                 self.tell(ToPage::Digits(self.order.view.call_id.clone(), digits.digits));
@@ -391,7 +393,12 @@ impl Handler<LegCommand> for BrowserLeg {
                 self.tell_remote_hold();
             }
             LegCommand::ShowSound(news) => self.tell(ToPage::Sound(self.order.view.call_id.clone(), news)),
-            command => self.step(Event::Command(command), ctx),
+            command => {
+                if let LegCommand::Agree(format) = &command {
+                    self.other_side_agreed(format, ctx);
+                }
+                self.step(Event::Command(command), ctx);
+            }
         }
     }
 }

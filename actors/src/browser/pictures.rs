@@ -8,7 +8,10 @@ use codecs::payload::{h264, vp8};
 use codecs::video::format::VIDEO_CLOCK;
 
 use super::peer::{MAX_PAYLOAD, Outgoing};
+use super::rtc::Peer;
+use super::stand_in::Cover;
 use super::{BrowserLeg, now};
+use crate::generator::stand_in::{self, Action};
 use crate::leg::LegEvent;
 use crate::rtp::key_frames::KeyFrames;
 use crate::rtp::sequencer::{Incoming, Sequencer};
@@ -27,6 +30,8 @@ pub(super) struct Pictures {
     limit: Option<u32>,
     /// Packets for the page since the last key frame, from before its path is up.
     held_back: Vec<Packet>,
+    /// What the page sees if there is nothing else.
+    pub(super) cover: Cover,
 }
 
 /// Most packets that are held back: a second of pictures of 2 Mbit/s. More would take too long to catch up with; then the page waits for a key
@@ -44,6 +49,7 @@ impl Pictures {
             timer: None,
             limit: None,
             held_back: vec![],
+            cover: Cover::default(),
         }
     }
 
@@ -103,13 +109,19 @@ impl BrowserLeg {
     /// A picture for the page, or a part of one.
     pub(super) fn show_page(&mut self, packet: Packet, ctx: &mut Context<Self>) {
         let Payload::Video(codec) = packet.payload_kind else { return };
-        let Some(peer) = self.peer.as_mut().filter(|peer| peer.is_connected()) else {
+        if !self.peer.as_ref().is_some_and(Peer::is_connected) {
             return self.pictures.hold_back(packet, codec);
-        };
+        }
         if packet.payload.len() > MAX_PAYLOAD {
             return self.order.meters.dropped("webrtc_rtp_too_long").inc();
         }
-        let Some(packet) = self.pictures.number(packet) else { return };
+        let key = begins_key_picture(codec, &packet.payload);
+        match stand_in::judge(self, &packet, key, ctx) {
+            Action::Pass => {}
+            Action::DropAndAsk => return self.report(LegEvent::KeyFrameWanted),
+            _ => return,
+        }
+        let (Some(packet), Some(peer)) = (self.pictures.number(packet), &mut self.peer) else { return };
         if peer.send(packet, now()).is_ok() {
             self.counted[1].inc();
         }
@@ -118,6 +130,7 @@ impl BrowserLeg {
 
     /// The page's path is up: it sees what was held back, or else what comes after the next key frame.
     pub(super) fn page_can_see(&mut self, ctx: &mut Context<Self>) {
+        self.consider_stand_in(ctx);
         let held_back = std::mem::take(&mut self.pictures.held_back);
         if !held_back.is_empty() {
             return held_back.into_iter().for_each(|packet| self.show_page(packet, ctx));

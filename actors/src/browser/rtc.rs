@@ -46,6 +46,8 @@ pub struct PeerConfig {
     pub audio: Vec<CodecId>,
     /// The same for pictures; empty: the page's video is answered `inactive`, and none is offered to it.
     pub video: Vec<VideoFormat>,
+    /// Whether the page is shown a picture of ours while the other side sends none.
+    pub stands_in: bool,
 }
 
 /// One page's peer connection.
@@ -129,7 +131,7 @@ impl PeerConfig {
 
 impl Peer {
     /// Answers a page's offer: the peer and the text for the page. What the other side speaks comes first, if it is known, so that
-    /// nothing need be transcoded; and if it has no pictures, the page gets none.
+    /// nothing need be transcoded; and if it has no pictures and none of ours stands in, the page gets none.
     ///
     /// # Errors
     /// [`SdpError::NoCommonCodec`] when the page has none of the wanted codecs for sound.
@@ -139,7 +141,8 @@ impl Peer {
         other_side: Option<&MediaFormat>,
         now: Instant,
     ) -> Result<(Self, String), SdpError> {
-        let agreed = offer.agree(&Wanted { audio: &config.audio, video: &config.video, other_side })?;
+        let PeerConfig { audio, video, stands_in, .. } = config;
+        let agreed = offer.agree(&Wanted { audio, video, other_side, stands_in: *stands_in })?;
         let section = offer.audio_section();
         let mid = section.mid.as_deref().unwrap_or_default();
         let secrets = Secrets::generate();

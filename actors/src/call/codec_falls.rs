@@ -100,6 +100,7 @@ impl Talk {
             no_answer: Duration::from_secs(60),
             max_duration: None,
             activity: NEVER,
+            stand_in: Default::default(),
             sounds: Default::default(),
             encoding: Settings::default(),
             video: Default::default(),

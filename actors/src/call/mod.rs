@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use crate::generator::{Playing, Sounds};
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side};
+use crate::vocabulary::{ActivityLimits, Alive, CallId, Cause, EndReason, Meters, Side, StandInRules};
 use asked::Waiting;
 pub use asked::{AskFailed, Hold, Introduce, Transfer};
 use fork::Fork;
@@ -56,6 +56,8 @@ pub struct CallOrder {
     pub codec_lane: ArbiterHandle,
     /// How long a far end may give no sign of life, once the call is answered.
     pub activity: ActivityLimits,
+    /// For whom a still picture stands in.
+    pub stand_in: StandInRules,
     /// What a side hears that is held.
     pub sounds: Arc<Sounds>,
     /// Who is told of the end.
@@ -183,6 +185,8 @@ impl Call {
             }
             LegEvent::AdditionsGiven(additions) => {
                 self.order.activity = self.order.activity.with(&additions.activity);
+                self.order.stand_in = self.order.stand_in.clone().with(&additions.stand_in);
+                self.rule_stand_in();
                 Event::AdditionsGiven(side, additions)
             }
             LegEvent::Answered => Event::Answered,
@@ -202,6 +206,7 @@ impl Call {
             }
             LegEvent::Introduced(to) => return self.introduced(to),
             LegEvent::DigitsAsked(digits) => Event::DigitsAsked(side, digits),
+            LegEvent::SoftwareSeen(name) => return self.software_seen(name),
             LegEvent::KeyFrameWanted => return self.key_frame_wanted(side),
             LegEvent::VideoLimited(bits) => return self.video_limited(side, bits),
             LegEvent::Measured(_) => return,
@@ -289,6 +294,7 @@ impl Handler<Begin> for Call {
         let fork = Fork::new(callees.len());
         let callees = callees.into_iter().enumerate().collect();
         self.legs = Some(Legs { caller: (0, caller), callees, fork });
+        self.rule_stand_in();
         self.step(Event::Begun, ctx);
         for report in std::mem::take(&mut self.early) {
             self.hear(report, ctx);

@@ -1,5 +1,7 @@
 //! How pictures pass between the legs: as they are, in other packets, or through a codec; and what travels the other way: wishes for key
 //! frames, limits of bandwidth.
+use std::time::Duration;
+
 use actix::{Addr, AsyncContext, Context, Handler};
 use codecs::video::Passing;
 use tracing::{error, info, warn};
@@ -14,6 +16,10 @@ use crate::vocabulary::{Side, Sink};
 pub(super) struct Pictures {
     ways: [Way; 2],
     next_id: u64,
+    /// What the SIP side runs.
+    software: Option<Box<str>>,
+    /// What both legs know of still pictures.
+    stand_in: Option<Duration>,
 }
 
 /// One direction.
@@ -101,6 +107,27 @@ impl Call {
             if way.plugged.take().is_some() {
                 self.tell(from, LegCommand::PlugVideo(None));
             }
+        }
+    }
+
+    /// A leg has said what its far end runs.
+    pub(super) fn software_seen(&mut self, name: Box<str>) {
+        self.pictures.software = Some(name);
+        self.rule_stand_in();
+    }
+
+    /// Tells the legs whether still pictures stand in for those that are not sent, as far as that is known now.
+    pub(super) fn rule_stand_in(&mut self) {
+        let delay = self.order.stand_in.delay_for(self.pictures.software.as_deref());
+        if std::mem::replace(&mut self.pictures.stand_in, delay) != delay {
+            self.tell_stand_in();
+        }
+    }
+
+    /// The same for legs of which one is new.
+    pub(super) fn tell_stand_in(&self) {
+        for side in [Side::Caller, Side::Callee] {
+            self.tell(side, LegCommand::StandIn(self.pictures.stand_in));
         }
     }
 

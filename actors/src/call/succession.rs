@@ -133,6 +133,8 @@ pub(super) struct Heir {
     /// It calls us: it is ready once its sound is agreed.
     comes_in: bool,
     format: Option<MediaFormat>,
+    /// What its far end runs.
+    software: Option<Box<str>>,
     limit: Option<SpawnHandle>,
 }
 
@@ -157,7 +159,8 @@ impl Call {
             return self.tell(side, LegCommand::SuccessorFared(Fared::Failed(why)));
         }
         info!(call_id = %self.order.call_id, side = side.as_str(), "a leg is to be replaced");
-        self.heir = Some(Heir { side, branch, leg: new, comes_in, format: None, limit: None });
+        self.heir =
+            Some(Heir { side, branch, leg: new, comes_in, format: None, software: None, limit: None });
         self.succession_step(Event::Offered, ctx);
     }
 
@@ -172,6 +175,10 @@ impl Call {
                     return;
                 }
                 Event::Ready
+            }
+            LegEvent::SoftwareSeen(name) => {
+                heir.software = Some(name);
+                return;
             }
             LegEvent::Answered => Event::Ready,
             LegEvent::Ended(why) => Event::Failed(why),
@@ -230,7 +237,8 @@ impl Call {
 
     /// The successor is the call's leg from now on; what the old one still says is nobody's business.
     fn take_over(&mut self, ctx: &mut Context<Self>) {
-        let (Some(Heir { side, branch, leg, format, .. }), Some(legs)) = (self.heir.take(), &mut self.legs)
+        let (Some(Heir { side, branch, leg, format, software, .. }), Some(legs)) =
+            (self.heir.take(), &mut self.legs)
         else {
             return;
         };
@@ -238,6 +246,10 @@ impl Call {
         for old in legs.replace(side, branch, leg) {
             old.commands.do_send(LegCommand::HangUp(why.clone()));
         }
+        if let Some(name) = software {
+            self.software_seen(name);
+        }
+        self.tell_stand_in();
         self.pause();
         self.watch_anew(side);
         info!(call_id = %self.order.call_id, side = side.as_str(), "a leg was replaced");

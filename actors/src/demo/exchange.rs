@@ -47,6 +47,7 @@ impl Exchange {
             video: Default::default(),
             codec_lane: actix::Arbiter::current(),
             activity: self.sip.settings.activity,
+            stand_in: self.sip.settings.media.video.stand_in.clone(),
             sounds: self.sounds.clone(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),

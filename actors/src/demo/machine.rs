@@ -204,6 +204,7 @@ impl Handler<LegCommand> for Machine {
             LegCommand::HangUp(_) => ctx.stop(),
             LegCommand::Ring
             | LegCommand::Quiet
+            | LegCommand::StandIn(_)
             | LegCommand::RingMedia
             | LegCommand::Add(_)
             | LegCommand::PlugVideo(_)

@@ -31,6 +31,7 @@ impl Dialog {
         let (key, hop, invite) = (order.key, order.hop.clone(), order.request.clone());
         self.invite_key = Some(key);
         self.came_by = hop.flow;
+        self.look_at_software(&invite.headers);
         match Signalling::called(order, self.far, &self.sip.settings.sip) {
             Ok(signalling) => self.signalling = Some(signalling),
             Err(code) => {
@@ -201,7 +202,7 @@ impl Dialog {
             }
             Method::Invite | Method::Update => self.offered(key, request, ctx),
             Method::Prack => self.acknowledged_ringing(key, request),
-            Method::Info => self.informed(key, request),
+            Method::Info => self.informed(key, request, ctx),
             Method::Notify => self.notified(key, request, ctx),
             Method::Refer => self.referred(key, request, ctx),
             Method::Options => self.refuse(key, request, StatusCode::OK),

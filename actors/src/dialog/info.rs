@@ -204,7 +204,7 @@ impl Dialog {
     }
 
     /// An INFO of the far side.
-    pub(super) fn informed(&mut self, key: ServerKey, request: &Request) {
+    pub(super) fn informed(&mut self, key: ServerKey, request: &Request, ctx: &mut Context<Self>) {
         let has_pictures = self.pictures.session.as_ref().is_some_and(VideoSession::is_agreed);
         let (code, brought) = judge(request, has_pictures);
         let Some(signalling) = &mut self.signalling else { return };
@@ -225,7 +225,7 @@ impl Dialog {
                 debug!(call_id = %self.call_id, "digit received by INFO");
                 self.digit_heard(digit, "info");
             }
-            Brought::WishForKeyFrame => self.report(LegEvent::KeyFrameWanted),
+            Brought::WishForKeyFrame => self.far_side_wants_key_frame(ctx),
             Brought::Nothing => {}
         }
     }

@@ -15,6 +15,7 @@ mod refresh;
 mod replaced;
 mod signalling;
 mod sound;
+mod stand_in;
 mod state;
 mod transferee;
 mod transferor;
@@ -285,6 +286,7 @@ impl Dialog {
             LegCommand::Dial => self.step(Event::Dial, ctx),
             LegCommand::Ring | LegCommand::RingMedia => self.step(Event::Ring, ctx),
             LegCommand::Agree(format) => {
+                self.other_leg_agreed(&format, ctx);
                 if let Some(signalling) = &mut self.signalling {
                     signalling.prefer(format);
                 }
@@ -298,6 +300,7 @@ impl Dialog {
             LegCommand::Plug(sink) => self.sink = sink,
             LegCommand::PlugVideo(sink) => self.pictures.sink = sink,
             LegCommand::AskKeyFrame => self.ask_key_frame(ctx),
+            LegCommand::StandIn(delay) => self.stand_in_after(delay, ctx),
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::Transfer(to) => self.transfer(to, ctx),

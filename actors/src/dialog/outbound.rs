@@ -215,6 +215,9 @@ impl Dialog {
 
     pub(super) fn answered(&mut self, id: RequestId, response: &Response, ctx: &mut Context<Self>) {
         let Some(purpose) = self.purpose(id, Some(response.code)) else { return };
+        if purpose == Purpose::Invite {
+            self.look_at_software(&response.headers);
+        }
         let sent_to = self.sent_to();
         let Some(signalling) = &mut self.signalling else { return };
         let provisional = signalling.provisional(purpose == Purpose::Invite, response);

@@ -11,9 +11,9 @@ use tracing::{debug, warn};
 use super::media::{RtpSession, Seen, VideoSession};
 use super::outbound::{Outbound, Purpose};
 use super::signalling::Signalling;
+use super::stand_in::Cover;
 use super::state::State;
 use super::{Dialog, now};
-use crate::leg::LegEvent;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
 use crate::vocabulary::{Sink, VideoLine};
@@ -27,6 +27,7 @@ pub(super) struct Pictures {
     timer: Option<SpawnHandle>,
     /// An INFO of ours is out, or the far side refused one: then none follows.
     no_info: bool,
+    pub(super) cover: Cover,
 }
 
 /// A datagram that came in for pictures.
@@ -73,8 +74,9 @@ impl Dialog {
     }
 
     /// Follows a new agreement on pictures.
-    pub(super) fn follow_pictures(&mut self, agreed: &Agreed) -> Option<VideoLine> {
+    pub(super) fn follow_pictures(&mut self, agreed: &Agreed, ctx: &mut Context<Self>) -> Option<VideoLine> {
         let line = self.pictures.session.as_mut()?.agree(agreed.video.as_ref(), now());
+        self.cover(line.as_ref(), ctx);
         if let Some(line) = &line {
             debug!(call_id = %self.call_id, ?line, "video agreed");
         }
@@ -136,7 +138,7 @@ impl Dialog {
 }
 
 impl StreamHandler<OfPictures> for Dialog {
-    fn handle(&mut self, OfPictures(port, datagram): OfPictures, _: &mut Self::Context) {
+    fn handle(&mut self, OfPictures(port, datagram): OfPictures, ctx: &mut Self::Context) {
         match self.pictures.session.as_mut().and_then(|session| session.receive(port, &datagram)) {
             Some(Seen::Picture(packet)) => {
                 let taken = self.pictures.sink.as_mut().is_none_or(|sink| sink.send(packet));
@@ -144,7 +146,7 @@ impl StreamHandler<OfPictures> for Dialog {
                     self.sip.meters.dropped("sink").inc();
                 }
             }
-            Some(Seen::KeyFrameWanted) => self.report(LegEvent::KeyFrameWanted),
+            Some(Seen::KeyFrameWanted) => self.far_side_wants_key_frame(ctx),
             None => {}
         }
     }

@@ -42,6 +42,8 @@ pub struct Signalling {
     formats: Vec<VideoFormat>,
     /// Whether the other leg may have pictures too, as far as it is known.
     other_has_video: bool,
+    /// Whether the far side is shown a picture of ours while the other leg sends none.
+    stands_in: bool,
     telephone_events: bool,
     additions: Additions,
     srtp: SrtpPolicy,
@@ -121,6 +123,7 @@ impl Signalling {
             codecs,
             formats: vec![],
             other_has_video: true,
+            stands_in: false,
             telephone_events,
             additions: Additions::default(),
             srtp: settings.srtp,

@@ -35,7 +35,7 @@ impl Dialog {
 
     /// Follows a new agreement, and tells the call when the format is news to it.
     pub(super) fn follow(&mut self, agreed: &Agreed, ctx: &mut Context<Self>) {
-        let video = self.follow_pictures(agreed);
+        let video = self.follow_pictures(agreed, ctx);
         let (Some(stream), Some(media)) = (&agreed.audio, &mut self.media) else { return };
         if let Some(keys) = &stream.srtp {
             debug!(call_id = %self.call_id, suite = keys.suite.name(), "media encrypted");
@@ -100,11 +100,9 @@ impl Dialog {
 
 impl Handler<Packet> for Dialog {
     type Result = ();
-    fn handle(&mut self, packet: Packet, _: &mut Self::Context) {
+    fn handle(&mut self, packet: Packet, ctx: &mut Self::Context) {
         if let Payload::Video(_) = packet.payload_kind {
-            if let Some(session) = &mut self.pictures.session {
-                session.send(&packet);
-            }
+            self.show_far_side(&packet, ctx);
         } else if let Some(media) = &mut self.media {
             media.send(&packet);
         }

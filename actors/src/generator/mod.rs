@@ -1,9 +1,10 @@
-//! Sound for a leg that gets none from the other: music on hold, the tone of a far side that rings. Paced by the clock, lives on the
+//! [`stand_in`]: pictures for a leg that gets none from the other. The rest: sound for one that gets none, music on hold, the tone of a far side that rings. Paced by the clock, lives on the
 //! call's lane, and lives as long as its owner holds it. What is played is encoded once for all calls; here it only gets its time.
 mod looped;
 mod music;
 mod player;
 mod sounds;
+pub mod stand_in;
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ use crate::session::{CallJoined, Close, MAX_CALLS, Session, SessionEvent, Sessio
 use crate::sip::{IncomingRequest, Respond, Transport};
 use crate::vocabulary::{
     Account, ActivityWish, Alive, AnswerTiming, CallId, Cause, EndReason, FieldError, SessionId, Side,
-    SwitchSettings, Way, random_hex,
+    StandInWish, SwitchSettings, Way, random_hex,
 };
 use accounts::Accounts;
 use book::{Book, Entry};
@@ -77,8 +77,10 @@ struct Parties {
     dialog: DialogOrder,
     /// What the page may have for pictures, by preference.
     page_video: Vec<VideoFormat>,
-    /// What the page wants of the call's limits, if it calls.
+    /// What the page wants of the call's limits, if it calls,
     activity: ActivityWish,
+    /// and of still pictures.
+    stand_in: StandInWish,
 }
 
 impl Wired {
@@ -159,7 +161,7 @@ impl Switchboard {
             Ok(invite) => {
                 let view = CallView { has_video: !invite.video.is_empty(), ..view };
                 let (dialog, offer) = (DialogOrder::Outgoing(Box::new(invite)), Some(call.sdp));
-                let activity = call.additions.activity;
+                let (activity, stand_in) = (call.additions.activity, call.additions.stand_in);
                 let parties = Parties {
                     direction: "outgoing",
                     view,
@@ -170,6 +172,7 @@ impl Switchboard {
                     dialog,
                     page_video: self.settings.media.video.page(),
                     activity,
+                    stand_in,
                 };
                 self.connect(parties, ctx);
             }
@@ -244,7 +247,7 @@ impl Switchboard {
             video: if view.has_video { ours.sip.clone() } else { vec![] },
             telephone_events: self.settings.media.telephone_events,
         }));
-        let (page_side, offer, activity) = (Side::Callee, None, ActivityWish::default());
+        let (page_side, offer) = (Side::Callee, None);
         let parties = Parties {
             direction: "incoming",
             view,
@@ -254,7 +257,8 @@ impl Switchboard {
             offer,
             dialog,
             page_video,
-            activity,
+            activity: ActivityWish::default(),
+            stand_in: StandInWish::default(),
         };
         self.connect(parties, ctx);
     }
@@ -281,6 +285,7 @@ impl Switchboard {
             dialog,
             page_video,
             activity,
+            stand_in,
         } = parties;
         let lane = self.lanes.pick();
         let order = CallOrder {
@@ -292,6 +297,7 @@ impl Switchboard {
             video: self.settings.media.video.encoding.clone(),
             codec_lane: self.lanes.codec_lane(),
             activity: self.settings.activity.with(&activity),
+            stand_in: self.settings.media.video.stand_in.clone().with(&stand_in),
             sounds: self.sounds.clone(),
             owner: ctx.address().downgrade().recipient(),
             meters: self.sip.meters.clone(),
@@ -314,6 +320,7 @@ impl Switchboard {
                 certificate: self.certificate.clone(),
                 audio: self.settings.media.browser_codecs(),
                 video: page_video.clone(),
+                stands_in: false,
             },
             answer_at_once: self.settings.media.answer_audio == AnswerTiming::AtOnce,
             answer_video_at_once: self.settings.media.video.answer == AnswerTiming::AtOnce,

@@ -3,7 +3,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codecs::payload::{CodedPicture, Part, h264, vp8};
+use codecs::payload::{CodedPicture, Part, Payloads, h264, vp8};
 use codecs::video::{Passing, VideoChain, VideoSettings};
 use codecs::{CodecError, VideoCodec, VideoFormat};
 
@@ -41,12 +41,6 @@ enum Parts {
     Vp8(vp8::Depacketiser),
 }
 
-/// Pictures to payloads.
-enum Payloads {
-    H264(h264::Packetiser),
-    Vp8(vp8::Packetiser),
-}
-
 /// What the shell must know after a packet.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
@@ -75,7 +69,6 @@ impl PicturePath {
         settings: &VideoSettings,
         random: u32,
     ) -> Result<Self, CodecError> {
-        let mode = if let VideoFormat::H264(format) = to { format.packetization_mode } else { 0 };
         let work = if passing == Passing::Transcode {
             let settings = VideoSettings { slice_bytes: LONGEST as u32, ..settings.clone() };
             Work::Transcode(Box::new(Transcode {
@@ -85,13 +78,11 @@ impl PicturePath {
                     VideoCodec::Vp8 => Parts::Vp8(vp8::Depacketiser::default()),
                 },
                 chain: VideoChain::new(from.codec(), to.codec(), &settings)?,
-                payloads: match to.codec() {
-                    VideoCodec::H264 => Payloads::H264(h264::Packetiser::new(mode, LONGEST)),
-                    VideoCodec::Vp8 => Payloads::Vp8(vp8::Packetiser::new(LONGEST, random as u16)),
-                },
+                payloads: Payloads::new(to, LONGEST, random as u16),
                 sequence: 0,
             }))
         } else {
+            let mode = if let VideoFormat::H264(format) = to { format.packetization_mode } else { 0 };
             Work::Repack(h264::Repacketiser::new(mode, LONGEST, h264::ParameterSets::default()))
         };
         Ok(Self { work, to: to.codec(), asks: KeyFrames::default(), ssrc: random })
@@ -169,10 +160,11 @@ impl Transcode {
                 match chain.push(picture.data, picture.timestamp, age > LATE) {
                     Ok(Some(frame)) => {
                         let timestamp = frame.timestamp;
-                        bad |= payloads.packetise(frame.coded, &mut |payload, marker| {
+                        let packetised = payloads.packetise(frame.coded, &mut |payload, marker| {
                             send(Part { payload, sequence: *sequence, timestamp, marker });
                             *sequence = sequence.wrapping_add(1);
                         });
+                        bad |= packetised.is_err();
                     }
                     Ok(None) => {}
                     Err(_) => bad = true,
@@ -185,19 +177,6 @@ impl Transcode {
             bad |= taken.is_err();
         });
         bad
-    }
-}
-
-impl Payloads {
-    /// True: the picture could not be sent.
-    fn packetise(&mut self, picture: &[u8], out: &mut dyn FnMut(&[u8], bool)) -> bool {
-        match self {
-            Self::H264(payloads) => payloads.packetise(picture, out).is_err(),
-            Self::Vp8(payloads) => {
-                payloads.packetise(picture, out);
-                false
-            }
-        }
     }
 }
 
@@ -255,7 +234,7 @@ mod tests {
             let picture = pattern::picture((160, 120), self.frames);
             self.encoder.encode(picture.view(), key, u64::from(timestamp), &mut coded).unwrap();
             let (codec, sequence) = (self.codec, &mut self.sequence);
-            self.payloads.packetise(&coded, &mut |payload, marker| {
+            let packetised = self.payloads.packetise(&coded, &mut |payload, marker| {
                 let payload = Bytes::copy_from_slice(payload);
                 let (payload_kind, received) = (Payload::Video(codec), now);
                 packets.push(Packet {
@@ -269,6 +248,7 @@ mod tests {
                 });
                 *sequence = sequence.wrapping_add(1);
             });
+            packetised.unwrap();
             self.frames += 1;
             packets
         }

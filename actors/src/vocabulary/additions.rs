@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sip::message::{HeaderName, Headers};
 use sip::sdp::ExtraLine;
 
-use super::{ActivityWish, FieldError};
+use super::{ActivityWish, FieldError, StandInWish};
 
 /// Lines and header fields of a page for the SIP side, checked at the door, and what it wants of the call's limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Additions {
     pub headers: Vec<PageHeader>,
     /// `rtpActivityDetecting`: when the call counts as dead.
     pub activity: ActivityWish,
+    /// `generateAvForUa`: whether a still picture stands in where the far side sends none.
+    pub stand_in: StandInWish,
 }
 
 /// A header field that a page wants in our INVITE or 200.

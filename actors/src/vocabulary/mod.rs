@@ -8,6 +8,7 @@ mod ids;
 mod media;
 mod meters;
 mod settings;
+mod stand_in;
 
 pub use account::{Account, FieldError, Way};
 pub use activity::{ActivityLimits, ActivityWish};
@@ -24,3 +25,4 @@ pub use settings::{
     TlsSettings, VideoSettings,
 };
 pub use sip::auth::Secret;
+pub use stand_in::{FarSides, StandInRules, StandInWish};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{ActivityLimits, HeaderRules};
+use super::{ActivityLimits, HeaderRules, StandInRules};
 use codecs::ring_back::RingBack;
 use codecs::video::H264Format;
 use codecs::wav::Wav;
@@ -201,11 +201,14 @@ pub struct VideoSettings {
     pub answer: AnswerTiming,
     /// How each codec encodes.
     pub encoding: codecs::video::VideoSettings,
+    /// For whom a still picture stands in.
+    pub stand_in: StandInRules,
 }
 
 impl Default for VideoSettings {
     fn default() -> Self {
-        Self { sip: vec![], answer: AnswerTiming::OnSipSdp, encoding: Default::default() }
+        let answer = AnswerTiming::OnSipSdp;
+        Self { sip: vec![], answer, encoding: Default::default(), stand_in: Default::default() }
     }
 }
 

@@ -43,7 +43,13 @@ pub fn kind(datagram: &[u8]) -> Kind {
 
 pub fn config(audio: &[CodecId]) -> PeerConfig {
     let local = vec![LocalAddress { bound: address(BOUND), advertised: address(ADVERTISED) }];
-    PeerConfig { local, certificate: Certificate::generate(), audio: audio.to_vec(), video: vec![] }
+    PeerConfig {
+        local,
+        certificate: Certificate::generate(),
+        audio: audio.to_vec(),
+        video: vec![],
+        stands_in: false,
+    }
 }
 
 /// The stack of a page, before any description.

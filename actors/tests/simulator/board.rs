@@ -72,6 +72,7 @@ impl Board {
             video: Default::default(),
             codec_lane: actix::Arbiter::current(),
             activity: self.activity,
+            stand_in: Default::default(),
             sounds: Default::default(),
             owner: ctx.address().downgrade().recipient(),
             meters: meters.clone(),

@@ -2,7 +2,7 @@
 
 use super::codec::{Coded, VideoSettings};
 use super::font;
-use super::format::{VIDEO_CLOCK, VideoCodec};
+use super::format::{VIDEO_CLOCK, VideoCodec, VideoFormat};
 use super::picture::{Picture, plane_size};
 use crate::error::CodecError;
 
@@ -20,7 +20,12 @@ pub struct StillPicture {
 impl StillPicture {
     /// The words, a line each, the first one larger, on [`SIZE`].
     pub fn new(codec: VideoCodec, lines: &[&str]) -> Result<Self, CodecError> {
-        let picture = draw(SIZE, lines)?;
+        Self::of_size(codec, SIZE, lines)
+    }
+
+    /// The same on another size; a smaller one takes less.
+    pub fn of_size(codec: VideoCodec, size: (usize, usize), lines: &[&str]) -> Result<Self, CodecError> {
+        let picture = draw(size, lines)?;
         // The finest that is small enough.
         for bitrate in [400_000, 200_000, 100_000, 50_000, 25_000] {
             let still = Self::encode(codec, &picture, bitrate)?;
@@ -137,16 +142,26 @@ impl Line {
     }
 }
 
+/// The size for a decoder of this format: [`SIZE`], or less if its level of H.264 does not bear that.
+pub fn size_for(format: &VideoFormat) -> (usize, usize) {
+    let VideoFormat::H264(format) = format else { return SIZE };
+    let (long, short) = VideoSettings::default().within(format.profile_level.level()).max_size;
+    if long as usize >= SIZE.0 && short as usize >= SIZE.1 { SIZE } else { SMALL_SIZE }
+}
+
 /// A size that every phone shows.
 pub const SIZE: (usize, usize) = (320, 240);
+/// What the lowest levels bear (QCIF).
+pub const SMALL_SIZE: (usize, usize) = (176, 144);
 /// Most pictures a second at which it is meant to be sent; the least that makes sense is one.
 pub const MAX_FPS: u32 = 5;
 /// Bit/s that a still picture may take on the wire.
 pub const MAX_BITRATE: u32 = 30_000;
 /// Pictures from key frame to key frame: a phone that cannot ask for one waits 3 s at five a second.
 const ROUND: usize = 15;
-/// For the count of packets and their headers (IP, UDP, RTP).
-const PACKET: usize = 1_150;
+/// Longest payload that it is meant to be sent in,
+pub const PACKET: usize = 1_150;
+/// and what stands before each: IP, UDP, RTP.
 const HEADERS: usize = 48;
 
 /// From one letter to the next, in pixels of the font.
@@ -241,6 +256,19 @@ mod tests {
             }
             assert_ne!(still.picture(0), still.picture(1));
         }
+    }
+
+    #[test]
+    fn a_decoder_of_a_low_level_gets_a_smaller_picture() {
+        let size = |fmtp: &str| size_for(&VideoFormat::from_sdp("H264", VIDEO_CLOCK, Some(fmtp)).unwrap());
+        assert_eq!(size("profile-level-id=42e01f"), SIZE);
+        assert_eq!(size("profile-level-id=42e00c"), SIZE);
+        assert_eq!((size("profile-level-id=42e00b"), size("")), (SMALL_SIZE, SMALL_SIZE));
+        assert_eq!(size_for(&VideoFormat::Vp8), SIZE);
+        let still = StillPicture::of_size(VideoCodec::H264, SMALL_SIZE, &LINES).unwrap();
+        let mut decoder = VideoCodec::H264.decoder().unwrap();
+        let shown = decoder.decode(still.picture(0).0).unwrap().unwrap();
+        assert_eq!((shown.width(), shown.height()), SMALL_SIZE);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Each row of the table.
 use std::time::Duration;
 
-use actors::handle::{Cause, EndReason, Side};
+use actors::handle::{Cause, EndReason, FarSides, Side};
 use serde_json::json;
 
 use super::*;
@@ -93,6 +93,27 @@ fn what_a_page_wants_of_limits_goes_with_each_of_its_calls() {
     };
     assert_eq!(seconds("call", json!(null)), [5, 7]);
     assert_eq!(seconds("answer", json!({"first": 9})), [9, 7]);
+}
+
+#[test]
+fn what_a_page_wants_of_still_pictures_goes_with_each_of_its_calls() {
+    let mut socket = Socket::new(3);
+    let mut page = account();
+    page["custom"] = json!({"generateAvForUa": false, "rtpGeneratorStartTimeout": 300});
+    check(&mut socket, "connection", page, &["open 1001"]);
+    socket.opened("token", "id");
+    for (wish, far_sides) in [(json!(null), FarSides::nobody()), (json!("all"), FarSides::All)] {
+        let mut call = call("c1");
+        call["generateAvForUa"] = wish;
+        let text = json!({"message": "call", "data": [call]}).to_string();
+        match &socket.text(&text, Instant::now())[..] {
+            [Action::Tell(FromPage::Call(PlaceCall { additions, .. }))] => {
+                let delay = Some(Duration::from_millis(300));
+                assert_eq!(additions.stand_in, StandInWish { far_sides: Some(far_sides), delay });
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

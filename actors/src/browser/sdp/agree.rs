@@ -11,6 +11,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) video: &'a [VideoFormat],
     /// What the other side speaks, if it is known.
     pub(crate) other_side: Option<&'a MediaFormat>,
+    /// Whether the page sees a picture of ours while the other side sends none.
+    pub(crate) stands_in: bool,
 }
 
 /// Opus parameters that the page asks us to respect when we send, RFC 7587 §6.1.

@@ -7,7 +7,7 @@ use codecs::video::{H264Format, Passing};
 use codecs::{VideoCodec, VideoFormat};
 
 use super::{Description, Direction, Feedback, Format, Kind, OFFERED_VIDEO_MID, Section, Wanted};
-use crate::vocabulary::VideoLine;
+use crate::vocabulary::{MediaFormat, VideoLine};
 
 /// A video codec with the numbers it has in this session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,8 @@ impl Description {
     ) -> Option<AgreedVideo> {
         let section = self.video_section()?;
         let other = match wanted.other_side {
-            Some(other) => Some(other.video?),
+            Some(MediaFormat { video: None, .. }) if !wanted.stands_in => return None,
+            Some(other) => other.video, // none: it may have some later, and shall find the page ready
             None => None,
         };
         let mut found: Vec<(Rank, NumberedVideo)> = Vec::new();
@@ -135,7 +136,7 @@ impl Description {
         }
         found.sort_by_key(|(rank, _)| *rank);
         let formats = once(found.into_iter().map(|(_, numbered)| numbered));
-        let shown = other.is_none_or(|line| line.direction.receives());
+        let shown = wanted.stands_in || other.is_none_or(|line| line.direction.receives());
         section.agreed(formats, shown, other.and_then(|line| line.limit))
     }
 

@@ -224,7 +224,8 @@ fn line(stream: &Stream) -> Option<VideoLine> {
     Some(VideoLine { takes: theirs, sends, direction: stream.direction, limit: stream.limit })
 }
 
-fn begins_key_picture(packet: &Packet) -> bool {
+/// Whether a decoder can begin with this packet.
+pub fn begins_key_picture(packet: &Packet) -> bool {
     match packet.payload_kind {
         Payload::Video(VideoCodec::H264) => h264::begins_key_picture(&packet.payload),
         Payload::Video(VideoCodec::Vp8) => vp8::begins_key_picture(&packet.payload),

@@ -1,6 +1,6 @@
 //! The dialog's side of offer and answer (RFC 3264): descriptions in and out, each looked at before it is believed.
 use sip::message::StatusCode;
-use sip::sdp::{Agreed, LocalMedia, Session};
+use sip::sdp::{Agreed, Direction, LocalMedia, Session};
 
 use codecs::video::{Passing, VideoFormat};
 
@@ -15,9 +15,15 @@ impl Signalling {
         local.prefer = vec![format_of(format.audio.codec)];
         self.other_has_video = format.video.is_some();
         if let (Some(video), Some(other)) = (&mut local.video, format.video) {
-            video.direction = other.direction.reversed();
+            let shows = other.direction.receives() || self.stands_in;
+            video.direction = Direction::new(shows, other.direction.sends());
             video.formats.sort_by_key(|format| effort(video_of(format), &other));
         }
+    }
+
+    /// Whether we have pictures for the far side even where the other leg sends none.
+    pub fn stands_in(&mut self, stands_in: bool) {
+        self.stands_in = stands_in;
     }
 
     /// What we have for an answer: no pictures where the other leg has none, unless they run already. An offer of ours is not taken back
