@@ -180,6 +180,43 @@ fn wait_camera(page: &Page, call: &str, from: f64) -> f64 {
     })
 }
 
+/// The phone asks for pictures two seconds after it has answered without, and sends back what it gets.
+fn pictures_are_added(options: Value, port: &str, then: impl Fn(&Page, &str)) {
+    let bench = Bench::new();
+    let mut phone = sipp::Plan::new("uas_adds_video").key("port", port).start(&bench);
+    let scene = Scene::on(bench, kamailio::Plan::new().route("2001", &phone.target()), house::Plan::new());
+    let page = page_with_camera(&scene);
+    let call = page.call_with("2001", options);
+    page.wait_call(&call, "ESTABLISHED", secs(5));
+    phone.wait_for_message("CSeq: 1 ACK", secs(10));
+    then(&page, &call);
+    page.hang_up(&call);
+    page.wait_call(&call, "FINISH", secs(3));
+    phone.assert_passed(secs(5));
+}
+
+#[test]
+fn rq15_video_is_added_later_where_a_still_picture_held_its_place() {
+    fairly(|| {
+        pictures_are_added(with_video(), "[1-9]", |page, call| {
+            wait_still(page, call, 0.0);
+            let of_page = |seen: &Seen| seen.says.is_some_and(|(mark, _)| mark == PAGE_MARK);
+            wait_for("the page's own camera", secs(10), || page.seen(call).into_iter().find(of_page));
+        });
+    });
+}
+
+#[test]
+fn rq15_video_that_is_added_where_the_page_has_none_gets_port_0() {
+    fairly(|| {
+        let mut options = with_video();
+        options["custom"] = json!({ "generateAvForUa": "" });
+        pictures_are_added(options, "0 ", |page, call| {
+            page.wait_heard(call, PAGE_TONE, secs(5));
+        });
+    });
+}
+
 fn phone_with_camera(scene: &Scene, codec: &str) -> Baresip {
     let file = scene.bench.path("phone-sees.y4m");
     pattern::write_y4m(&file, PHONE_MARK, (320, 240), 15, 60);

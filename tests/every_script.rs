@@ -44,6 +44,7 @@ const CALLED: &[Row] = &[
         page.hears_status("RING_MEDIA");
         page.hangs_up();
     }),
+    ("uas_adds_video", &[("port", "0 ")], |page| page.talks_for(3000)),
     ("uas_changes_codec", &[], |page| page.talks_for(7000)),
     ("uas_forks", &[], |page| page.talks_for(500)),
     ("uas_hang_up", &[], |page| {
