@@ -98,18 +98,18 @@ pub struct Key {
     pub ends: usize,
 }
 
-/// The keys in a stream whose telephone-events have payload type `kind` (RFC 4733): a new timestamp is a new key.
+/// The keys in a stream whose telephone-events have payload type `kind` (RFC 4733): a new timestamp is a new key, and a packet
+/// that comes after the next key's first still belongs to its own.
 pub fn keys(stream: &[Rtp], kind: u8) -> Vec<Key> {
     let mut keys: Vec<(u32, Key)> = Vec::new();
     for packet in stream.iter().filter(|p| p.kind == kind && p.payload.len() >= 4) {
         let digit = *b"0123456789*#ABCD".get(usize::from(packet.payload[0])).unwrap_or(&b'?') as char;
         let duration = u16::from_be_bytes([packet.payload[2], packet.payload[3]]);
         let end = usize::from(packet.payload[1] >> 7);
-        match keys.last_mut() {
-            Some((stamp, key)) if *stamp == packet.timestamp && key.digit == digit => {
-                (key.duration, key.ends) = (key.duration.max(duration), key.ends + end);
-            }
-            _ => keys.push((packet.timestamp, Key { digit, at: packet.at, duration, ends: end })),
+        let known = keys.iter_mut().rev().take(3);
+        match known.into_iter().find(|(stamp, key)| *stamp == packet.timestamp && key.digit == digit) {
+            Some((_, key)) => (key.duration, key.ends) = (key.duration.max(duration), key.ends + end),
+            None => keys.push((packet.timestamp, Key { digit, at: packet.at, duration, ends: end })),
         }
     }
     keys.into_iter().map(|(_, key)| key).collect()
