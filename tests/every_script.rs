@@ -128,7 +128,27 @@ const CALLED: &[Row] = &[
         page.waits(1000);
         page.hangs_up();
     }),
+    ("uas_video", &[("video", SINGLE_UNITS)], |page| {
+        let told = page.calls_with_pictures();
+        assert!(told.contains("packetization-mode=0;profile-level-id=42e01f\r\n"), "{told}");
+        assert!(
+            told.contains("a=sendrecv\r\na=rtpmap:114 H264/90000\r\n"),
+            "its pictures are wanted: {told}"
+        );
+        page.hears("talk");
+        page.hangs_up();
+    }),
+    ("uas_video", &[("video", "m=video 0 RTP/AVP 120")], |page| {
+        let told = page.calls_with_pictures();
+        assert!(told.contains("m=video 9 ") && told.contains("a=inactive\r\n"), "{told}");
+        page.hears("talk");
+        page.hangs_up();
+    }),
 ];
+
+/// A phone whose H.264 is of packetization-mode 0, which it does not say.
+const SINGLE_UNITS: &str =
+    "m=video [media_port+2] RTP/AVP 121\na=rtpmap:121 H264/90000\na=fmtp:121 profile-level-id=42801F";
 
 /// Phones behind a PBX, which send the page to another phone there.
 const TRANSFERRING: &[Row] = &[
@@ -299,16 +319,16 @@ fn every_script(way: &'static str, bench: Bench) {
         zone.chain(stage.records(DOMAIN, pbx_port)).chain(stage.records("replaced.test", replaced.port));
     dns::serve(dns, zone.collect());
 
-    // One address may have 32 connections at a time.
     let open = |domain: &str, callee: &str, registers| Page::open(&stage.house, domain, callee, registers);
     let called = CALLED.iter().zip(called).zip(phones);
-    all_at_once(
-        called.map(|((row, phone), domain)| {
-            (*row, open(domain, "2001", row.0.starts_with("registrar")), phone)
-        }),
-    );
+    let mut called = called
+        .map(|((row, phone), domain)| (*row, open(domain, "2001", row.0.starts_with("registrar")), phone));
+    // One address may have 32 connections at a time.
+    all_at_once(called.by_ref().take(25));
     let transferring = TRANSFERRING.iter().zip(transferring).enumerate();
-    all_at_once(transferring.map(|(n, (row, phone))| (*row, open(DOMAIN, &format!("300{n}"), false), phone)));
+    let transferring =
+        transferring.map(|(n, (row, phone))| (*row, open(DOMAIN, &format!("300{n}"), false), phone));
+    all_at_once(called.chain(transferring));
     all_at_once(CALLING.iter().map(|row| {
         let page = open(DOMAIN, "", false);
         let phone = stage.caller(row.0, &page.login, row.1);
@@ -421,6 +441,18 @@ impl Page {
             "sdp": offer(), "callee": self.callee });
         frame.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.says("call", frame);
+    }
+
+    /// With a camera; gives what the page is told.
+    fn calls_with_pictures(&mut self) -> String {
+        let offer = include_str!("../actors/tests/sdp/offer-video.sdp");
+        self.calls_with(&json!({ "hasVideo": true, "sdp": offer }));
+        while let Some(Frame::Text(frame)) = self.socket.next(LIMIT) {
+            if frame["message"] == "setRemoteSDP" {
+                return frame["data"][1].as_str().unwrap().to_owned();
+            }
+        }
+        panic!("no description");
     }
 
     fn hangs_up(&mut self) {

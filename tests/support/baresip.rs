@@ -52,6 +52,7 @@ pub struct Plan<'a> {
     transport: &'a str,
     encrypts: Option<&'a str>,
     camera: Option<(&'a str, &'a std::path::Path)>,
+    single_units: bool,
     namespace: Option<(&'a Namespace, &'a str)>,
 }
 
@@ -77,6 +78,7 @@ impl<'a> Plan<'a> {
             transport: "udp",
             encrypts: None,
             camera: None,
+            single_units: false,
             namespace: None,
         }
     }
@@ -114,6 +116,12 @@ impl<'a> Plan<'a> {
     /// Has pictures too, in these codecs (`h264`, `vp8`, or both by a comma); its camera sees a Y4M file, round and round.
     pub fn camera(mut self, codecs: &'a str, file: &'a std::path::Path) -> Self {
         self.camera = Some((codecs, file));
+        self
+    }
+
+    /// Its H.264 is of packetization-mode 0 alone: of one name baresip takes the first, and that is it.
+    pub fn single_units(mut self) -> Self {
+        self.single_units = true;
         self
     }
 
@@ -162,12 +170,13 @@ impl<'a> Plan<'a> {
             None => config,
         };
         let account = format!(
-            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}\n",
+            "<sip:{user}@{DOMAIN};transport={t}>;auth_user={user};auth_pass={};outbound=\"sip:{};transport={t}\";answermode={};audio_codecs={};regint=60{}{}\n",
             password(user),
             pbx.proxy(),
             if self.auto_answer { "auto" } else { "manual" },
             self.codecs,
             self.encrypts.map_or(String::new(), |how| format!(";mediaenc={how}")),
+            if self.single_units { ";video_codecs=h264" } else { "" },
             t = self.transport,
         );
         fs::write(folder.join("config"), config).unwrap();

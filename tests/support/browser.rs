@@ -143,6 +143,19 @@ impl Web {
         self.page_with(name, says, json!({ "camera": camera }))
     }
 
+    /// The same with pictures that take many packets.
+    pub fn page_with_grainy_camera(
+        &self,
+        name: &str,
+        says: Tone,
+        mark: Mark,
+        size: (usize, usize),
+    ) -> Page<'_> {
+        let camera = self.folder.join(format!("{name}-sees.y4m"));
+        pattern::write_grainy_y4m(&camera, mark, size, 15, 60);
+        self.page_with(name, says, json!({ "camera": camera }))
+    }
+
     /// Sends an order and waits for its answer.
     fn order(&self, mut order: Value, limit: Duration) -> Result<Value, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);

@@ -59,13 +59,27 @@ fn luma(mark: Mark, number: u16, (width, height): (usize, usize)) -> Vec<u8> {
 
 /// Writes so many numbered pictures as Y4M, which Chromium and ffmpeg play round and round.
 pub fn write_y4m(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16) {
+    write(path, mark, size, fps, count, &vec![128; size.0 * size.1 / 2]);
+}
+
+/// The same under a grain of colours, which makes a key frame far longer than a packet.
+pub fn write_grainy_y4m(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16) {
+    let mut random = 1_u32;
+    let grain = std::iter::repeat_with(|| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        96 + (random >> 26) as u8
+    });
+    write(path, mark, size, fps, count, &grain.take(size.0 * size.1 / 2).collect::<Vec<u8>>());
+}
+
+fn write(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16, colours: &[u8]) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     let (width, height) = size;
     writeln!(file, "YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg").unwrap();
     for number in 0..count {
         file.write_all(b"FRAME\n").unwrap();
         file.write_all(&luma(mark, number, size)).unwrap();
-        file.write_all(&vec![128; width * height / 2]).unwrap();
+        file.write_all(colours).unwrap();
     }
 }
 

@@ -119,7 +119,7 @@ async fn rq20_the_invite_fits_a_datagram() {
     }
 }
 
-/// Sound, and pictures in the formats that browsers and phones have: of H.264 the first alone is offered.
+/// Sound, and pictures in the formats that browsers and phones have: of H.264 the first in each packetization-mode.
 #[actix::test]
 async fn rq20_the_invite_with_video_fits_a_datagram() {
     let h264 = |fmtp| VideoFormat::from_sdp("H264", 90_000, Some(fmtp)).unwrap();

@@ -159,6 +159,32 @@ async fn pictures_pass_both_ways_in_the_format_that_both_have() {
 }
 
 #[actix::test]
+async fn a_phone_that_knows_mode_0_alone_finds_it_in_our_offer() {
+    let mut scene = scene().await;
+    let single = VideoFormat::H264(H264Format { packetization_mode: 0, ..H264Format::BROWSER });
+    let high = VideoFormat::from_sdp("H264", 90_000, Some("packetization-mode=1;profile-level-id=640028"));
+    scene.video = vec![H264, single, high.unwrap(), VideoFormat::Vp8];
+    let eye = Eye::new(&scene).await;
+    let (_dialog, invite) = scene.calls().await;
+    let rows = video_of(&invite.body).formats.into_iter();
+    let rows = rows.map(|format| {
+        format!("{} {format} {}", format.payload_type, format.fmtp.as_deref().unwrap_or_default())
+    });
+    let expected = [
+        "120 H264/90000 packetization-mode=1;profile-level-id=42e01f",
+        "121 H264/90000 profile-level-id=42e01f",
+        "123 VP8/90000 ",
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected, "one of each codec and mode");
+    let answer = eye.sdp("121", "a=rtpmap:121 H264/90000\r\na=fmtp:121 profile-level-id=42801f\r\n");
+    let answer = scene.response(&invite, StatusCode::OK, "phone").with_body("application/sdp", answer);
+    scene.phone.send(&answer.to_bytes()).await;
+    let line = agreed(&scene).await.unwrap();
+    let told = [line.takes, line.sends].map(|format| format.fmtp().unwrap());
+    assert_eq!(told, ["packetization-mode=0;profile-level-id=42801f"; 2]);
+}
+
+#[actix::test]
 async fn rq15_a_phone_without_pictures_gets_its_sound() {
     let scene = scene().await;
     for answer in [

@@ -138,6 +138,14 @@ impl H264Format {
         Self { profile_level: profile.at_level_of(&level), packetization_mode, level_asymmetry }
     }
 
+    /// Its `a=fmtp` where bytes are dear: what may be left out is, and levels of one's own are not asked for.
+    pub fn in_few_words(&self) -> String {
+        match (self.packetization_mode, self.profile_level) {
+            (0, id) => format!("profile-level-id={id}"),
+            (mode, id) => format!("packetization-mode={mode};profile-level-id={id}"),
+        }
+    }
+
     /// Single NAL unit packets are mode 1's too (RFC 6184 §6.3): mode 0 to 1 needs nothing.
     fn passing(&self, target: &Self) -> Passing {
         if !self.profile_level.is_taken_by(&target.profile_level) {

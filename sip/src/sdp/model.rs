@@ -156,6 +156,15 @@ impl Media {
         media
     }
 
+    /// Takes out what says no more than its absence: `a=sendrecv` (RFC 8866 §6.7), packets of 20 ms (RFC 3551 §4.2), and that
+    /// telephone-events are digits (RFC 4733 §2.4.1), save at the clock of old phones.
+    pub(super) fn leave_out_the_usual(&mut self) {
+        self.direction = self.direction.filter(|direction| *direction != Direction::default());
+        self.ptime = self.ptime.filter(|ms| *ms != 20);
+        let events = self.formats.iter_mut().filter(|format| format.is_event() && format.clock != 8000);
+        events.for_each(|format| format.fmtp = format.fmtp.take().filter(|events| events != "0-15"));
+    }
+
     /// Whether the profile is plain RTP (`RTP/AVP` or `RTP/AVPF`), with no keys to exchange.
     pub fn is_plain_rtp(&self) -> bool {
         ["RTP/AVP", "RTP/AVPF"].iter().any(|profile| self.protocol.eq_ignore_ascii_case(profile))

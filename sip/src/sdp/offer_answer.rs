@@ -37,7 +37,7 @@ pub struct OfferAnswer {
     session_id: u64,
     last_sent: Option<Session>,
     pending: Pending,
-    answered: Option<OurOffer>,
+    answered: Option<Box<OurOffer>>,
     current: Option<Exchange>,
     numbers: Numbers,
     /// For sound, and for pictures.
@@ -48,7 +48,7 @@ pub struct OfferAnswer {
 #[derive(Debug, Clone)]
 enum Pending {
     Idle,
-    Ours(OurOffer),
+    Ours(Box<OurOffer>),
     Theirs(Session),
 }
 
@@ -84,8 +84,8 @@ impl OfferAnswer {
         }
     }
 
-    /// Makes the SDP of an INVITE, re-INVITE, UPDATE, or of the 200 to an INVITE without SDP. About 330 bytes for Opus, PCMA, PCMU and
-    /// telephone-event.
+    /// Makes the SDP of an INVITE, re-INVITE, UPDATE, or of the 200 to an INVITE without SDP. About 310 bytes for Opus, PCMA, PCMU and
+    /// telephone-event: a first offer, whose INVITE has the most to say, does not say what is so in any case.
     ///
     /// # Errors
     /// `OfferPending` or `AnswerOwed` while another offer is under way.
@@ -102,9 +102,12 @@ impl OfferAnswer {
         };
         let line = self.place(&mut lines, audio, local.srtp);
         let video = self.offered_video(local).map(|video| self.place(&mut lines, video, local.srtp));
+        if self.current.is_none() {
+            lines.iter_mut().for_each(Media::leave_out_the_usual);
+        }
         let session = self.compose(local, lines);
         self.pending =
-            Pending::Ours(OurOffer { session: session.clone(), line, video, local: local.clone() });
+            Pending::Ours(Box::new(OurOffer { session: session.clone(), line, video, local: local.clone() }));
         self.answered = None;
         Ok(session)
     }
@@ -149,7 +152,7 @@ impl OfferAnswer {
                 let is_video = |media: &Media| media.kind == MediaKind::Video && media.port != 0;
                 let video = session.media.iter().position(is_video);
                 let offer = OurOffer { session: session.clone(), line, video, local: local.clone() };
-                (self.pending, self.answered) = (Pending::Ours(offer), None);
+                (self.pending, self.answered) = (Pending::Ours(Box::new(offer)), None);
                 Ok(session)
             }
             _ => self.make_offer(local),

@@ -13,8 +13,10 @@ pub struct LocalVideo {
     /// Our RTCP port; written as `a=rtcp` unless it is the RTP port + 1.
     pub rtcp_port: u16,
     /// Formats in our order, with the payload types and parameters of our offers. Unlike those of sound they may be of one codec and differ in
-    /// parameters alone: then an offer has the first of them, for all would make an INVITE too long for a datagram; theirs may name any.
+    /// parameters alone; theirs may name any.
     pub formats: Vec<Format>,
+    /// Which of them an offer has, and in which words: all would make an INVITE too long for a datagram.
+    pub offered: fn(&[Format]) -> Vec<Format>,
     /// What RTCP feedback we understand.
     pub feedback: Feedback,
     /// Bits per second that we take at most; `None` writes none.
@@ -46,11 +48,7 @@ impl LocalVideo {
 pub(super) fn line(local: &LocalMedia, protocol: &str, direction: Direction) -> Option<Media> {
     let video = local.video.as_ref()?;
     let mut media = Media::new(MediaKind::Video, video.rtp_port, protocol);
-    for format in &video.formats {
-        if !media.formats.iter().any(|offered| offered.same_codec(format)) {
-            media.formats.push(format.clone());
-        }
-    }
+    media.formats = (video.offered)(&video.formats);
     media.bandwidth = video.limit.iter().map(|bits| format!("AS:{}", bits.div_ceil(1000))).collect();
     media.rtcp = (video.rtp_port.checked_add(1) != Some(video.rtcp_port))
         .then_some(Rtcp { port: video.rtcp_port, address: None });

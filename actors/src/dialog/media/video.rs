@@ -183,6 +183,7 @@ pub fn local_video(formats: &[VideoFormat], port: u16) -> LocalVideo {
         rtp_port: port,
         rtcp_port: port + 1,
         formats: (FIRST_NUMBER..=127).zip(formats).map(named).collect(),
+        offered,
         feedback: Feedback { pli: true, fir: true, tmmbr: false },
         limit: None,
         direction: Direction::SendRecv,
@@ -192,6 +193,23 @@ pub fn local_video(formats: &[VideoFormat], port: u16) -> LocalVideo {
 
 /// Away from the numbers of our sound: some phones keep one table for all lines.
 const FIRST_NUMBER: u8 = 120;
+
+/// One of each codec, and of H.264 one of each packetization-mode: many phones know mode 0 alone, and an answer may not name what was not offered
+/// (RFC 6184 §8.2.2). Mode 0 needs no word. Nor do we offer levels of our own: to be sent more than they take is all that phones would lose by it.
+fn offered(formats: &[Format]) -> Vec<Format> {
+    let mut offered: Vec<(VideoCodec, u8)> = vec![];
+    let in_few_words = |format: &Format| {
+        let video = video_of(format)?;
+        let (mode, fmtp) = match video {
+            VideoFormat::H264(h264) => (h264.packetization_mode, Some(h264.in_few_words())),
+            VideoFormat::Vp8 => (0, None),
+        };
+        let new = !offered.contains(&(video.codec(), mode));
+        offered.push((video.codec(), mode));
+        new.then(|| Format { fmtp, ..format.clone() })
+    };
+    formats.iter().filter_map(in_few_words).collect()
+}
 
 /// Two of H.264 go together if they are of one profile and we take their packets (RFC 6184 §8.2.2). We answer with their profile, to the
 /// byte, for some compare it so; with their mode; and with our level, but without both sides' leave with the lower one.
@@ -236,6 +254,31 @@ pub fn begins_key_picture(packet: &Packet) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offer_has_one_format_of_each_codec_and_mode_in_few_words() {
+        let h264 = |mode, id: &str| {
+            let fmtp = format!("level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id={id}");
+            VideoFormat::from_sdp("H264", VIDEO_CLOCK, Some(&fmtp)).unwrap()
+        };
+        let check = |formats: &[VideoFormat], want: &[&str]| {
+            let local = local_video(formats, 4000);
+            let rows = (local.offered)(&local.formats).into_iter();
+            let rows =
+                rows.map(|format| format!("{} {}", format.payload_type, format.fmtp.unwrap_or_default()));
+            assert_eq!(rows.collect::<Vec<_>>(), want);
+        };
+        let (one, single) = ("packetization-mode=1;profile-level-id=", "profile-level-id=");
+        check(
+            &[h264(1, "640028"), h264(1, "42e01f"), h264(0, "42e01f"), VideoFormat::Vp8],
+            &[&format!("120 {one}640028"), &format!("122 {single}42e01f"), "123 "],
+        );
+        check(&[VideoFormat::Vp8, h264(1, "42e01f")], &["120 ", &format!("121 {one}42e01f")]);
+        check(
+            &[h264(0, "42e01f"), VideoFormat::Vp8, VideoFormat::Vp8],
+            &[&format!("120 {single}42e01f"), "121 "],
+        );
+    }
 
     #[test]
     fn h264_of_one_profile_meets_whatever_its_bytes_and_levels() {

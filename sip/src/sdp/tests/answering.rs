@@ -120,13 +120,15 @@ fn the_version_grows_by_one_with_each_change_of_ours() {
     let version = |session: &Session| session.origin.version;
     assert_eq!(version(&ours.make_offer(&local()).unwrap()), 1);
     ours.receive_answer(&remote("m=audio_4000_RTP/AVP_0")).unwrap();
-    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 1, "the same again");
+    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 2, "in full");
+    ours.drop_offer();
+    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 2, "the same again");
     ours.drop_offer();
     ours.set_held(true);
-    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 2);
+    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 3);
     ours.drop_offer();
     ours.set_held(false);
-    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 3, "never the number of another text");
+    assert_eq!(version(&ours.make_offer(&local()).unwrap()), 4, "never the number of another text");
 }
 
 #[test]

@@ -18,7 +18,11 @@ fn check_offer(held: bool, answer: &str, direction: Direction, remote_holds: boo
     let mut ours = OfferAnswer::new(1);
     ours.set_held(held);
     let offer = ours.make_offer(&local()).unwrap();
-    assert_eq!(offer.media[0].direction, Some(if held { Direction::SendOnly } else { Direction::SendRecv }));
+    assert_eq!(
+        offer.media[0].direction,
+        held.then_some(Direction::SendOnly),
+        "a first offer says no more than it must"
+    );
     let audio =
         ours.receive_answer(&remote(&format!("m=audio_4000_RTP/AVP_0 {answer}"))).unwrap().audio.unwrap();
     assert_eq!((audio.direction, audio.remote_holds), (direction, remote_holds), "{held} {answer}");
