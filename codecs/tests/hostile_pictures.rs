@@ -137,7 +137,11 @@ fn storm<A: Assembly>(
 
 fn hit_repacketiser(mode: u8, packets: &[Packet], mishaps: &[Mishap]) {
     let mut repacketiser = h264::Repacketiser::new(mode, 1200, h264::ParameterSets::default());
+    let mut completer = h264::Completer::default();
     for packet in through(packets, mishaps) {
+        let mut added = 0;
+        completer.push(packet.part(), &mut |_, _| added += 1);
+        assert!(added <= 12);
         let mut sent = 0;
         let _ = repacketiser.push(packet.part(), &mut |part| {
             // Towards mode 1 aggregates and fragments go on as they came.

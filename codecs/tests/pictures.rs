@@ -5,7 +5,7 @@
 mod pictures;
 
 use codecs::CodecError;
-use codecs::payload::picture::{Assembly, Depacketiser};
+use codecs::payload::picture::{Assembly, Depacketiser, Part};
 use codecs::payload::{CodedPicture, h264, vp8};
 use codecs::video::pattern::{self, psnr};
 use codecs::video::{VideoCodec, VideoSettings};
@@ -217,6 +217,46 @@ fn idr_pictures_get_the_parameter_sets_that_they_lack() {
             assert_eq!(data(&h264_given(&out)), pictures, "mode {mode} to {target}");
         }
     }
+}
+
+/// The stream with what is put before its packets.
+fn completed(completer: &mut h264::Completer, packets: &[Packet]) -> Vec<Packet> {
+    let mut out = vec![];
+    for packet in packets {
+        let mut before = vec![];
+        let part = packet.part();
+        let sequence = completer.push(part, &mut |unit, sequence| {
+            before.push(Packet::from(Part { payload: unit, sequence, marker: false, ..part }));
+        });
+        out.append(&mut before);
+        out.push(Packet::from(Part { sequence, ..part }));
+    }
+    out
+}
+
+#[test]
+fn a_stream_that_passes_is_completed_with_the_sets_of_sdp_and_with_those_that_came_once() {
+    let pictures = annex_b(SLICES);
+    let mut once = bare(&pictures);
+    once[0].clone_from(&pictures[0]);
+    for (fmtp, lacking) in [(SPROP, bare(&pictures)), ("", once)] {
+        for (mode, longest) in [(1, 1200), (1, 377), (0, 1200)] {
+            let packets = h264_packets(&lacking, mode, longest);
+            let mut completer = h264::Completer::default();
+            completer.learn(fmtp);
+            let out = completed(&mut completer, &packets);
+            check_headers(&out, pictures.len());
+            assert_eq!(data(&h264_given(&out)), pictures, "mode {mode}");
+            assert!(mode == 1 || out.iter().all(|packet| kind(&packet.payload) < 24), "single units stay so");
+        }
+    }
+    // A whole stream stays as it is, and so do holes and packets that change places.
+    let whole = h264_packets(&pictures, 1, 1200);
+    assert_eq!(completed(&mut h264::Completer::default(), &whole), whole);
+    let mut shuffled = whole;
+    shuffled.swap(3, 4);
+    shuffled.remove(6);
+    assert_eq!(completed(&mut h264::Completer::default(), &shuffled), shuffled);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sip::message::{Method, StatusCode};
 use sip::sdp::Agreed;
 use tracing::{debug, warn};
 
-use super::media::{RtpSession, Seen, VideoSession};
+use super::media::{RtpSession, VideoSession};
 use super::outbound::{Outbound, Purpose};
 use super::signalling::Signalling;
 use super::stand_in::Cover;
@@ -139,15 +139,15 @@ impl Dialog {
 
 impl StreamHandler<OfPictures> for Dialog {
     fn handle(&mut self, OfPictures(port, datagram): OfPictures, ctx: &mut Self::Context) {
-        match self.pictures.session.as_mut().and_then(|session| session.receive(port, &datagram)) {
-            Some(Seen::Picture(packet)) => {
-                let taken = self.pictures.sink.as_mut().is_none_or(|sink| sink.send(packet));
-                if !taken {
-                    self.sip.meters.dropped("sink").inc();
-                }
-            }
-            Some(Seen::KeyFrameWanted) => self.far_side_wants_key_frame(ctx),
-            None => {}
+        let Pictures { session: Some(session), sink, .. } = &mut self.pictures else { return };
+        let mut refused = 0;
+        let heard = session.receive(port, &datagram, &mut |packet| {
+            let taken = sink.as_mut().is_none_or(|sink| sink.send(packet));
+            refused += u64::from(!taken);
+        });
+        self.sip.meters.dropped("sink").inc_by(refused);
+        if heard.key_frame_wanted {
+            self.far_side_wants_key_frame(ctx);
         }
     }
 

@@ -159,6 +159,28 @@ async fn pictures_pass_both_ways_in_the_format_that_both_have() {
 }
 
 #[actix::test]
+async fn rq16_an_idr_picture_without_parameter_sets_gets_those_of_the_phones_sdp() {
+    let scene = scene().await;
+    let mut eye = Eye::new(&scene).await;
+    let sprop = "sprop-parameter-sets=Z0LAH9oFB+wEQAAAAwBAAAAHg8YMqA==,aM4Dksg=";
+    let line = format!(
+        "a=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42801f;packetization-mode=1;{sprop}\r\n"
+    );
+    let (dialog, invite) = scene.talks_with(&eye.sdp("97", &line)).await;
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
+    eye.looks_at(&invite.body);
+    eye.films(7, 120, &[0x65, 1, 2]).await;
+    eye.films(8, 120, &[0x41, 3]).await;
+    let mut came = vec![];
+    for _ in 0..4 {
+        let packet = seen.next().await;
+        came.push((packet.sequence, packet.payload[0] & 0x1f, packet.marker));
+    }
+    assert_eq!(came, [(7, 7, false), (8, 8, false), (9, 5, true), (10, 1, true)]);
+}
+
+#[actix::test]
 async fn a_phone_that_knows_mode_0_alone_finds_it_in_our_offer() {
     let mut scene = scene().await;
     let single = VideoFormat::H264(H264Format { packetization_mode: 0, ..H264Format::BROWSER });

@@ -2,7 +2,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use codecs::payload::{h264, vp8};
+use bytes::Bytes;
+use codecs::payload::{Part, h264, vp8};
 use codecs::video::format::VIDEO_CLOCK;
 use codecs::video::{VideoCodec, VideoFormat};
 use sip::sdp::{Direction, Feedback, Format, LocalVideo, Stream};
@@ -21,6 +22,8 @@ pub struct VideoSession {
     line: Option<VideoLine>,
     /// The far end's stream, once it has sent.
     source: Option<u32>,
+    /// What H.264 of it lacks is put before its packets.
+    completer: h264::Completer,
     /// What the far end is asked for.
     wishes: KeyFrames,
     /// Questions since a key frame came.
@@ -30,12 +33,11 @@ pub struct VideoSession {
     their_fir: Option<u8>,
 }
 
-/// What the far end sent.
-pub enum Seen {
-    /// A packet of its pictures.
-    Picture(Packet),
+/// What the far end said of our pictures.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Heard {
     /// It cannot go on without a key frame.
-    KeyFrameWanted,
+    pub key_frame_wanted: bool,
 }
 
 impl VideoSession {
@@ -51,6 +53,7 @@ impl VideoSession {
             wire: Wire::bind(pool, ip, now, meters, identity, VIDEO_CLOCK)?,
             line: None,
             source: None,
+            completer: h264::Completer::default(),
             wishes: KeyFrames::default(),
             in_vain: 0,
             fir: 0,
@@ -76,29 +79,49 @@ impl VideoSession {
                 let kind = Payload::Video(line.sends.codec());
                 let same = stream.receive.iter().filter(|format| format.same_codec(&stream.receive[0]));
                 self.wire.follow(stream, same.map(|format| (format.payload_type, kind)).collect(), now);
+                self.completer.learn(stream.send.fmtp.as_deref().unwrap_or_default());
             }
             _ => self.wire.forget(),
         }
         self.line
     }
 
-    /// Looks at a datagram.
-    pub fn receive(&mut self, port: Port, datagram: &Datagram) -> Option<Seen> {
+    /// Looks at a datagram; `show` gets the packets of pictures that it brings.
+    pub fn receive(&mut self, port: Port, datagram: &Datagram, show: &mut dyn FnMut(Packet)) -> Heard {
         match self.wire.receive(port, datagram) {
             Arrived::Packet(packet) => {
-                self.source = Some(packet.ssrc);
                 if self.wishes.is_waiting() && begins_key_picture(&packet) {
                     self.wishes.came();
                     self.in_vain = 0;
                 }
-                Some(Seen::Picture(packet))
+                if self.source.replace(packet.ssrc) != Some(packet.ssrc) {
+                    self.completer = h264::Completer::default();
+                    self.completer.learn(
+                        self.wire.stream().and_then(|stream| stream.send.fmtp.as_deref()).unwrap_or_default(),
+                    );
+                }
+                self.complete(packet, show);
+                Heard::default()
             }
             Arrived::Reports(reports) => {
                 let wanted = reports.iter().filter(|report| self.is_new_wish(report)).count() > 0;
-                wanted.then_some(Seen::KeyFrameWanted)
+                Heard { key_frame_wanted: wanted }
             }
-            Arrived::Nothing => None,
+            Arrived::Nothing => Heard::default(),
         }
+    }
+
+    /// Passes a packet on, behind the parameter sets that an IDR picture of H.264 lacks.
+    fn complete(&mut self, mut packet: Packet, show: &mut dyn FnMut(Packet)) {
+        if packet.payload_kind == Payload::Video(VideoCodec::H264) {
+            let Packet { sequence, timestamp, marker, ref payload, .. } = packet;
+            let part = Part { payload, sequence, timestamp, marker };
+            packet.sequence = self.completer.push(part, &mut |unit, sequence| {
+                let payload = Bytes::copy_from_slice(unit);
+                show(Packet { sequence, marker: false, payload, ..packet.clone() });
+            });
+        }
+        show(packet);
     }
 
     /// Sends a packet of the other leg to the far end.

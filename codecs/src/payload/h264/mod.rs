@@ -3,6 +3,7 @@
 //! A picture is in Annex B, as decoders take it and encoders make it: NAL units behind start codes.
 
 mod bits;
+mod complete;
 mod depacketise;
 mod nal;
 mod packetise;
@@ -10,6 +11,7 @@ mod parameter_sets;
 mod repacketise;
 mod sequence;
 
+pub use complete::Completer;
 pub use depacketise::{AnnexB, Depacketiser};
 pub use nal::begins_key_picture;
 pub(crate) use nal::{annex_b, kind, kind_of};

@@ -2,7 +2,7 @@
 //! without.
 
 use super::bits::Bits;
-use super::nal::{kind, kind_of, malformed};
+use super::nal::{Payload, kind, kind_of, malformed};
 use super::sequence::SequenceParameters;
 use crate::error::CodecError;
 use base64::Engine;
@@ -99,6 +99,29 @@ impl ParameterSets {
             _ => {}
         }
         false
+    }
+}
+
+impl ParameterSets {
+    /// Learns from a payload of the stream; whether our parameter sets should go before it. A set that we refuse to keep passes all the same:
+    /// whether it is too much for the receiver is the receiver's to say.
+    pub(super) fn are_lacking_before(
+        &mut self,
+        payload: &Payload<'_>,
+        timestamp: u32,
+    ) -> Result<bool, CodecError> {
+        let mut look = |unit: &[u8]| {
+            let _ = self.add(unit);
+            self.are_lacking(unit[0], timestamp)
+        };
+        match payload {
+            Payload::Single(unit) => Ok(look(unit)),
+            Payload::Aggregate(units) => {
+                let mut units = *units;
+                units.try_fold(false, |lacking, unit| Ok(lacking | look(unit?)))
+            }
+            Payload::Fragment(fragment) => Ok(fragment.start && self.are_lacking(fragment.header, timestamp)),
+        }
     }
 }
 

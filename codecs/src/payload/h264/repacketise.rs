@@ -86,15 +86,7 @@ impl Repacketiser {
         let Self { packing, sets, numbers, gathered, .. } = self;
         let mut sender = Sender { numbers, timestamp, out };
         let parsed = Payload::parse(payload)?;
-        let lacking = match &parsed {
-            Payload::Single(unit) => looked_at(sets, unit, timestamp),
-            Payload::Aggregate(units) => {
-                let mut looks = units.map(|unit| Ok(looked_at(sets, unit?, timestamp)));
-                looks.try_fold(false, |lacking, look| Ok(lacking | look?))?
-            }
-            Payload::Fragment(fragment) => fragment.start && sets.are_lacking(fragment.header, timestamp),
-        };
-        if lacking {
+        if sets.are_lacking_before(&parsed, timestamp)? {
             packing.send_sets(sets, &mut sender);
         }
         match parsed {
@@ -118,13 +110,6 @@ impl Repacketiser {
         }
         Ok(())
     }
-}
-
-/// Learns from a NAL unit; whether parameter sets should go before it. A set that we refuse to keep goes on all the same: whether
-/// it is too much for the receiver is the receiver's to say.
-fn looked_at(sets: &mut ParameterSets, unit: &[u8], timestamp: u32) -> bool {
-    let _ = sets.add(unit);
-    sets.are_lacking(unit[0], timestamp)
 }
 
 impl Packing {
