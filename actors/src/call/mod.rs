@@ -11,6 +11,8 @@ mod legs;
 mod measuring;
 mod messages;
 mod passing;
+#[cfg(test)]
+mod picture_limits;
 mod pictures;
 mod state;
 mod succession;

@@ -31,6 +31,9 @@ struct Way {
     /// Packets of the source did not fit the target once.
     misfits: bool,
     deaths: u32,
+    /// What the target said last of how much it takes, and what whoever makes its pictures was told.
+    reported: Option<u32>,
+    limit: Option<u32>,
 }
 
 /// A transcoder that died is started anew once; after a second death that direction stays without pictures.
@@ -54,13 +57,16 @@ impl Call {
                 VideoConversion { passing: if encoded { Passing::Transcode } else { plan.passing }, ..plan }
             });
             if way.plugged == plan {
+                self.pass_limit(from);
                 continue;
             }
             let leg = self.legs.as_ref().and_then(|legs| legs.talking(from.other()));
             let target = leg.map(|leg| Sink::new(&leg.packets));
             let sink = plan.zip(target).and_then(|(plan, target)| self.pass_video(from, plan, target, ctx));
             let flows = sink.is_some();
-            self.pictures.ways[index(from)].plugged = plan;
+            let way = &mut self.pictures.ways[index(from)];
+            (way.plugged, way.limit) = (plan, None);
+            self.pass_limit(from);
             self.tell(from, LegCommand::PlugVideo(sink));
             if flows {
                 self.tell(from, LegCommand::AskKeyFrame);
@@ -103,7 +109,7 @@ impl Call {
     pub(super) fn pause_video(&mut self) {
         for from in [Side::Caller, Side::Callee] {
             let way = &mut self.pictures.ways[index(from)];
-            way.transcoder = None;
+            (way.transcoder, way.reported) = (None, None);
             if way.plugged.take().is_some() {
                 self.tell(from, LegCommand::PlugVideo(None));
             }
@@ -139,11 +145,23 @@ impl Call {
         }
     }
 
-    /// The far end of `side` takes only so much: whoever makes its pictures is told.
+    /// The far end of `side` takes only so much, for now.
     pub(super) fn video_limited(&mut self, side: Side, bits: u32) {
-        match &self.pictures.ways[index(side.other())].transcoder {
+        self.pictures.ways[index(side.other())].reported = Some(bits);
+        self.pass_limit(side.other());
+    }
+
+    /// Tells whoever makes what the pictures of `from` become how much their target takes, by its SDP and by its last word, if that is news.
+    fn pass_limit(&mut self, from: Side) {
+        let agreed = self.wiring.format(from.other()).and_then(|format| format.video?.limit);
+        let way = &mut self.pictures.ways[index(from)];
+        let Some(bits) = [agreed, way.reported].into_iter().flatten().min() else { return };
+        if way.plugged.is_none() || way.limit.replace(bits) == Some(bits) {
+            return;
+        }
+        match &way.transcoder {
             Some((_, transcoder)) => transcoder.do_send(VideoAsk::Limit(bits)),
-            None => self.tell(side.other(), LegCommand::LimitVideo(bits)),
+            None => self.tell(from, LegCommand::LimitVideo(bits)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The RTP session of a SIP leg: sound with its digits and its silence on one [`Wire`]; [`VideoSession`] has pictures on another.
 //! No actor; the shell hands it datagrams, packets and `now`.
+mod limits;
 mod reports;
 mod silence;
 mod video;

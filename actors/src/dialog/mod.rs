@@ -301,13 +301,13 @@ impl Dialog {
             LegCommand::PlugVideo(sink) => self.pictures.sink = sink,
             LegCommand::AskKeyFrame => self.ask_key_frame(ctx),
             LegCommand::StandIn(delay) => self.stand_in_after(delay, ctx),
+            LegCommand::LimitVideo(bits) => self.limit_video(bits),
             LegCommand::Hold => self.step(Event::Ask(Change::Hold), ctx),
             LegCommand::Resume => self.step(Event::Ask(Change::Resume), ctx),
             LegCommand::Transfer(to) => self.transfer(to, ctx),
             LegCommand::Introduce => self.introduce(),
             LegCommand::Measure => self.measure(),
             LegCommand::Quiet
-            | LegCommand::LimitVideo(_)
             | LegCommand::ShowHold(_)
             | LegCommand::ShowRemoteHold(_)
             | LegCommand::ShowSound(_)

@@ -14,9 +14,10 @@ use super::signalling::Signalling;
 use super::stand_in::Cover;
 use super::state::State;
 use super::{Dialog, now};
+use crate::leg::LegEvent;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
-use crate::vocabulary::{Sink, VideoLine};
+use crate::vocabulary::{MediaFormat, Sink, VideoLine};
 
 /// What a dialog has for pictures; all empty in an audio call.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub(super) struct Pictures {
     pub(super) sink: Option<Sink>,
     listening: Option<SpawnHandle>,
     timer: Option<SpawnHandle>,
+    /// What the call was told last.
+    pub(super) agreed: Option<MediaFormat>,
     /// An INFO of ours is out, or the far side refused one: then none follows.
     no_info: bool,
     pub(super) cover: Cover,
@@ -102,6 +105,13 @@ impl Dialog {
         self.key_frame_asked(by_info, ctx);
     }
 
+    /// The other leg takes only so much.
+    pub(super) fn limit_video(&mut self, bits: u32) {
+        if let Some(session) = &mut self.pictures.session {
+            session.limit(bits, now());
+        }
+    }
+
     /// Asks by INFO too, if that is due, and comes back when the source has had its second.
     fn key_frame_asked(&mut self, by_info: bool, ctx: &mut Context<Self>) {
         if by_info {
@@ -146,8 +156,18 @@ impl StreamHandler<OfPictures> for Dialog {
             refused += u64::from(!taken);
         });
         self.sip.meters.dropped("sink").inc_by(refused);
+        if let (Some(line), Some(agreed)) = (heard.line, &mut self.pictures.agreed) {
+            agreed.video = Some(line);
+            let agreed = *agreed;
+            debug!(call_id = %self.call_id, ?line, "the far end took to another codec");
+            self.report(LegEvent::MediaAgreed(agreed));
+        }
         if heard.key_frame_wanted {
             self.far_side_wants_key_frame(ctx);
+        }
+        if let Some(bits) = heard.limit {
+            debug!(call_id = %self.call_id, bits, "the far end takes no more video");
+            self.report(LegEvent::VideoLimited(bits));
         }
     }
 

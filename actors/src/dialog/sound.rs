@@ -45,7 +45,9 @@ impl Dialog {
                 // Who is held by us takes nothing either, and holds nobody by that.
                 let holds =
                     stream.remote_holds && self.signalling.as_ref().is_none_or(|told| !told.is_holding());
-                self.report(LegEvent::MediaAgreed(MediaFormat { audio, video }));
+                let agreed = MediaFormat { audio, video };
+                self.pictures.agreed = Some(agreed);
+                self.report(LegEvent::MediaAgreed(agreed));
                 self.report(LegEvent::RemoteHeld(holds));
                 self.fill_silence(ctx);
             }

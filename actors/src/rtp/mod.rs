@@ -10,6 +10,7 @@
 //! - [`jitter`]: order, pace and loss before a decoder; `playout` has the delay
 //! - [`reorder`]: order before a picture is put together
 //! - [`key_frames`]: when to ask for one
+//! - [`loss_limit`]: what a far end gets through its network; [`rate_limits`]: limits that both ends tell each other
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
@@ -17,9 +18,11 @@ pub mod digits;
 pub mod jitter;
 pub mod key_frames;
 pub mod latch;
+pub mod loss_limit;
 pub mod packet;
 mod playout;
 pub mod ports;
+pub mod rate_limits;
 pub mod reorder;
 pub mod rtcp;
 pub mod sequencer;

@@ -17,6 +17,8 @@ use rtc_rtcp::source_description::{
 use rtc_shared::marshal::Unmarshal;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::rate_limits::RateLimit;
+
 /// One packet of a compound, as far as it concerns us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rtcp {
@@ -50,6 +52,13 @@ pub enum Rtcp {
     FullIntra {
         /// The stream that is asked, and the number of the wish.
         wishes: Vec<(u32, u8)>,
+    },
+    /// Its sender takes no more of these streams (RFC 5104 §4.2.1).
+    RateLimited {
+        /// Who says so.
+        by: u32,
+        /// Of which stream, and how much.
+        limits: Vec<RateLimit>,
     },
 }
 
@@ -249,6 +258,10 @@ fn one(mut packet: Bytes, kind: (u8, u8)) -> Option<Rtcp> {
             .map(|loss| Rtcp::PictureLoss { media_ssrc: loss.media_ssrc }),
         (206, 4) => FullIntraRequest::unmarshal(&mut packet).ok().map(|wish| Rtcp::FullIntra {
             wishes: wish.fir.iter().map(|entry| (entry.ssrc, entry.sequence_number)).collect(),
+        }),
+        (205, 3) => Some(Rtcp::RateLimited {
+            by: u32::from_be_bytes(packet.get(4..8)?.try_into().ok()?),
+            limits: RateLimit::read(&packet),
         }),
         _ => None,
     }

@@ -71,6 +71,10 @@ impl PicturePath {
     ) -> Result<Self, CodecError> {
         let work = if passing == Passing::Transcode {
             let settings = VideoSettings { slice_bytes: LONGEST as u32, ..settings.clone() };
+            let settings = match to {
+                VideoFormat::H264(format) => settings.within(format.profile_level.level()),
+                VideoFormat::Vp8 => settings,
+            };
             Work::Transcode(Box::new(Transcode {
                 order: Reorder::default(),
                 parts: match from.codec() {
@@ -216,6 +220,7 @@ mod tests {
         codec: VideoCodec,
         sequence: u16,
         frames: usize,
+        size: (usize, usize),
     }
 
     impl Camera {
@@ -226,12 +231,19 @@ mod tests {
                 VideoCodec::H264 => Payloads::H264(h264::Packetiser::new(1, LONGEST)),
                 VideoCodec::Vp8 => Payloads::Vp8(vp8::Packetiser::new(LONGEST, 1)),
             };
-            Self { encoder: codec.encoder(&settings).unwrap(), payloads, codec, sequence: 65_530, frames: 0 }
+            Self {
+                encoder: codec.encoder(&settings).unwrap(),
+                payloads,
+                codec,
+                sequence: 65_530,
+                frames: 0,
+                size: (160, 120),
+            }
         }
 
         fn frame(&mut self, key: bool, now: Instant) -> Vec<Packet> {
             let (timestamp, mut coded, mut packets) = (self.frames as u32 * 6_000, vec![], vec![]);
-            let picture = pattern::picture((160, 120), self.frames);
+            let picture = pattern::picture(self.size, self.frames);
             self.encoder.encode(picture.view(), key, u64::from(timestamp), &mut coded).unwrap();
             let (codec, sequence) = (self.codec, &mut self.sequence);
             let packetised = self.payloads.packetise(&coded, &mut |payload, marker| {
@@ -356,6 +368,20 @@ mod tests {
         assert!(!path.key_frame_wanted());
         assert!(count(&mut path, &mut camera, false), "made here");
         assert!(!path.limit(100_000));
+    }
+
+    #[test]
+    fn a_phone_of_a_low_level_gets_pictures_that_it_bears() {
+        let low = H264Format::parse("profile-level-id=42e00d;packetization-mode=1").unwrap();
+        let (mut path, now) = (path(&VP8, &VideoFormat::H264(low)), Instant::now());
+        let mut camera = Camera { size: (640, 480), ..Camera::new(&VP8) };
+        let (mut depacketiser, mut got) = (h264::Depacketiser::default(), vec![]);
+        for packet in camera.frame(true, now) {
+            path.push(packet, now, &mut |packet| got.push(packet));
+        }
+        got.iter().for_each(|packet| depacketiser.push(part(packet), &mut |_| ()).unwrap());
+        let size = depacketiser.parameters().map(|parameters| (parameters.width, parameters.height));
+        assert!(size.is_some_and(|(width, height)| width <= 352 && height <= 288), "{size:?}");
     }
 
     #[test]

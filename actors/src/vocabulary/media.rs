@@ -68,7 +68,8 @@ pub struct MediaFormat {
     pub video: Option<VideoLine>,
 }
 
-/// What a leg sends and takes for pictures. The two formats are of one codec; for H.264 their parameters may differ.
+/// What a leg sends and takes for pictures. The two formats are of one codec, unless its far end sends another one than it named first; for H.264
+/// their parameters may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoLine {
     /// What its far end takes.

@@ -71,6 +71,22 @@ impl Eye {
     }
 }
 
+/// Limits of bandwidth (RFC 5104 §4.2) in the next compound that has any: 3 for TMMBR, 4 for TMMBN, whose, and how many bits a second.
+async fn limits(eye: &Eye) -> (u8, u32, u32) {
+    loop {
+        let compound = eye.rtcp.bytes(WAIT).await.expect("RTCP");
+        let mut rest = &compound[..];
+        while let [first, kind, high, low, ..] = *rest {
+            let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+            if kind == 205 {
+                let word = |at: usize| u32::from_be_bytes(rest[at..at + 4].try_into().unwrap());
+                return (first & 0x1f, word(12), ((word(16) >> 9) & 0x1_ffff) << (word(16) >> 26));
+            }
+            rest = &rest[length..];
+        }
+    }
+}
+
 fn video_of(body: &[u8]) -> sip::sdp::Media {
     Session::parse(body).unwrap().media.into_iter().nth(1).expect("a second line")
 }
@@ -280,6 +296,86 @@ async fn video_is_added_removed_and_held_within_the_call() {
     let without = format!("{SDP}m=video 0 RTP/AVP 97\r\n");
     assert_eq!(scene.asks(&invite, Method::Invite, "phone", 2, &without).await, 200);
     assert_eq!(agreed(&scene).await, None, "removed");
+}
+
+#[actix::test]
+async fn rq18_limits_of_bandwidth_pass_both_ways_and_loss_is_one() {
+    let (scene, eye, dialog, _) = sees("a=rtcp-fb:* ccm tmmbr\r\n").await;
+    dialog.do_send(LegCommand::LimitVideo(131_000));
+    assert_eq!(limits(&eye).await, (3, 77, 131_000), "we take no more");
+
+    dialog.do_send(picture(1, 100, true));
+    let ours = eye.rtp.bytes(WAIT).await.unwrap()[8..12].to_vec();
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 77];
+    let rate = ((500_000_u32 >> 2) << 9) | (2 << 26) | 40;
+    let head = [0x83, 205, 0, 4, 0, 0, 0, 77, 0, 0, 0, 0];
+    eye.rtcp.send(&[&report[..], &head, &ours, &rate.to_be_bytes()].concat()).await;
+    assert_eq!(limits(&eye).await, (4, 77, 500_000), "noted");
+    scene.says(LegEvent::VideoLimited(500_000)).await;
+
+    // Half of what we sent is lost, by two reports a second apart.
+    let lossy = [&[0x81, 201, 0, 7, 0, 0, 0, 77][..], &ours, &[128, 0, 0, 1], &[0; 16]].concat();
+    eye.rtcp.send(&lossy).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    dialog.do_send(picture(2, 3100, true));
+    eye.rtcp.send(&lossy).await;
+    scene.says(LegEvent::VideoLimited(64_000)).await;
+}
+
+#[actix::test]
+async fn rq18_a_phone_that_does_not_know_tmmbr_is_not_bothered_with_it() {
+    let (_scene, eye, dialog, _) = sees("a=rtcp-fb:* nack pli\r\n").await;
+    dialog.do_send(LegCommand::LimitVideo(131_000));
+    dialog.do_send(LegCommand::AskKeyFrame);
+    let compound = eye.rtcp.bytes(WAIT).await.unwrap();
+    assert!(!compound.windows(2).any(|pair| pair == [0x83, 205]), "{compound:02x?}");
+}
+
+#[actix::test]
+async fn a_phone_may_send_any_codec_that_it_answered_with() {
+    let scene = scene().await;
+    let mut eye = Eye::new(&scene).await;
+    let h264 = "a=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42801f;packetization-mode=1\r\n";
+    let answer = eye.sdp("97 98", &format!("{h264}a=rtpmap:98 VP8/90000\r\n"));
+    let (dialog, invite) = scene.talks_with(&answer).await;
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
+    eye.looks_at(&invite.body);
+    let (key, delta) = ([0x10, 0x00, 0, 0, 0x9d, 1, 0x2a], [0x10, 0x01, 0, 0]);
+    eye.films(1, 120, &[0x65, 1]).await;
+    assert_eq!(seen.next().await.payload_kind, Payload::Video(VideoCodec::H264));
+    eye.films(2, 121, &delta).await; // nobody could begin with that
+    eye.films(3, 121, &key).await;
+    let line = agreed(&scene).await.unwrap();
+    assert_eq!((line.sends, line.takes.codec()), (VideoFormat::Vp8, VideoCodec::H264));
+    let packet = seen.next().await;
+    assert_eq!((packet.payload_kind, packet.sequence), (Payload::Video(VideoCodec::Vp8), 3));
+    // Not back and forth.
+    eye.films(4, 120, &[0x65, 1]).await;
+    eye.films(5, 121, &delta).await;
+    assert_eq!(seen.next().await.sequence, 5);
+}
+
+#[actix::test]
+async fn numbers_mean_what_their_own_leg_says() {
+    let scene = scene().await;
+    let mut eye = Eye::new(&scene).await;
+    // A page has VP8 under 96.
+    let offer =
+        eye.sdp("96", "a=rtpmap:96 H264/90000\r\na=fmtp:96 profile-level-id=42e01f;packetization-mode=1\r\n");
+    let (dialog, _) = scene.called_with("", &offer).await;
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
+    dialog.do_send(LegCommand::Answer);
+    let accepted = scene.accepted(Method::Invite).await;
+    assert_eq!(video_of(&accepted.body).formats[0].payload_type, 96);
+    eye.looks_at(&accepted.body);
+    eye.films(1, 96, &[0x65, 1]).await;
+    assert_eq!(seen.next().await.payload_kind, Payload::Video(VideoCodec::H264));
+    dialog.do_send(Packet { payload_kind: Payload::Video(VideoCodec::Vp8), ..picture(1, 100, true) });
+    dialog.do_send(picture(2, 100, true));
+    let sent = eye.rtp.bytes(WAIT).await.unwrap();
+    assert_eq!((sent[1], &sent[12..]), (0x80 | 96, &[0x41, 9][..]), "and what is not agreed is not sent");
 }
 
 #[actix::test]

@@ -34,6 +34,12 @@ impl Feedback {
         feedback
     }
 
+    /// What a first offer says. Limits of the bit rate are not worth their bytes there: few phones know them, and those that
+    /// call us name them themselves.
+    pub(super) fn in_few_words(self) -> Self {
+        Self { tmmbr: false, ..self }
+    }
+
     /// What both understand: an answer has nothing that its offer had not (RFC 4585 §4.2).
     pub(super) fn and(self, other: Self) -> Self {
         Self { pli: self.pli && other.pli, fir: self.fir && other.fir, tmmbr: self.tmmbr && other.tmmbr }

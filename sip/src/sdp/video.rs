@@ -23,7 +23,7 @@ pub struct LocalVideo {
     pub limit: Option<u32>,
     /// Which ways pictures shall flow while nobody holds.
     pub direction: Direction,
-    /// Given one of our formats and one of theirs with the same encoding and clock: what we answer if the two go together, its
+    /// Given one of our formats and one of theirs with the same encoding and clock: what we answer if we can do with theirs, its
     /// number apart. What parameters mean is the codec's business (RFC 6184 §8.2.2), so it is for the caller to say.
     pub meet: fn(ours: &Format, theirs: &Format) -> Option<Format>,
 }
@@ -33,14 +33,15 @@ impl LocalVideo {
         if ours.same_codec(theirs) { (self.meet)(ours, theirs) } else { None }
     }
 
-    /// What we would answer to these formats, and theirs beside it: our first that meets any of theirs.
+    /// What we would answer to these formats, and theirs beside it: our first that meets any of theirs, and best one that it meets too.
     fn choose(&self, theirs: &[Format]) -> Option<(Format, Format)> {
-        self.formats.iter().find_map(|ours| {
-            theirs.iter().find_map(|theirs| {
-                let met = self.meets(ours, theirs)?;
-                Some((met.numbered(theirs.payload_type), theirs.clone()))
-            })
-        })
+        let pairs = || self.formats.iter().flat_map(|ours| theirs.iter().map(move |theirs| (ours, theirs)));
+        let met = |(ours, theirs): (&Format, &Format)| {
+            let met = self.meets(ours, theirs)?;
+            Some((met.numbered(theirs.payload_type), theirs.clone()))
+        };
+        let mutual = pairs().filter(|(ours, theirs)| self.meets(theirs, ours).is_some()).find_map(met);
+        mutual.or_else(|| pairs().find_map(met))
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) fn line(local: &LocalMedia, protocol: &str, direction: Direction) -> 
         .then_some(Rtcp { port: video.rtcp_port, address: None });
     media.rtcp_mux = local.rtcp_mux;
     media.direction = Some(direction);
-    media.attributes = video.feedback.lines();
+    media.attributes = video.feedback.in_few_words().lines();
     Some(media)
 }
 
@@ -109,7 +110,8 @@ pub(super) fn accept(ours: &Media, answer: &Session, line: usize, local: &LocalM
     Some(stream)
 }
 
-/// Their first format that goes with one of ours, which as a rule has its number; a number without `a=rtpmap` means what we offered.
+/// Their first format that goes with one of ours, which as a rule has its number; a number without `a=rtpmap` means what we offered. Some answer
+/// with what they would have offered: then ours is what we left out of the offer, under the number of the row that they took.
 fn taken(ours: &Media, theirs: &Media, local: &LocalMedia) -> Option<(Format, Format)> {
     let video = local.video.as_ref()?;
     theirs.formats.iter().find_map(|theirs| {
@@ -119,8 +121,14 @@ fn taken(ours: &Media, theirs: &Media, local: &LocalMedia) -> Option<(Format, Fo
             let ours = offered.first().filter(|ours| ours.payload_type == theirs.payload_type)?;
             return Some(((*ours).clone(), (*ours).clone()));
         }
-        let ours = offered.into_iter().find(|ours| video.meets(ours, theirs).is_some())?;
-        Some((ours.clone(), theirs.clone()))
+        let row = offered.iter().find(|ours| ours.same_codec(theirs));
+        let left_out = || {
+            let ours = video.formats.iter().find(|ours| video.meets(ours, theirs).is_some())?;
+            Some(ours.clone().numbered(row?.payload_type))
+        };
+        let meets = offered.iter().find(|ours| video.meets(ours, theirs).is_some());
+        let ours = meets.map(|ours| (*ours).clone()).or_else(left_out)?;
+        Some((ours, theirs.clone()))
     })
 }
 
@@ -136,7 +144,8 @@ fn agreed(
     let (receive, send) = chosen.clone();
     let common = Common { codecs: vec![chosen], events: vec![] };
     let mut stream = stream(line, ours, theirs, remote, &common).ok()?;
-    stream.receive.sort_by_key(|format| *format != receive);
+    stream.receive.retain(|format| format.payload_type != receive.payload_type);
+    stream.receive.insert(0, receive);
     stream.feedback = Feedback::of(theirs, send.payload_type);
     stream.limit = limit(theirs.bandwidth.iter().map(String::as_str))
         .or_else(|| limit(session.extra_lines.iter().filter_map(|line| line.as_str().strip_prefix("b="))));

@@ -91,7 +91,10 @@ impl Wire {
                     self.take_blocks(blocks, datagram.received);
                 }
                 Rtcp::ReceiverReport { blocks, .. } => self.take_blocks(blocks, datagram.received),
-                Rtcp::Bye { .. } | Rtcp::PictureLoss { .. } | Rtcp::FullIntra { .. } => {}
+                Rtcp::Bye { .. }
+                | Rtcp::PictureLoss { .. }
+                | Rtcp::FullIntra { .. }
+                | Rtcp::RateLimited { .. } => {}
             }
         }
         Some(packets)

@@ -1,6 +1,6 @@
 //! The pictures of a SIP leg: their own [`Wire`], and wishes for key frames both ways.
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codecs::payload::{Part, h264, vp8};
@@ -8,9 +8,11 @@ use codecs::video::format::VIDEO_CLOCK;
 use codecs::video::{VideoCodec, VideoFormat};
 use sip::sdp::{Direction, Feedback, Format, LocalVideo, Stream};
 
+use super::limits::Limits;
 use super::wire::{Arrived, Identity, Wire};
 use crate::rtp::key_frames::KeyFrames;
 use crate::rtp::ports::PortPool;
+use crate::rtp::rate_limits::{Kind, RateLimit};
 use crate::rtp::rtcp::{self, Rtcp};
 use crate::rtp::socket::{self, Port};
 use crate::udp::Datagram;
@@ -20,10 +22,13 @@ use crate::vocabulary::{Meters, Packet, Payload, VideoLine};
 pub struct VideoSession {
     wire: Wire,
     line: Option<VideoLine>,
+    /// When the far end last took to another codec of ours.
+    switched: Option<Instant>,
     /// The far end's stream, once it has sent.
     source: Option<u32>,
     /// What H.264 of it lacks is put before its packets.
     completer: h264::Completer,
+    limits: Limits,
     /// What the far end is asked for.
     wishes: KeyFrames,
     /// Questions since a key frame came.
@@ -38,6 +43,10 @@ pub struct VideoSession {
 pub struct Heard {
     /// It cannot go on without a key frame.
     pub key_frame_wanted: bool,
+    /// It takes no more bits per second than this now.
+    pub limit: Option<u32>,
+    /// It took to another codec.
+    pub line: Option<VideoLine>,
 }
 
 impl VideoSession {
@@ -52,8 +61,10 @@ impl VideoSession {
         Ok(Self {
             wire: Wire::bind(pool, ip, now, meters, identity, VIDEO_CLOCK)?,
             line: None,
+            switched: None,
             source: None,
             completer: h264::Completer::default(),
+            limits: Limits::default(),
             wishes: KeyFrames::default(),
             in_vain: 0,
             fir: 0,
@@ -75,10 +86,10 @@ impl VideoSession {
     pub fn agree(&mut self, stream: Option<&Stream>, now: Instant) -> Option<VideoLine> {
         self.line = stream.and_then(line);
         match (stream, self.line) {
-            (Some(stream), Some(line)) => {
-                let kind = Payload::Video(line.sends.codec());
-                let same = stream.receive.iter().filter(|format| format.same_codec(&stream.receive[0]));
-                self.wire.follow(stream, same.map(|format| (format.payload_type, kind)).collect(), now);
+            (Some(stream), Some(_)) => {
+                let meaning =
+                    |format: &Format| Some((format.payload_type, Payload::Video(video_of(format)?.codec())));
+                self.wire.follow(stream, stream.receive.iter().filter_map(meaning).collect(), now);
                 self.completer.learn(stream.send.fmtp.as_deref().unwrap_or_default());
             }
             _ => self.wire.forget(),
@@ -90,6 +101,13 @@ impl VideoSession {
     pub fn receive(&mut self, port: Port, datagram: &Datagram, show: &mut dyn FnMut(Packet)) -> Heard {
         match self.wire.receive(port, datagram) {
             Arrived::Packet(packet) => {
+                let line = match self.is_of_the_codec_in_use(&packet) {
+                    true => None,
+                    false => match self.take_to_codec_of(&packet) {
+                        None => return Heard::default(),
+                        line => line,
+                    },
+                };
                 if self.wishes.is_waiting() && begins_key_picture(&packet) {
                     self.wishes.came();
                     self.in_vain = 0;
@@ -101,14 +119,36 @@ impl VideoSession {
                     );
                 }
                 self.complete(packet, show);
-                Heard::default()
+                Heard { line, ..Heard::default() }
             }
             Arrived::Reports(reports) => {
+                let now = datagram.received;
+                reports.iter().for_each(|report| self.hear_limit(report, now));
                 let wanted = reports.iter().filter(|report| self.is_new_wish(report)).count() > 0;
-                Heard { key_frame_wanted: wanted }
+                Heard { key_frame_wanted: wanted, limit: self.limits.news(), line: None }
             }
             Arrived::Nothing => Heard::default(),
         }
+    }
+
+    fn is_of_the_codec_in_use(&self, packet: &Packet) -> bool {
+        self.line.is_some_and(|line| packet.payload_kind == Payload::Video(line.sends.codec()))
+    }
+
+    /// An answer may name several codecs, and the far end may then send any of them (RFC 3264 §7). It is followed where a decoder can begin, and
+    /// no more than once a second.
+    fn take_to_codec_of(&mut self, packet: &Packet) -> Option<VideoLine> {
+        let recently = self.switched.is_some_and(|at| packet.received < at + SWITCH);
+        if recently || !begins_key_picture(packet) {
+            return None;
+        }
+        let formats = self.wire.stream()?.receive.iter().filter_map(video_of);
+        let sends =
+            formats.into_iter().find(|format| packet.payload_kind == Payload::Video(format.codec()))?;
+        self.switched = Some(packet.received);
+        let line = self.line.as_mut()?;
+        line.sends = sends;
+        Some(*line)
     }
 
     /// Passes a packet on, behind the parameter sets that an IDR picture of H.264 lacks.
@@ -132,9 +172,41 @@ impl VideoSession {
         }
     }
 
-    /// Sends an RTCP report.
+    /// Sends an RTCP report, and what we take, for the word on that may have been lost.
     pub fn report(&mut self, now: Instant) {
-        self.wire.report(now, false);
+        if !self.say_limit(now) {
+            self.wire.report(now, false);
+        }
+    }
+
+    /// The other leg takes no more bits per second than this.
+    pub fn limit(&mut self, bits: u32, now: Instant) {
+        self.limits.ours = Some(bits);
+        self.say_limit(now);
+    }
+
+    /// Says so by TMMBR, if the far end understands it.
+    fn say_limit(&mut self, now: Instant) -> bool {
+        let understood = self.wire.stream().is_some_and(|stream| stream.feedback.tmmbr);
+        let (Some(bits), Some(source), true) = (self.limits.ours, self.source, understood) else {
+            return false;
+        };
+        self.send_limit(Kind::Request, RateLimit::new(source, bits), now);
+        true
+    }
+
+    /// What the far end says of how much it takes; a TMMBR is noted to it (RFC 5104 §4.2.2.3).
+    fn hear_limit(&mut self, report: &Rtcp, now: Instant) {
+        let (own, sent) = (self.wire.sequencer.ssrc(), self.wire.tally.gone_out().bytes);
+        if let Some((by, bits)) = self.limits.hear(now, report, own, sent) {
+            self.send_limit(Kind::Notification, RateLimit::new(by, bits), now);
+        }
+    }
+
+    fn send_limit(&mut self, kind: Kind, limit: RateLimit, now: Instant) {
+        let mut compound = self.wire.compound(now, false).to_vec();
+        compound.extend_from_slice(&limit.packet(kind, self.wire.sequencer.ssrc()));
+        self.wire.transmit_rtcp(&compound);
     }
 
     /// Says goodbye to the far end's RTCP.
@@ -196,6 +268,9 @@ impl VideoSession {
     }
 }
 
+/// The least time between two codecs of the far end.
+const SWITCH: Duration = Duration::from_secs(1);
+
 /// What we have for pictures, as our SDP has it.
 pub fn local_video(formats: &[VideoFormat], port: u16) -> LocalVideo {
     let named = |(number, format): (u8, &VideoFormat)| {
@@ -207,7 +282,7 @@ pub fn local_video(formats: &[VideoFormat], port: u16) -> LocalVideo {
         rtcp_port: port + 1,
         formats: (FIRST_NUMBER..=127).zip(formats).map(named).collect(),
         offered,
-        feedback: Feedback { pli: true, fir: true, tmmbr: false },
+        feedback: Feedback { pli: true, fir: true, tmmbr: true },
         limit: None,
         direction: Direction::SendRecv,
         meet,
@@ -234,15 +309,15 @@ fn offered(formats: &[Format]) -> Vec<Format> {
     formats.iter().filter_map(in_few_words).collect()
 }
 
-/// Two of H.264 go together if they are of one profile and we take their packets (RFC 6184 §8.2.2). We answer with their profile, to the
-/// byte, for some compare it so; with their mode; and with our level, but without both sides' leave with the lower one.
+/// Theirs of H.264 will do if it is of our profile or a smaller one, and we take its packets (RFC 6184 §8.2.2); what does not pass to the other leg is
+/// encoded anew. We answer with their profile, to the byte, for some compare it so; with their mode; and with our level, but without both sides'
+/// leave with the lower one.
 fn meet(ours: &Format, theirs: &Format) -> Option<Format> {
     match (video_of(ours)?, video_of(theirs)?) {
         (VideoFormat::H264(own), VideoFormat::H264(theirs)) => {
             let (mine, other) = (own.profile_level, theirs.profile_level);
-            let alike =
-                mine.at_level_of(&other).is_taken_by(&other) && other.at_level_of(&mine).is_taken_by(&mine);
-            let taken = alike && theirs.packetization_mode <= own.packetization_mode;
+            let taken = other.at_level_of(&mine).is_taken_by(&mine)
+                && theirs.packetization_mode <= own.packetization_mode;
             taken.then(|| Format { fmtp: Some(theirs.sent_to(&own).to_string()), ..ours.clone() })
         }
         (VideoFormat::Vp8, VideoFormat::Vp8) => Some(ours.clone()),
@@ -276,7 +351,58 @@ pub fn begins_key_picture(packet: &Packet) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use codecs::video::{H264Format, Passing, ProfileLevel};
+    use sip::sdp::{LocalMedia, OfferAnswer, Session};
+
     use super::*;
+
+    /// How pictures of a page with H.264 as browsers have it pass to a phone with this format alone, and back.
+    fn ways(phone: &str, page_calls: bool) -> Option<(Passing, Passing)> {
+        let h264 = |mode, profile: &str| {
+            let profile_level = ProfileLevel::parse(profile).unwrap();
+            VideoFormat::H264(H264Format { profile_level, packetization_mode: mode, level_asymmetry: true })
+        };
+        // As config/tandem.toml.
+        let formats = [h264(1, "42e01f"), h264(1, "640028"), h264(0, "42e01f"), VideoFormat::Vp8];
+        let sound = vec![Format::new(0, "PCMU", 8000, 1)];
+        let local = LocalMedia::audio([127, 0, 0, 1].into(), 4000, sound);
+        let local = LocalMedia { video: Some(local_video(&formats, 4002)), ..local };
+        let theirs = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n\
+             m=video 5002 RTP/AVP 120\r\na=rtpmap:120 H264/90000\r\na=fmtp:120 {phone}\r\n"
+        );
+        let theirs = Session::parse(theirs.as_bytes()).unwrap();
+        let mut ours = OfferAnswer::new(1);
+        let agreed = if page_calls {
+            ours.make_offer(&local).unwrap();
+            ours.receive_answer(&theirs).unwrap()
+        } else {
+            ours.receive_offer(theirs).unwrap();
+            ours.answer(&local).unwrap().1
+        };
+        let (phone, page) = (line(&agreed.video?)?, VideoFormat::H264(H264Format::BROWSER));
+        Some((VideoFormat::passing(&page, &phone.takes), VideoFormat::passing(&phone.sends, &page)))
+    }
+
+    #[test]
+    fn rq17_h264_passes_where_it_can_and_is_transcoded_else_whatever_its_words() {
+        let small = ["42e01f", "42E01F", "42001f", "42801F", "42801f"].map(|id| (id, Passing::Whole));
+        // The page takes no more than constrained baseline.
+        let large = ["4d001f", "4D001F", "640028"].map(|id| (id, Passing::Transcode));
+        for (id, back) in small.into_iter().chain(large) {
+            for (mode, there) in [
+                ("", Passing::Repacketise),
+                (";packetization-mode=0", Passing::Repacketise),
+                (";packetization-mode=1", Passing::Whole),
+            ] {
+                for page_calls in [true, false] {
+                    let phone = format!("profile-level-id={id}{mode}");
+                    assert_eq!(ways(&phone, page_calls), Some((there, back)), "{phone}, {page_calls}");
+                }
+            }
+        }
+        assert_eq!(ways("profile-level-id=f4001f", true), None, "nobody here could decode it");
+    }
 
     #[test]
     fn an_offer_has_one_format_of_each_codec_and_mode_in_few_words() {
