@@ -6,30 +6,10 @@ mod support;
 
 use serde_json::{Value, json};
 use support::pcap::Packet;
+use support::record::{Record, figure};
 use support::scene::Scene;
 use support::websocket::{Frame, WebSocket, offer};
 use support::{Bench, fairly, house, rtp, secs, sipp};
-
-/// The figure behind `word` in the record of one leg.
-#[track_caller]
-fn figure(record: &str, word: &str) -> f64 {
-    let (_, rest) = record.split_once(word).unwrap_or_else(|| panic!("no {word:?} in {record}"));
-    let number: String = rest.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    number.parse().unwrap_or_else(|_| panic!("no figure behind {word:?} in {record}"))
-}
-
-/// The record of the first call that ended: what the log says of its caller and its callee.
-#[track_caller]
-fn record(scene: &Scene) -> (String, String) {
-    let log = support::wait_for("the call's record", secs(3), || {
-        scene.house.log().lines().find(|line| line.contains("call ended")).map(str::to_owned)
-    });
-    let leg = |key: &str| {
-        let (_, rest) = log.split_once(key).unwrap_or_else(|| panic!("no {key} in {log}"));
-        rest.split('"').nth(1).unwrap().to_owned()
-    };
-    (leg("caller="), leg("callee="))
-}
 
 /// Packet types of an RTCP compound (RFC 3550 §12.1).
 fn rtcp_types(packet: &Packet) -> Vec<u8> {
@@ -62,7 +42,8 @@ fn the_figures_of_both_legs_are_those_of_the_wire() {
         assert!(told.len() == 1 && told[0].contains("browser") && !log.contains("WARN no sound"), "{told:?}");
         page.hang_up(&call);
         page.wait_call(&call, "FINISH", secs(3));
-        let (browser, sip) = record(&scene);
+        let record = Record::of_first_call(&scene.house);
+        let (browser, sip) = (record.text("caller"), record.text("callee"));
         println!("caller: {browser}\ncallee: {sip}");
         let wire = wire.stop();
 
@@ -73,15 +54,15 @@ fn the_figures_of_both_legs_are_those_of_the_wire() {
         };
         let house = scene.house.webrtc;
         for (what, record, word, seen) in [
-            ("phone to us", &sip, "; received", count(&|p| is_phone(p.from.port()))),
-            ("us to phone", &sip, "; sent", count(&|p| is_phone(p.to.port()))),
-            ("page to us", &browser, "; received", count(&|p| p.to.port() == house)),
-            ("us to page", &browser, "; sent", count(&|p| p.from.port() == house)),
+            ("phone to us", sip, "; received", count(&|p| is_phone(p.from.port()))),
+            ("us to phone", sip, "; sent", count(&|p| is_phone(p.to.port()))),
+            ("page to us", browser, "; received", count(&|p| p.to.port() == house)),
+            ("us to page", browser, "; sent", count(&|p| p.from.port() == house)),
         ] {
             let told = figure(record, word);
             assert!(seen > 400.0 && (told - seen).abs() <= 25.0, "{what}: {told} packets instead of {seen}");
         }
-        for leg in [&browser, &sip] {
+        for leg in [browser, sip] {
             assert!(
                 figure(leg, "round trip") < 50.0 && figure(leg, "lost") <= 2.0 && figure(leg, "MOS") > 4.3,
                 "{leg}"
@@ -177,7 +158,7 @@ fn a_phone_that_falls_silent_is_named_and_so_is_its_return() {
         std::thread::sleep(secs(2));
         page.hang_up(&call);
         page.wait_call(&call, "FINISH", secs(5));
-        let (_, _) = record(&scene);
+        Record::of_first_call(&scene.house);
         let log = scene.house.log();
         let lines: Vec<_> = log.lines().filter(|line| line.contains("sound")).collect();
         let [began, ended] =

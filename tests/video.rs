@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use support::baresip;
 use support::browser::Page;
 use support::pattern::{self, PAGE_MARK, PHONE_MARK};
+use support::record::{Record, figure};
 use support::scene::{PAGE_TONE, PHONE_TONE, Scene};
 use support::{Baresip, fairly, secs};
 
@@ -45,8 +46,8 @@ fn assert_both_see(page: &Page, call: &str, phone: &Baresip, answered_at: f64) {
     phone.decoded().assert_tone(PAGE_TONE);
 }
 
-/// The page leaves `stripped` out of its offer.
-fn the_page_calls(codecs: &str, stripped: &str, transcoders: u32) {
+/// The page leaves `stripped` out of its offer; its pictures and the phone's go there and back in these ways.
+fn the_page_calls(codecs: &str, stripped: &str, there: &str, back: &str) {
     fairly(|| {
         let scene = Scene::new();
         let file = camera(&scene);
@@ -60,30 +61,55 @@ fn the_page_calls(codecs: &str, stripped: &str, transcoders: u32) {
         assert_both_see(&page, &call, &phone, answered.at);
         let active = scene.house.metric("tandem_transcoders_active", "from=\"VP8\"")
             + scene.house.metric("tandem_transcoders_active", "from=\"H264\"");
-        assert_eq!(active, f64::from(transcoders), "{codecs}");
+        let transcoded = f64::from(u32::from(there.contains(" to ")) + u32::from(back.contains(" to ")));
+        assert_eq!(active, transcoded, "{codecs}");
         page.hang_up(&call);
         page.wait_call(&call, "FINISH", secs(3));
+
+        let record = Record::of_first_call(&scene.house);
+        assert_eq!((record.text("caller_video"), record.text("callee_video")), (there, back));
+        assert_eq!(scene.house.metric("tandem_video_transcode_avoided_total", ""), 2.0 - transcoded, "RQ17");
+        assert_eq!(scene.house.metric("tandem_video_transcoded_total", ""), transcoded);
+        assert_figures(&scene, &record);
     });
+}
+
+/// What both legs count of four seconds of pictures, in the call's record and in the metrics. Prometheus sorts the labels.
+#[track_caller]
+fn assert_figures(scene: &Scene, record: &Record) {
+    for (leg, text) in [("browser", record.text("caller")), ("sip", record.text("callee"))] {
+        println!("{text}");
+        let video = text.split("; ").filter(|part| part.starts_with("video "));
+        for ((part, way), dir) in video.zip(["received", "sent"]).zip(["in", "out"]) {
+            let pictures = figure(part, "pictures ");
+            assert!(figure(part, way) >= pictures && pictures >= 30.0, "{part}");
+            assert!(figure(part, "key frames ") >= 1.0 && figure(part, "rate ") >= 5.0, "{part}");
+            let labels = format!("dir=\"{dir}\",leg=\"{leg}\"");
+            let metric = |name: &str| scene.house.metric(name, &labels);
+            assert_eq!(metric("tandem_video_pictures_total"), pictures, "{part}");
+            assert_eq!(metric("tandem_video_bits_per_second_count"), 1.0, "{part}");
+        }
+    }
 }
 
 #[test]
 fn vp8_passes_when_the_page_calls() {
-    the_page_calls("vp8", "SILK", 0);
+    the_page_calls("vp8", "SILK", "VP8 as it is", "VP8 as it is");
 }
 
 #[test]
 fn h264_passes_when_the_page_calls() {
-    the_page_calls("h264", "SILK", 0);
+    the_page_calls("h264", "SILK", "H264 as it is", "H264 as it is");
 }
 
 #[test]
 fn a_page_with_h264_and_a_phone_with_vp8_see_each_other() {
-    the_page_calls("vp8", "SILK,VP8,VP9,AV1", 2);
+    the_page_calls("vp8", "SILK,VP8,VP9,AV1", "H264 to VP8", "VP8 to H264");
 }
 
 #[test]
 fn a_page_with_vp8_and_a_phone_with_h264_see_each_other() {
-    the_page_calls("h264", "SILK,H264,VP9,AV1", 2);
+    the_page_calls("h264", "SILK,H264,VP9,AV1", "VP8 to H264", "H264 to VP8");
 }
 
 #[test]

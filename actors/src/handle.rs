@@ -24,7 +24,8 @@ pub use crate::vocabulary::{
     Account, ActivityLimits, ActivityWish, Additions, Alpn, AnswerTiming, Both, CallId, Cause, Class,
     EndReason, FarSides, FieldError, Fingerprint, Flow, HeaderRule, HeaderRules, LegKind, Measured,
     MediaSettings, Meters, PageHeader, Playout, Reception, ReferPolicy, Secret, SessionId, Side, SipSettings,
-    StandInRules, StandInWish, SwitchSettings, TlsSettings, VideoSettings,
+    StandInRules, StandInWish, SwitchSettings, TlsSettings, VideoConversion, VideoFlow, VideoMeasured,
+    VideoSettings,
 };
 pub use ::codecs::audio::opus::OpusSettings;
 pub use ::codecs::ring_back::RingBack;

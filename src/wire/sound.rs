@@ -1,7 +1,7 @@
-//! How a call sounds, for pages that asked: `notifyCallQuality`, `notifyMediaTrouble`. Ours alone.
+//! How a call fares, for pages that asked: `notifyCallQuality`, `notifyMediaTrouble`. Ours alone.
 use std::time::Duration;
 
-use actors::handle::{CallId, Flow, LegRecord, Mos, SoundNews, Trouble};
+use actors::handle::{CallId, Flow, LegRecord, Mos, SoundNews, Trouble, VideoFlow};
 use serde_json::{Value, json};
 
 use super::outgoing::frame;
@@ -30,6 +30,25 @@ fn leg(record: &LegRecord) -> Value {
     }
     if let Some(round_trip) = leg.round_trip {
         data["roundTripMs"] = millis(round_trip).into();
+    }
+    if let Some(video) = &leg.video {
+        data["video"] = json!({"received": pictures(&video.received), "sent": pictures(&video.sent)});
+    }
+    data
+}
+
+fn pictures(video: &VideoFlow) -> Value {
+    let mut data = flow(&video.flow, None);
+    data["pictures"] = video.pictures.into();
+    data["keyFrames"] = video.key_frames.into();
+    data["keyFramesAsked"] = video.key_frames_asked.into();
+    data["freezes"] = video.freezes.into();
+    data["frozenMs"] = millis(video.frozen).into();
+    if let Some(codec) = video.codec {
+        data["codec"] = codec.name().into();
+    }
+    if let Some(bitrate) = video.bitrate() {
+        data["bitrate"] = bitrate.into();
     }
     data
 }
@@ -70,7 +89,9 @@ fn millis(duration: Duration) -> f64 {
 mod tests {
     use std::time::Instant;
 
-    use actors::handle::{CodecId, LegKind, Measured, Playout, Reception, Silence, Way};
+    use actors::handle::{
+        CodecId, LegKind, Measured, Playout, Reception, Silence, VideoCodec, VideoMeasured, Way,
+    };
 
     use super::*;
 
@@ -91,10 +112,26 @@ mod tests {
             ..Measured::nothing(LegKind::Sip)
         };
         let sip = LegRecord::of(sip, Playout::default());
-        let browser = LegRecord::of(Measured::nothing(LegKind::Browser), Playout::default());
+        let seen = VideoFlow {
+            codec: Some(VideoCodec::H264),
+            flow: Flow { packets: 200, bytes: 100_000, reception },
+            pictures: 75,
+            key_frames: 2,
+            key_frames_asked: 1,
+            freezes: 1,
+            frozen: Duration::from_millis(400),
+            lasted: Duration::from_secs(5),
+        };
+        let video = Some(Box::new(VideoMeasured { received: seen, sent: VideoFlow::default() }));
+        let browser = Measured { video, ..Measured::nothing(LegKind::Browser) };
+        let browser = LegRecord::of(browser, Playout::default());
+        let none = json!({"packets": 0, "bytes": 0, "pictures": 0, "keyFrames": 0, "keyFramesAsked": 0, "freezes": 0,
+            "frozenMs": 0.0});
+        let pictures = json!({"packets": 200, "bytes": 100_000, "lost": 5, "jitterMs": 4.0, "pictures": 75, "keyFrames": 2,
+            "keyFramesAsked": 1, "freezes": 1, "frozenMs": 400.0, "codec": "H264", "bitrate": 160_000});
         let nothing = json!({"packets": 0, "bytes": 0});
         let data = json!({"callId": "c1", "legs": [
-            {"leg": "browser", "received": nothing, "sent": nothing},
+            {"leg": "browser", "received": nothing, "sent": nothing, "video": {"received": pictures, "sent": none}},
             {"leg": "sip", "codec": "PCMU/8000", "roundTripMs": 30.0, "sent": {"packets": 100, "bytes": 16_000},
              "received": {"packets": 95, "bytes": 15_200, "lost": 5, "jitterMs": 4.0, "mos": 3.92}},
         ]});

@@ -22,6 +22,7 @@ pub mod netns;
 pub mod pattern;
 pub mod pcap;
 pub mod process;
+pub mod record;
 pub mod relay;
 pub mod rtp;
 pub mod scene;

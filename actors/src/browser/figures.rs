@@ -1,4 +1,4 @@
-//! How a page's sound fares.
+//! How a page's sound and pictures fare.
 use std::time::Duration;
 
 use super::peer::Report;
@@ -51,6 +51,7 @@ impl BrowserLeg {
             sent: self.tally.gone_out(),
             round_trip: self.tally.round_trip(),
             ear,
+            video: peer.agreed().video.is_some().then(|| Box::new(self.pictures.measured(now()))),
         }
     }
 }

@@ -210,9 +210,10 @@ impl BrowserLeg {
                 }
                 Output::Connected => self.connected(ctx),
                 Output::Packet(packet) => self.forward(packet, ctx),
-                Output::KeyFrameWanted => self.page_wants_key_frame(ctx),
+                Output::KeyFrameWanted(how) => self.page_wants_key_frame(how, ctx),
                 Output::VideoLimited(bits) => self.report(LegEvent::VideoLimited(bits)),
                 Output::Report(report) => self.page_reports(&report),
+                Output::VideoReport(report) => self.pictures.page_reports(&report),
                 Output::Disconnected(lost) => self.lost(&lost, ctx),
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::vocabulary::{Packet, Payload};
+use crate::vocabulary::{KeyFrameAsk, Packet, Payload};
 
 /// What a peer wants done or known.
 #[derive(Debug)]
@@ -30,11 +30,13 @@ pub enum Output {
     /// A packet of the page's sound or pictures or a telephone event, authenticated and never seen before.
     Packet(Packet),
     /// The page cannot go on without a key frame.
-    KeyFrameWanted,
+    KeyFrameWanted(KeyFrameAsk),
     /// The page takes no more bits of pictures per second than this.
     VideoLimited(u32),
-    /// RTCP figures, each second.
+    /// RTCP figures of our sound, each second.
     Report(Report),
+    /// The same of our pictures.
+    VideoReport(Report),
     /// The end, said once. Nothing but the last [`Output::Transmit`]s follows.
     Disconnected(Lost),
 }

@@ -1,21 +1,22 @@
 //! The page's pictures on their way to the call, and the other side's on theirs to the page. While the page's path is down, what came since
 //! the last key frame is held back, so that the page sees something as soon as it can; if that is nothing, a key frame is asked for.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, SpawnHandle};
 use codecs::VideoCodec;
-use codecs::payload::{h264, vp8};
 use codecs::video::format::VIDEO_CLOCK;
 
-use super::peer::{MAX_PAYLOAD, Outgoing};
+use super::peer::{MAX_PAYLOAD, Outgoing, Report};
 use super::rtc::Peer;
 use super::stand_in::Cover;
 use super::{BrowserLeg, now};
 use crate::generator::stand_in::{self, Action};
 use crate::leg::LegEvent;
 use crate::rtp::key_frames::KeyFrames;
+use crate::rtp::pictures::PictureBooks;
 use crate::rtp::sequencer::{Incoming, Sequencer};
-use crate::vocabulary::{Packet, Payload, Sink};
+use crate::rtp::tally::Tally;
+use crate::vocabulary::{KeyFrameAsk, LegKind, Packet, Payload, Sink, VideoMeasured};
 
 /// What a leg keeps for pictures.
 pub(super) struct Pictures {
@@ -32,6 +33,8 @@ pub(super) struct Pictures {
     held_back: Vec<Packet>,
     /// What the page sees if there is nothing else.
     pub(super) cover: Cover,
+    packets: Tally,
+    books: PictureBooks,
 }
 
 /// Most packets that are held back: a second of pictures of 2 Mbit/s. More would take too long to catch up with; then the page waits for a key
@@ -50,14 +53,20 @@ impl Pictures {
             limit: None,
             held_back: vec![],
             cover: Cover::default(),
+            packets: Tally::new(now(), VIDEO_CLOCK),
+            books: PictureBooks::default(),
         }
     }
 
     /// A packet of the page. False: nobody could take it.
     fn take(&mut self, packet: Packet, codec: VideoCodec) -> bool {
-        if begins_key_picture(codec, &packet.payload) {
+        let key = codec.begins_key_picture(&packet.payload);
+        if key {
             self.key_frames.came();
         }
+        let Packet { ssrc, sequence, timestamp, received, .. } = packet;
+        self.packets.took(received, (ssrc, sequence, timestamp), packet.payload.len());
+        self.books.received.on_packet(received, codec, timestamp, key);
         self.sink.as_mut().is_none_or(|sink| sink.send(packet))
     }
 
@@ -65,7 +74,7 @@ impl Pictures {
     fn hold_back(&mut self, packet: Packet, codec: VideoCodec) {
         // Parameter sets and slices of one picture have one timestamp, and each may look like its beginning.
         let other = self.held_back.first().is_none_or(|first| first.timestamp != packet.timestamp);
-        let key = other && begins_key_picture(codec, &packet.payload);
+        let key = other && codec.begins_key_picture(&packet.payload);
         if key || self.held_back.len() >= MAX_HELD_BACK {
             self.held_back.clear();
         }
@@ -82,13 +91,17 @@ impl Pictures {
         let (sequence, timestamp) = (stamp.extended_sequence, stamp.timestamp);
         Some(Outgoing { kind, sequence, timestamp, marker, payload })
     }
-}
 
-/// Whether a decoder can begin with this packet.
-fn begins_key_picture(codec: VideoCodec, payload: &[u8]) -> bool {
-    match codec {
-        VideoCodec::H264 => h264::begins_key_picture(payload),
-        VideoCodec::Vp8 => vp8::begins_key_picture(payload),
+    /// What the page says of ours.
+    pub(super) fn page_reports(&mut self, report: &Report) {
+        let Some(lost) = report.lost else { return };
+        let jitter = Duration::from_secs(u64::from(report.jitter)) / VIDEO_CLOCK;
+        self.packets.told(lost, jitter, report.round_trip);
+    }
+
+    /// How they fare, both ways.
+    pub(super) fn measured(&self, now: Instant) -> VideoMeasured {
+        self.books.measured(now, &self.packets)
     }
 }
 
@@ -96,6 +109,13 @@ impl BrowserLeg {
     /// Where the page's pictures go from now on.
     pub(super) fn plug_video(&mut self, sink: Option<Sink>) {
         self.pictures.sink = sink;
+        self.pictures.books.pause();
+    }
+
+    /// The page has asked for a key frame.
+    pub(super) fn count_wish(&mut self, how: KeyFrameAsk) {
+        self.pictures.books.sent.asked();
+        self.order.meters.key_frame(how, LegKind::Browser, "in");
     }
 
     /// A picture of the page, or a part of one.
@@ -115,15 +135,18 @@ impl BrowserLeg {
         if packet.payload.len() > MAX_PAYLOAD {
             return self.order.meters.dropped("webrtc_rtp_too_long").inc();
         }
-        let key = begins_key_picture(codec, &packet.payload);
+        let key = codec.begins_key_picture(&packet.payload);
         match stand_in::judge(self, &packet, key, ctx) {
             Action::Pass => {}
             Action::DropAndAsk => return self.report(LegEvent::KeyFrameWanted),
             _ => return,
         }
         let (Some(packet), Some(peer)) = (self.pictures.number(packet), &mut self.peer) else { return };
+        let (timestamp, length) = (packet.timestamp, packet.payload.len());
         if peer.send(packet, now()).is_ok() {
             self.counted[1].inc();
+            self.pictures.packets.sent(length);
+            self.pictures.books.sent.on_packet(now(), codec, timestamp, key);
         }
         self.drive(ctx);
     }
@@ -150,8 +173,9 @@ impl BrowserLeg {
     }
 
     fn ask_page(&mut self, ctx: &mut Context<Self>) {
-        if let Some(peer) = &mut self.peer {
-            peer.ask_key_frame(now());
+        if let Some(how) = self.peer.as_mut().and_then(|peer| peer.ask_key_frame(now())) {
+            self.pictures.books.received.asked();
+            self.order.meters.key_frame(how, LegKind::Browser, "out");
         }
         self.drive(ctx);
     }
@@ -195,8 +219,6 @@ pub(super) fn codec_of(packet: &Packet) -> Option<VideoCodec> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
 
     use super::*;
@@ -262,7 +284,7 @@ mod tests {
         assert!(pictures.key_frames.is_waiting());
         pictures.take(packet(1, 2, 0, start, KEY), VideoCodec::H264);
         assert!(!pictures.key_frames.is_waiting());
-        assert!(begins_key_picture(VideoCodec::Vp8, &[0x10, 0x30, 0, 0, 0x9d, 1, 0x2a]));
-        assert!(!begins_key_picture(VideoCodec::Vp8, &[0x10, 0x31, 0, 0]));
+        let received = pictures.measured(start).received;
+        assert_eq!((received.pictures, received.key_frames, received.flow.packets), (1, 1, 2));
     }
 }

@@ -33,7 +33,7 @@ use super::wishes::Wishes;
 use crate::lanes::LocalAddress;
 use crate::lanes::stun;
 use crate::rtp::packet::is_rtcp;
-use crate::vocabulary::{MediaFormat, Packet};
+use crate::vocabulary::{KeyFrameAsk, MediaFormat, Packet};
 
 /// What all peers of a lane share.
 #[derive(Debug, Clone)]
@@ -243,13 +243,12 @@ impl Peer {
         Ok(())
     }
 
-    /// Asks the page for a key frame. Nothing comes of it while the page's path is not up, or no packet of its pictures has come.
-    pub fn ask_key_frame(&mut self, now: Instant) {
-        let Some(video) = self.agreed.video.as_ref().filter(|_| self.state == State::Connected) else {
-            return;
-        };
-        self.stack.ask_key_frame(video.first().feedback);
+    /// Asks the page for a key frame. `None`: nobody was asked, while the page's path is not up, or no packet of its pictures has come.
+    pub fn ask_key_frame(&mut self, now: Instant) -> Option<KeyFrameAsk> {
+        let video = self.agreed.video.as_ref().filter(|_| self.state == State::Connected)?;
+        let how = self.stack.ask_key_frame(video.first().feedback);
         self.timeout(now);
+        how
     }
 
     /// Tells the page to send no more bits of pictures per second than this; as RTCP may be lost, now and then again.
@@ -404,8 +403,11 @@ impl Peer {
             Happened::Report(report) if self.state == State::Connected => {
                 self.outputs.push_back(Output::Report(report));
             }
-            Happened::KeyFrameWanted if self.wishes.key_frame(now) => {
-                self.outputs.push_back(Output::KeyFrameWanted);
+            Happened::VideoReport(report) if self.state == State::Connected => {
+                self.outputs.push_back(Output::VideoReport(report));
+            }
+            Happened::KeyFrameWanted(how) if self.wishes.key_frame(now) => {
+                self.outputs.push_back(Output::KeyFrameWanted(how));
             }
             Happened::VideoLimited(bits) if self.wishes.limit(bits, now) => {
                 self.outputs.push_back(Output::VideoLimited(bits));
@@ -413,7 +415,8 @@ impl Peer {
             Happened::Closed => self.lose(Lost::Closed),
             Happened::Connected
             | Happened::Report(_)
-            | Happened::KeyFrameWanted
+            | Happened::VideoReport(_)
+            | Happened::KeyFrameWanted(_)
             | Happened::VideoLimited(_) => {}
         }
     }

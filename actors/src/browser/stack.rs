@@ -25,6 +25,7 @@ use super::dtls;
 use super::peer::{Lost, Outgoing, Report};
 use super::sdp::{Agreed, Description, Feedback};
 use super::secrets::Secrets;
+use crate::vocabulary::KeyFrameAsk;
 
 /// The certificate of our DTLS end: ECDSA P-256, made once per process, its fingerprint in every description.
 #[derive(Clone)]
@@ -72,8 +73,10 @@ pub(super) enum Happened {
     Packet(Arrived),
     /// What the page says of our sound.
     Report(Report),
-    /// The page asks for a key frame, by PLI or FIR.
-    KeyFrameWanted,
+    /// What it says of our pictures.
+    VideoReport(Report),
+    /// The page asks for a key frame.
+    KeyFrameWanted(KeyFrameAsk),
     /// The page's REMB, bits per second.
     VideoLimited(u32),
     Closed,
@@ -215,13 +218,13 @@ impl Stack {
     }
 
     /// Asks the page for a key frame, by what it understands.
-    pub(super) fn ask_key_frame(&mut self, feedback: Feedback) {
-        let kind =
-            if feedback.fir && !feedback.pli { KeyframeRequestKind::Fir } else { KeyframeRequestKind::Pli };
-        let Some(mid) = self.video else { return };
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
-            stream.request_keyframe(kind);
-        }
+    pub(super) fn ask_key_frame(&mut self, feedback: Feedback) -> Option<KeyFrameAsk> {
+        let (kind, how) = match feedback.fir && !feedback.pli {
+            true => (KeyframeRequestKind::Fir, KeyFrameAsk::Fir),
+            false => (KeyframeRequestKind::Pli, KeyFrameAsk::Pli),
+        };
+        self.rtc.direct_api().stream_rx_by_mid(self.video?, None)?.request_keyframe(kind);
+        Some(how)
     }
 
     /// Tells the page by REMB how many bits per second we take of it.
@@ -272,15 +275,24 @@ impl Stack {
                 payload: Bytes::from_owner(packet.payload),
                 received: packet.timestamp,
             }),
-            Event::MediaEgressStats(stats) if stats.mid == self.audio => {
+            Event::MediaEgressStats(stats) => {
                 let remote = stats.remote;
-                Happened::Report(Report {
+                let report = Report {
                     round_trip: stats.rtt,
                     lost: remote.as_ref().map(|remote| remote.packets_lost),
                     jitter: remote.map_or(0, |remote| remote.jitter),
+                };
+                match stats.mid == self.audio {
+                    true => Happened::Report(report),
+                    false => Happened::VideoReport(report),
+                }
+            }
+            Event::KeyframeRequest(request) if Some(request.mid) == self.video => {
+                Happened::KeyFrameWanted(match request.kind {
+                    KeyframeRequestKind::Pli => KeyFrameAsk::Pli,
+                    KeyframeRequestKind::Fir => KeyFrameAsk::Fir,
                 })
             }
-            Event::KeyframeRequest(request) if Some(request.mid) == self.video => Happened::KeyFrameWanted,
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
                 Happened::VideoLimited(u32::try_from(estimate.as_u64()).unwrap_or(u32::MAX))
             }

@@ -6,7 +6,7 @@ use actix::Context;
 use super::BrowserLeg;
 use crate::generator::stand_in::{self, Action, Event, Stage, StandIn, Words};
 use crate::leg::LegEvent;
-use crate::vocabulary::{MediaFormat, Meters};
+use crate::vocabulary::{KeyFrameAsk, MediaFormat, Meters};
 
 /// What the page sees below the name.
 const WHY: &str = "audio only";
@@ -55,7 +55,8 @@ impl BrowserLeg {
     }
 
     /// The page cannot go on without a key frame.
-    pub(super) fn page_wants_key_frame(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn page_wants_key_frame(&mut self, how: KeyFrameAsk, ctx: &mut Context<Self>) {
+        self.count_wish(how);
         if stand_in::step(self, Event::Wanted, ctx) == Action::AskSource {
             self.report(LegEvent::KeyFrameWanted);
         }

@@ -1,4 +1,4 @@
-//! What a call knows of its sound: each second it asks both legs how they fare, tells what is wrong, and ends when one is gone. At its end
+//! What a call knows of its sound and pictures: each second it asks both legs how they fare, tells what is wrong, and ends when one is gone. At its end
 //! the figures become a record.
 //!
 //! The record waits for both legs' last figures, which come before they hang up, and for those of the transcoders; not for long, since a leg may have fallen.
@@ -13,7 +13,7 @@ use super::state::Event;
 use super::{Call, CallEnded, succession};
 use crate::leg::LegCommand;
 use crate::quality::activity::Silent;
-use crate::quality::monitor::{Monitor, News, Verdict};
+use crate::quality::monitor::{Monitor, News};
 use crate::quality::outlook::Outlook;
 use crate::quality::{CallRecord, LegRecord, SoundNews, Trouble};
 use crate::vocabulary::{Both, Cause, EndReason, LegKind, Measured, Playout, Side};
@@ -176,38 +176,11 @@ impl Call {
         let setup = self.answered.map(|answered| answered.saturating_duration_since(self.begun));
         let (call_id, direction) = (self.order.call_id.clone(), self.order.direction);
         if let Some(owner) = self.order.owner.upgrade() {
-            let troubles = verdict.troubles;
-            let record = CallRecord { call_id, direction, reason, setup, talked, legs, troubles };
+            let (troubles, video) = (verdict.troubles, self.pictures.passed());
+            let record = CallRecord { call_id, direction, reason, setup, talked, legs, video, troubles };
             owner.do_send(CallEnded(record));
         }
         self.said_ended = true;
-    }
-
-    fn count_end(
-        &self,
-        reason: &EndReason,
-        talked: Option<Duration>,
-        legs: &Both<Option<LegRecord>>,
-        verdict: &Verdict,
-    ) {
-        let meters = &self.order.meters;
-        meters.calls_total.with_label_values(&[self.order.direction, reason.cause.as_str()]).inc();
-        if let Some(talked) = talked {
-            meters.call_duration_seconds.observe(talked.as_secs_f64());
-        }
-        for leg in [&legs.caller, &legs.callee].into_iter().flatten() {
-            let (kind, received) = (leg.measured.kind.as_str(), leg.measured.received);
-            let Some(reception) = received.reception else { continue };
-            meters.rtp_lost_total.with_label_values(&[kind]).inc_by(reception.lost);
-            meters.rtp_jitter_seconds.with_label_values(&[kind]).observe(reception.jitter.as_secs_f64());
-            if let Some(mos) = leg.mos_received {
-                meters.mos.with_label_values(&[kind]).observe(mos.as_f64());
-            }
-        }
-        meters.one_way_calls_total.inc_by(u64::from(verdict.one_way));
-        for leg in &verdict.mute {
-            meters.no_media_calls_total.with_label_values(&[leg.as_str()]).inc();
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod asked;
 #[cfg(test)]
 mod codec_falls;
+mod counting;
 mod fork;
 mod legs;
 mod measuring;

@@ -8,8 +8,8 @@ use tracing::{error, info, warn};
 
 use super::Call;
 use crate::leg::LegCommand;
-use crate::transcoder::{VideoAsk, VideoConversion, VideoNews, VideoSaid, VideoTranscoder};
-use crate::vocabulary::{Side, Sink};
+use crate::transcoder::{VideoAsk, VideoNews, VideoSaid, VideoTranscoder};
+use crate::vocabulary::{Both, Side, Sink, VideoConversion};
 
 /// What is plugged in for pictures now, from caller and from callee.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub(super) struct Pictures {
 #[derive(Default)]
 struct Way {
     plugged: Option<VideoConversion>,
+    /// What was plugged in last, also when it is no more.
+    passed: Option<VideoConversion>,
     /// What stands between, and its number.
     transcoder: Option<(u64, Addr<VideoTranscoder>)>,
     /// Packets of the source did not fit the target once.
@@ -34,6 +36,14 @@ struct Way {
     /// What the target said last of how much it takes, and what whoever makes its pictures was told.
     reported: Option<u32>,
     limit: Option<u32>,
+}
+
+impl Pictures {
+    /// How the pictures of each side went to the other.
+    pub(super) fn passed(&self) -> Both<Option<VideoConversion>> {
+        let [caller, callee] = [&self.ways[0], &self.ways[1]].map(|way| way.passed);
+        Both { caller, callee }
+    }
 }
 
 /// A transcoder that died is started anew once; after a second death that direction stays without pictures.
@@ -66,6 +76,7 @@ impl Call {
             let flows = sink.is_some();
             let way = &mut self.pictures.ways[index(from)];
             (way.plugged, way.limit) = (plan, None);
+            self.count_way(from, plan.filter(|_| flows));
             self.pass_limit(from);
             self.tell(from, LegCommand::PlugVideo(sink));
             if flows {
@@ -103,6 +114,22 @@ impl Call {
                 warn!(%call_id, from = from.as_str(), %problem, "no video");
                 None
             }
+        }
+    }
+
+    /// Counts whether a codec was needed: once each time that this is news.
+    fn count_way(&mut self, from: Side, plan: Option<VideoConversion>) {
+        let Some(plan) = plan else { return };
+        let before = self.pictures.ways[index(from)].passed.replace(plan);
+        let encoded = |plan: VideoConversion| plan.passing == Passing::Transcode;
+        if before.map(encoded) == Some(encoded(plan)) {
+            return;
+        }
+        let (meters, codecs) =
+            (&self.order.meters.video, [plan.from, plan.to].map(|format| format.codec().name()));
+        match plan.passing {
+            Passing::Transcode => meters.transcoded_total.with_label_values(&codecs).inc(),
+            Passing::Whole | Passing::Repacketise => meters.transcode_avoided_total.inc(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Two sides' formats in, a plan out: forward or transcode. Pure.
 use codecs::{CodecId, VideoFormat};
 
-use crate::transcoder::{Conversion, VideoConversion};
-use crate::vocabulary::{MediaFormat, Side};
+use crate::transcoder::Conversion;
+use crate::vocabulary::{MediaFormat, Side, VideoConversion};
 
 /// What each leg has agreed with its far end, as far as it is known.
 #[derive(Debug, Clone, Copy, Default)]

@@ -225,7 +225,7 @@ impl Dialog {
                 debug!(call_id = %self.call_id, "digit received by INFO");
                 self.digit_heard(digit, "info");
             }
-            Brought::WishForKeyFrame => self.far_side_wants_key_frame(ctx),
+            Brought::WishForKeyFrame => self.far_side_asks_by_info(ctx),
             Brought::Nothing => {}
         }
     }

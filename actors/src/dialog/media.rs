@@ -20,7 +20,7 @@ use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Meters, Packet, Payload};
 pub use reports::next_report;
 use silence::Silence;
-pub use video::{VideoSession, begins_key_picture, local_video, video_of};
+pub use video::{VideoSession, local_video, video_of};
 use wire::{Arrived, Identity, Wire};
 
 /// The sound of a leg.

@@ -17,7 +17,7 @@ use super::{Dialog, now};
 use crate::leg::LegEvent;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
-use crate::vocabulary::{MediaFormat, Sink, VideoLine};
+use crate::vocabulary::{KeyFrameAsk, MediaFormat, Sink, VideoLine, VideoMeasured};
 
 /// What a dialog has for pictures; all empty in an audio call.
 #[derive(Default)]
@@ -97,6 +97,27 @@ impl Dialog {
         }
     }
 
+    /// Where the far end's pictures go from now on.
+    pub(super) fn plug_video(&mut self, sink: Option<Sink>) {
+        self.pictures.sink = sink;
+        if let Some(session) = &mut self.pictures.session {
+            session.pause();
+        }
+    }
+
+    /// How they fare.
+    pub(super) fn pictures_measured(&self) -> Option<Box<VideoMeasured>> {
+        self.pictures.session.as_ref()?.measured(now()).map(Box::new)
+    }
+
+    /// The far end asks for a key frame by INFO.
+    pub(super) fn far_side_asks_by_info(&mut self, ctx: &mut Context<Self>) {
+        if let Some(session) = &mut self.pictures.session {
+            session.asked_by(KeyFrameAsk::Info);
+        }
+        self.far_side_wants_key_frame(ctx);
+    }
+
     /// The other leg needs a key frame.
     pub(super) fn ask_key_frame(&mut self, ctx: &mut Context<Self>) {
         let Some(session) = self.pictures.session.as_mut().filter(|session| session.is_agreed()) else {
@@ -139,6 +160,9 @@ impl Dialog {
         let Some(dialog) = self.signalling.as_mut().and_then(Signalling::dialog) else { return };
         let request = dialog.request(Method::Info).with_body(MEDIA_CONTROL, PICTURE_FAST_UPDATE);
         self.pictures.no_info = true;
+        if let Some(session) = &mut self.pictures.session {
+            session.asked_by_info();
+        }
         self.send_inside(Outbound::Request(Purpose::KeyFrame, request), ctx);
     }
 

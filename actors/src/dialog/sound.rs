@@ -10,7 +10,7 @@ use super::{Dialog, now};
 use crate::leg::LegEvent;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
-use crate::vocabulary::{Cause, EndReason, MediaFormat, Owes, Packet, Payload};
+use crate::vocabulary::{Cause, EndReason, Measured, MediaFormat, Owes, Packet, Payload};
 
 impl Dialog {
     pub(super) fn bind_media(&mut self, local_ip: IpAddr, ctx: &mut Context<Self>) -> Result<(), EndReason> {
@@ -58,10 +58,10 @@ impl Dialog {
         }
     }
 
-    /// Tells how the sound fares; after its end, how it fared.
+    /// Tells how sound and pictures fare; after its end, how it fared.
     pub(super) fn measure(&mut self) {
         if let Some(media) = &self.media {
-            self.measured = media.measured();
+            self.measured = Measured { video: self.pictures_measured(), ..media.measured() };
         }
         self.report(LegEvent::Measured(self.measured.clone()));
     }
@@ -72,7 +72,7 @@ impl Dialog {
         }
         if let Some(mut media) = self.media.take() {
             media.conclude(now());
-            self.measured = media.measured();
+            self.measured = Measured { video: self.pictures_measured(), ..media.measured() };
             self.measured.ear.owes = Owes::NothingEver;
         }
         self.sink = None;

@@ -6,7 +6,6 @@ use codecs::VideoFormat;
 use sip::message::{HeaderName, Headers};
 
 use super::Dialog;
-use super::media::begins_key_picture;
 use crate::generator::stand_in::{self, Action, Event, STOPPED, Stage, StandIn, Words};
 use crate::leg::LegEvent;
 use crate::vocabulary::{MediaFormat, Meters, Packet, VideoLine};
@@ -73,7 +72,7 @@ impl Dialog {
 
     /// A picture for the far side, or a part of one.
     pub(super) fn show_far_side(&mut self, packet: &Packet, ctx: &mut Context<Self>) {
-        match stand_in::judge(self, packet, begins_key_picture(packet), ctx) {
+        match stand_in::judge(self, packet, packet.begins_key_picture(), ctx) {
             Action::Pass => {
                 if let Some(session) = &mut self.pictures.session {
                     session.send(packet);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::emodel::{Hop, Mos};
 use super::monitor::Told;
 use super::trouble::Trouble;
-use crate::vocabulary::{Both, CallId, EndReason, Flow, Measured, Playout};
+use crate::vocabulary::{
+    Both, CallId, EndReason, Flow, Measured, Playout, VideoConversion, VideoFlow, VideoMeasured,
+};
 
 /// Is told of each call that is over, on the switchboard's thread: it must not wait.
 pub type Recorder = Arc<dyn Fn(&CallRecord) + Send + Sync>;
@@ -24,8 +26,10 @@ pub struct CallRecord {
     pub setup: Option<Duration>,
     /// From the answer to the end.
     pub talked: Option<Duration>,
-    /// How each leg's sound fared; of a side that was transferred, its last leg's. `None`: there was no leg, or several rang.
+    /// How each leg fared; of a side that was transferred, its last leg's. `None`: there was no leg, or several rang.
     pub legs: Both<Option<LegRecord>>,
+    /// How the pictures of each side went to the other, if they did: the last way.
+    pub video: Both<Option<VideoConversion>>,
     /// The first times that sound was missing.
     pub troubles: Vec<Told>,
 }
@@ -41,7 +45,7 @@ pub enum SoundNews {
     Well(Trouble),
 }
 
-/// How the sound of a leg fared.
+/// How a leg fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegRecord {
     /// What it counted.
@@ -79,7 +83,7 @@ const PACKET: Duration = Duration::from_millis(20);
 
 impl fmt::Display for LegRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Measured { kind, codec, received, sent, round_trip, .. } = &self.measured;
+        let Measured { kind, codec, received, sent, round_trip, video, .. } = &self.measured;
         f.write_str(kind.as_str())?;
         if let Some(codec) = codec {
             write!(f, " {codec}")?;
@@ -92,7 +96,12 @@ impl fmt::Display for LegRecord {
             let Playout { late, concealed } = self.playout;
             write!(f, ", late {late}, concealed {} ms", concealed.as_millis())?;
         }
-        flow(f, "sent", sent, self.mos_sent)
+        flow(f, "sent", sent, self.mos_sent)?;
+        if let Some(VideoMeasured { received, sent }) = video.as_deref() {
+            pictures(f, "received", received)?;
+            pictures(f, "sent", sent)?;
+        }
+        Ok(())
     }
 }
 
@@ -110,12 +119,28 @@ impl fmt::Display for Told {
     }
 }
 
+fn pictures(f: &mut fmt::Formatter<'_>, word: &str, video: &VideoFlow) -> fmt::Result {
+    f.write_str("; video")?;
+    if let Some(codec) = video.codec {
+        write!(f, " {}", codec.name())?;
+    }
+    write!(f, " {word} {} packets, {} bytes", video.flow.packets, video.flow.bytes)?;
+    reception(f, &video.flow)?;
+    let VideoFlow { pictures, key_frames, key_frames_asked, freezes, frozen, .. } = video;
+    write!(f, ", pictures {pictures}, key frames {key_frames} (asked {key_frames_asked})")?;
+    write!(f, ", freezes {freezes} ({} ms)", frozen.as_millis())?;
+    video.bitrate().map_or(Ok(()), |bits| write!(f, ", rate {} kbit/s", bits / 1000))
+}
+
 fn flow(f: &mut fmt::Formatter<'_>, word: &str, flow: &Flow, mos: Option<Mos>) -> fmt::Result {
     write!(f, "; {word} {} packets, {} bytes", flow.packets, flow.bytes)?;
-    if let Some(reception) = flow.reception {
-        write!(f, ", lost {}, jitter {:.1} ms", reception.lost, millis(reception.jitter))?;
-    }
+    reception(f, flow)?;
     mos.map_or(Ok(()), |mos| write!(f, ", MOS {mos}"))
+}
+
+fn reception(f: &mut fmt::Formatter<'_>, flow: &Flow) -> fmt::Result {
+    let Some(reception) = flow.reception else { return Ok(()) };
+    write!(f, ", lost {}, jitter {:.1} ms", reception.lost, millis(reception.jitter))
 }
 
 fn millis(duration: Duration) -> f64 {
@@ -147,6 +172,30 @@ mod tests {
                     late 0, concealed 100 ms; \
                     sent 100 packets, 16000 bytes";
         assert_eq!(record.to_string(), line);
+    }
+
+    #[test]
+    fn pictures_are_told_behind_the_sound() {
+        let reception = Some(Reception { lost: 1, jitter: Duration::from_millis(2) });
+        let received = VideoFlow {
+            codec: Some(codecs::VideoCodec::H264),
+            flow: Flow { packets: 200, bytes: 100_000, reception },
+            pictures: 60,
+            key_frames: 2,
+            key_frames_asked: 1,
+            freezes: 1,
+            frozen: Duration::from_millis(400),
+            lasted: Duration::from_secs(4),
+        };
+        let video = Some(Box::new(VideoMeasured { received, ..VideoMeasured::default() }));
+        let measured = Measured { video, ..Measured::nothing(LegKind::Browser) };
+        assert_eq!(
+            LegRecord::of(measured, Playout::default()).to_string(),
+            "browser; received 0 packets, 0 bytes; sent 0 packets, 0 bytes\
+             ; video H264 received 200 packets, 100000 bytes, lost 1, jitter 2.0 ms, pictures 60, key frames 2 (asked 1), \
+             freezes 1 (400 ms), rate 200 kbit/s\
+             ; video sent 0 packets, 0 bytes, pictures 0, key frames 0 (asked 0), freezes 0 (0 ms)"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! - [`reorder`]: order before a picture is put together
 //! - [`key_frames`]: when to ask for one
 //! - [`loss_limit`]: what a far end gets through its network; [`rate_limits`]: limits that both ends tell each other
+//! - [`pictures`]: what is counted of pictures
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
@@ -20,6 +21,7 @@ pub mod key_frames;
 pub mod latch;
 pub mod loss_limit;
 pub mod packet;
+pub mod pictures;
 mod playout;
 pub mod ports;
 pub mod rate_limits;

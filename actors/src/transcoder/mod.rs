@@ -19,7 +19,7 @@ use crate::rtp::jitter::{JitterBuffer, Next};
 use crate::rtp::packet::RtpPacket;
 use crate::vocabulary::{Alive, Meters, Packet, Payload, Playout, Sink};
 pub use messages::{Conversion, ExpectLoss, Listen, TranscoderGone};
-pub use video::{VideoAsk, VideoConversion, VideoNews, VideoSaid, VideoTranscoder};
+pub use video::{VideoAsk, VideoNews, VideoSaid, VideoTranscoder};
 
 /// The actor.
 pub struct Transcoder {

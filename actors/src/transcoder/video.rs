@@ -8,8 +8,7 @@ use codecs::video::{Passing, VideoSettings};
 use tracing::debug;
 
 use super::picture_path::PicturePath;
-use crate::vocabulary::{Alive, Meters, Packet, Sink};
-use codecs::VideoFormat;
+use crate::vocabulary::{Alive, Meters, Packet, Sink, VideoConversion};
 
 /// The actor.
 pub struct VideoTranscoder {
@@ -18,18 +17,7 @@ pub struct VideoTranscoder {
     id: u64,
     owner: WeakRecipient<VideoSaid>,
     meters: Meters,
-    _alive: [Alive; 2],
-}
-
-/// What a video transcoder is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VideoConversion {
-    /// What comes in.
-    pub from: VideoFormat,
-    /// What goes out.
-    pub to: VideoFormat,
-    /// And how.
-    pub passing: Passing,
+    _alive: [Option<Alive>; 2],
 }
 
 /// What a video transcoder is told while it runs.
@@ -81,8 +69,9 @@ impl VideoTranscoder {
         let VideoConversion { from, to, passing } = conversion;
         let random = getrandom::u32().expect("the operating system's generator does not fail after boot");
         let path = PicturePath::new(&from, &to, passing, settings, random)?;
-        let alive =
-            [meters.alive("video_transcoder"), meters.transcoder(from.codec().name(), to.codec().name())];
+        let encodes = passing == Passing::Transcode;
+        let transcoder = encodes.then(|| meters.transcoder(from.codec().name(), to.codec().name()));
+        let alive = [Some(meters.alive("video_transcoder")), transcoder];
         let transcoder = Self { path, sink, id, owner, meters: meters.clone(), _alive: alive };
         Ok(match passing {
             Passing::Transcode => Self::start_in_arbiter(lane, move |_| transcoder),

@@ -1,7 +1,10 @@
-//! What a leg has counted of its sound, and what it hears of its far end. Plain numbers: what they mean is said in `quality`.
+//! What a leg has counted of its sound and its pictures, and what it hears of its far end. Plain numbers: what they mean is said in `quality`.
+mod pictures;
+
 use std::time::Duration;
 
 use codecs::{CodecId, Hearing};
+pub use pictures::{KeyFrameAsk, VideoFlow, VideoMeasured};
 
 /// What a leg is, in labels, logs and to pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +88,8 @@ pub struct Measured {
     pub round_trip: Option<Duration>,
     /// What it hears of its far end.
     pub ear: Ear,
+    /// Its pictures, if it has agreed on any.
+    pub video: Option<Box<VideoMeasured>>,
 }
 
 impl Measured {
@@ -92,13 +97,15 @@ impl Measured {
     pub fn nothing(kind: LegKind) -> Self {
         let (received, sent, round_trip) = (Flow::default(), Flow::default(), None);
         let ear = Ear { owes: Owes::NothingEver, ..Ear::default() };
-        Self { kind, codec: None, received, sent, round_trip, ear }
+        Self { kind, codec: None, received, sent, round_trip, ear, video: None }
     }
 
     /// What was counted since an earlier look at the same leg.
     pub fn since(&self, before: &Self) -> Self {
         let (received, sent) = (self.received.since(&before.received), self.sent.since(&before.sent));
-        Self { received, sent, ..self.clone() }
+        let earlier = before.video.as_deref().copied().unwrap_or_default();
+        let video = self.video.as_ref().map(|video| Box::new(video.since(&earlier)));
+        Self { received, sent, video, ..self.clone() }
     }
 }
 

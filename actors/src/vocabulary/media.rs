@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
+use codecs::video::Passing;
 use codecs::{CodecId, VideoCodec, VideoFormat};
 use sip::sdp::Direction;
 
@@ -26,6 +27,13 @@ pub struct Packet {
     pub payload: Bytes,
     /// When it reached us. Packets carry the time because a busy actor never sees its own timers.
     pub received: Instant,
+}
+
+impl Packet {
+    /// Whether a decoder of pictures can begin with it.
+    pub fn begins_key_picture(&self) -> bool {
+        matches!(self.payload_kind, Payload::Video(codec) if codec.begins_key_picture(&self.payload))
+    }
 }
 
 /// What a payload is, in our words: payload type numbers differ on each leg.
@@ -82,6 +90,17 @@ pub struct VideoLine {
     pub limit: Option<u32>,
 }
 
+/// How pictures pass from one leg to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VideoConversion {
+    /// What comes in.
+    pub from: VideoFormat,
+    /// What goes out.
+    pub to: VideoFormat,
+    /// And how.
+    pub passing: Passing,
+}
+
 /// Where packets go next. A full mailbox refuses: then the packet is dropped and counted, for sound that is late is worth
 /// less than a sender that waits.
 ///
@@ -131,6 +150,17 @@ impl fmt::Debug for Sink {
 impl From<AudioFormat> for MediaFormat {
     fn from(audio: AudioFormat) -> Self {
         Self { audio, video: None }
+    }
+}
+
+impl fmt::Display for VideoConversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.from.codec().name(), self.to.codec().name());
+        match self.passing {
+            Passing::Whole => write!(f, "{from} as it is"),
+            Passing::Repacketise => write!(f, "{from} in other packets"),
+            Passing::Transcode => write!(f, "{from} to {to}"),
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::figures::{KeyFrameAsk, LegKind};
+
 /// All counters of one switch. Cheap to clone: every clone counts into the same numbers.
 #[derive(Clone)]
 pub struct Meters {
@@ -38,7 +40,7 @@ pub struct Meters {
     pub ice_connect_seconds: Histogram,
     /// Browser paths that never came up or were lost, by reason.
     pub ice_failures_total: IntCounterVec,
-    /// RTP packets by leg (`browser`, `sip`) and direction (`in`, `out`).
+    /// RTP packets of sound and pictures, by leg (`browser`, `sip`) and direction (`in`, `out`).
     pub rtp_packets_total: IntCounterVec,
     /// RTP packets that never came, by leg.
     pub rtp_lost_total: IntCounterVec,
@@ -58,6 +60,8 @@ pub struct Meters {
     pub packets_dropped_total: IntCounterVec,
     /// Transcoders now, by codec from and to.
     pub transcoders_active: IntGaugeVec,
+    /// What became of the pictures of calls.
+    pub video: VideoMeters,
     /// Digits by kind (`rfc4733`, `info`) and direction.
     pub dtmf_total: IntCounterVec,
     /// RTP ports that can be given out now.
@@ -66,12 +70,38 @@ pub struct Meters {
     pub actors_alive: IntGaugeVec,
 }
 
+/// Pictures of calls. All by leg and direction (`in`, `out`) are counted at the end of each call.
+#[derive(Clone)]
+pub struct VideoMeters {
+    /// Directions of calls whose pictures passed without a codec,
+    pub transcode_avoided_total: IntCounter,
+    /// and those whose were encoded anew, by codec from and to.
+    pub transcoded_total: IntCounterVec,
+    /// Key frames asked for, by way (`pli`, `fir`, `info`), leg and direction (`in`: its far end asked).
+    keyframe_requests_total: IntCounterVec,
+    /// RTP packets.
+    pub packets_total: IntCounterVec,
+    /// Those that never came, as the receiving end says.
+    pub lost_total: IntCounterVec,
+    /// Pictures.
+    pub pictures_total: IntCounterVec,
+    /// Times that the motion stopped.
+    pub freezes_total: IntCounterVec,
+    /// For how long in a call, in seconds.
+    pub frozen_seconds: HistogramVec,
+    /// Mean bitrate of a call.
+    pub bits_per_second: HistogramVec,
+}
+
 /// One counter of a family, looked up once: counting a packet must not look up labels.
 pub type Counter = IntCounter;
 
 /// Buckets of jitter, in seconds, and of scores.
 const JITTER: [f64; 8] = [0.001, 0.003, 0.01, 0.02, 0.04, 0.08, 0.16, 0.5];
 const SCORES: [f64; 10] = [1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.3, 4.4];
+/// The same of bitrates, and of frozen seconds in a call.
+const BITRATES: [f64; 8] = [30e3, 100e3, 200e3, 400e3, 800e3, 1.2e6, 2e6, 4e6];
+const FROZEN: [f64; 7] = [0.0, 0.5, 1.0, 3.0, 10.0, 30.0, 100.0];
 
 /// Counts one thing as alive until it is dropped, also when its actor panics.
 #[derive(Debug)]
@@ -154,6 +184,7 @@ impl Meters {
                 &["place"],
             ),
             transcoders_active: new.gauge_vec("transcoders_active", "Transcoders now.", &["from", "to"]),
+            video: VideoMeters::new(&new),
             dtmf_total: new.counter_vec("dtmf_total", "Digits.", &["kind", "dir"]),
             ports_free: new.gauge("ports_free", "RTP ports free."),
             actors_alive: new.gauge_vec("actors_alive", "Actors alive.", &["actor"]),
@@ -176,6 +207,12 @@ impl Meters {
         self.rtp_packets_total.with_label_values(&[leg, direction])
     }
 
+    /// A key frame was asked for at this leg: `in`, by its far end.
+    pub fn key_frame(&self, how: KeyFrameAsk, leg: LegKind, direction: &str) {
+        let labels = [how.as_str(), leg.as_str(), direction];
+        self.video.keyframe_requests_total.with_label_values(&labels).inc();
+    }
+
     /// Packets dropped at a place in the house.
     pub fn dropped(&self, place: &str) -> Counter {
         self.packets_dropped_total.with_label_values(&[place])
@@ -192,6 +229,39 @@ impl Meters {
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .expect("all metrics have names and labels")
+    }
+}
+
+impl VideoMeters {
+    fn new(new: &Maker<'_>) -> Self {
+        let way = &["leg", "dir"];
+        Self {
+            transcode_avoided_total: new.counter(
+                "video_transcode_avoided_total",
+                "Directions of calls whose pictures passed without a codec.",
+            ),
+            transcoded_total: new.counter_vec(
+                "video_transcoded_total",
+                "Directions of calls whose pictures were encoded anew.",
+                &["from", "to"],
+            ),
+            keyframe_requests_total: new.counter_vec(
+                "keyframe_requests_total",
+                "Key frames asked for.",
+                &["how", "leg", "dir"],
+            ),
+            packets_total: new.counter_vec("video_packets_total", "RTP packets of pictures.", way),
+            lost_total: new.counter_vec("video_lost_total", "Those that never came.", way),
+            pictures_total: new.counter_vec("video_pictures_total", "Pictures.", way),
+            freezes_total: new.counter_vec("video_freezes_total", "Times that motion stopped.", way),
+            frozen_seconds: new.histogram_vec("video_frozen_seconds", "How long, in a call.", &FROZEN, way),
+            bits_per_second: new.histogram_vec(
+                "video_bits_per_second",
+                "Mean bitrate in a call.",
+                &BITRATES,
+                way,
+            ),
+        }
     }
 }
 

@@ -15,10 +15,12 @@ pub use activity::{ActivityLimits, ActivityWish};
 pub use additions::{Additions, HeaderRule, HeaderRules, PageHeader};
 pub use codecs::CodecId;
 pub use ended::{Cause, Class, EndReason};
-pub use figures::{Ear, Flow, LegKind, Measured, Owes, Playout, Reception};
+pub use figures::{
+    Ear, Flow, KeyFrameAsk, LegKind, Measured, Owes, Playout, Reception, VideoFlow, VideoMeasured,
+};
 pub(crate) use ids::random_hex;
 pub use ids::{Both, CallId, SessionId, Side};
-pub use media::{AudioFormat, MediaFormat, Packet, Payload, Sink, VideoLine};
+pub use media::{AudioFormat, MediaFormat, Packet, Payload, Sink, VideoConversion, VideoLine};
 pub use meters::{Alive, Counter, Meters};
 pub use settings::{
     Alpn, AnswerTiming, Fingerprint, MediaSettings, NoFingerprint, ReferPolicy, SipSettings, SwitchSettings,

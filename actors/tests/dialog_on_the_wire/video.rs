@@ -2,7 +2,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use actors::vocabulary::{MediaFormat, Packet, Payload, Sink, VideoLine};
+use actors::vocabulary::{MediaFormat, Packet, Payload, Sink, VideoLine, VideoMeasured};
 use bytes::Bytes;
 use codecs::VideoCodec;
 use codecs::video::H264Format;
@@ -298,6 +298,15 @@ async fn video_is_added_removed_and_held_within_the_call() {
     assert_eq!(agreed(&scene).await, None, "removed");
 }
 
+/// How the pictures fare.
+async fn fares(scene: &Scene, dialog: &Addr<Dialog>) -> VideoMeasured {
+    dialog.do_send(LegCommand::Measure);
+    match scene.call.next().await.event {
+        LegEvent::Measured(measured) => *measured.video.expect("there are pictures"),
+        event => panic!("{event:?}"),
+    }
+}
+
 #[actix::test]
 async fn rq18_limits_of_bandwidth_pass_both_ways_and_loss_is_one() {
     let (scene, eye, dialog, _) = sees("a=rtcp-fb:* ccm tmmbr\r\n").await;
@@ -386,13 +395,15 @@ async fn rq16_a_key_frame_is_asked_by_what_the_phone_understands() {
         ("a=rtcp-fb:97 ccm fir\r\n", vec![(4, 77)]),
         ("a=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\n", vec![(1, 77)]),
     ] {
-        let (_scene, eye, dialog, _) = sees(lines).await;
+        let (scene, eye, dialog, _) = sees(lines).await;
         dialog.do_send(LegCommand::AskKeyFrame);
         dialog.do_send(LegCommand::AskKeyFrame);
         assert_eq!(eye.feedback(within).await, Some(expected), "{lines}");
         assert_eq!(eye.feedback(within).await, None, "once a second");
         eye.films(2, 120, &[0x65, 1]).await;
         assert_eq!(eye.feedback(Duration::from_secs(1)).await, None, "it has come");
+        let fares = fares(&scene, &dialog).await.received;
+        assert_eq!((fares.key_frames, fares.key_frames_asked), (1, 1));
     }
 }
 
@@ -417,7 +428,7 @@ async fn rq16_a_phone_that_understands_nothing_or_does_not_answer_is_asked_by_in
 
 #[actix::test]
 async fn rq16_a_phones_wish_for_a_key_frame_is_heard_by_every_way() {
-    let (scene, eye, _dialog, invite) = sees("").await;
+    let (scene, eye, dialog, invite) = sees("").await;
     let report = [0x80, 201, 0, 1, 0, 0, 0, 77];
     eye.rtcp.send(&[&report[..], &[0x81, 206, 0, 2, 0, 0, 0, 77, 0, 0, 0, 1]].concat()).await;
     scene.says(LegEvent::KeyFrameWanted).await;
@@ -436,6 +447,7 @@ async fn rq16_a_phones_wish_for_a_key_frame_is_heard_by_every_way() {
     let none = "<media_control/>";
     scene.inside_with(&invite, Method::Info, 2, "application/media_control+xml", none).await;
     scene.accepted(Method::Info).await;
+    assert_eq!(fares(&scene, &dialog).await.sent.key_frames_asked, 4);
     scene.inside(&invite, Method::Bye, "phone", 3, "").await;
     assert!(
         !matches!(scene.call.next().await.event, LegEvent::KeyFrameWanted),

@@ -274,9 +274,10 @@ impl Call {
                 }
                 Output::Connected => self.connected = Some(self.now),
                 Output::Packet(packet) => self.heard.push(packet),
-                Output::KeyFrameWanted => self.key_frames_wanted += 1,
+                Output::KeyFrameWanted(_) => self.key_frames_wanted += 1,
                 Output::VideoLimited(bits) => self.limits.push(bits),
                 Output::Report(report) => self.reports.push(report),
+                Output::VideoReport(_) => {}
                 Output::Disconnected(lost) => {
                     assert_eq!(self.lost, None, "said once");
                     self.lost = Some(lost);

@@ -6,6 +6,7 @@ use super::openh264::{H264Decoder, H264Encoder};
 use super::picture::View;
 use crate::error::CodecError;
 use crate::payload::h264::{annex_b, kind, kind_of};
+use crate::payload::{h264, vp8};
 
 impl VideoCodec {
     /// A decoder of one stream.
@@ -31,6 +32,14 @@ impl VideoCodec {
         match self {
             Self::H264 => annex_b(coded).any(|unit| matches!(kind_of(unit[0]), kind::IDR | kind::SPS)),
             Self::Vp8 => coded.first().is_some_and(|first| first & 1 == 0),
+        }
+    }
+
+    /// Whether this RTP payload brings, or begins to bring, such a picture.
+    pub fn begins_key_picture(self, payload: &[u8]) -> bool {
+        match self {
+            Self::H264 => h264::begins_key_picture(payload),
+            Self::Vp8 => vp8::begins_key_picture(payload),
         }
     }
 }

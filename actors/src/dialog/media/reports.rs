@@ -45,6 +45,7 @@ impl RtpSession {
             sent: tally.gone_out(),
             round_trip: tally.round_trip(),
             ear: tally.ear(owes, path),
+            video: None,
         }
     }
 }

@@ -3,24 +3,27 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codecs::payload::{Part, h264, vp8};
+use codecs::VideoFormat;
+use codecs::payload::{Part, h264};
+use codecs::video::VideoCodec;
 use codecs::video::format::VIDEO_CLOCK;
-use codecs::video::{VideoCodec, VideoFormat};
 use sip::sdp::{Direction, Feedback, Format, LocalVideo, Stream};
 
 use super::limits::Limits;
 use super::wire::{Arrived, Identity, Wire};
 use crate::rtp::key_frames::KeyFrames;
+use crate::rtp::pictures::PictureBooks;
 use crate::rtp::ports::PortPool;
 use crate::rtp::rate_limits::{Kind, RateLimit};
 use crate::rtp::rtcp::{self, Rtcp};
 use crate::rtp::socket::{self, Port};
 use crate::udp::Datagram;
-use crate::vocabulary::{Meters, Packet, Payload, VideoLine};
+use crate::vocabulary::{KeyFrameAsk, LegKind, Meters, Packet, Payload, VideoLine, VideoMeasured};
 
 /// The pictures of a leg.
 pub struct VideoSession {
     wire: Wire,
+    books: PictureBooks,
     line: Option<VideoLine>,
     /// When the far end last took to another codec of ours.
     switched: Option<Instant>,
@@ -60,6 +63,7 @@ impl VideoSession {
     ) -> std::io::Result<Self> {
         Ok(Self {
             wire: Wire::bind(pool, ip, now, meters, identity, VIDEO_CLOCK)?,
+            books: PictureBooks::default(),
             line: None,
             switched: None,
             source: None,
@@ -108,9 +112,13 @@ impl VideoSession {
                         line => line,
                     },
                 };
-                if self.wishes.is_waiting() && begins_key_picture(&packet) {
-                    self.wishes.came();
-                    self.in_vain = 0;
+                if let Payload::Video(codec) = packet.payload_kind {
+                    let key = codec.begins_key_picture(&packet.payload);
+                    if key && self.wishes.is_waiting() {
+                        self.wishes.came();
+                        self.in_vain = 0;
+                    }
+                    self.books.received.on_packet(packet.received, codec, packet.timestamp, key);
                 }
                 if self.source.replace(packet.ssrc) != Some(packet.ssrc) {
                     self.completer = h264::Completer::default();
@@ -123,8 +131,14 @@ impl VideoSession {
             }
             Arrived::Reports(reports) => {
                 let now = datagram.received;
-                reports.iter().for_each(|report| self.hear_limit(report, now));
-                let wanted = reports.iter().filter(|report| self.is_new_wish(report)).count() > 0;
+                let mut wanted = false;
+                for report in &reports {
+                    self.hear_limit(report, now);
+                    if let Some(how) = self.new_wish(report) {
+                        self.asked_by(how);
+                        wanted = true;
+                    }
+                }
                 Heard { key_frame_wanted: wanted, limit: self.limits.news(), line: None }
             }
             Arrived::Nothing => Heard::default(),
@@ -139,7 +153,7 @@ impl VideoSession {
     /// no more than once a second.
     fn take_to_codec_of(&mut self, packet: &Packet) -> Option<VideoLine> {
         let recently = self.switched.is_some_and(|at| packet.received < at + SWITCH);
-        if recently || !begins_key_picture(packet) {
+        if recently || !packet.begins_key_picture() {
             return None;
         }
         let formats = self.wire.stream()?.receive.iter().filter_map(video_of);
@@ -167,9 +181,35 @@ impl VideoSession {
     /// Sends a packet of the other leg to the far end.
     pub fn send(&mut self, packet: &Packet) {
         let Some(line) = self.line else { return };
-        if packet.payload_kind == Payload::Video(line.takes.codec()) && line.direction.sends() {
-            self.wire.forward(packet);
+        let codec = line.takes.codec();
+        let taken = packet.payload_kind == Payload::Video(codec) && line.direction.sends();
+        if taken && self.wire.forward(packet) {
+            let key = codec.begins_key_picture(&packet.payload);
+            self.books.sent.on_packet(packet.received, codec, packet.timestamp, key);
         }
+    }
+
+    /// Whoever is plugged in changes: what comes next may be some time off.
+    pub fn pause(&mut self) {
+        self.books.pause();
+    }
+
+    /// How the pictures fare; `None`: there never were any.
+    pub fn measured(&self, now: Instant) -> Option<VideoMeasured> {
+        let any = self.is_agreed() || !self.books.is_empty();
+        any.then(|| self.books.measured(now, &self.wire.tally))
+    }
+
+    /// The far end was asked for a key frame by INFO.
+    pub fn asked_by_info(&mut self) {
+        self.books.received.asked();
+        self.wire.meters.key_frame(KeyFrameAsk::Info, LegKind::Sip, "out");
+    }
+
+    /// The far end wants a key frame.
+    pub fn asked_by(&mut self, how: KeyFrameAsk) {
+        self.books.sent.asked();
+        self.wire.meters.key_frame(how, LegKind::Sip, "in");
     }
 
     /// Sends an RTCP report, and what we take, for the word on that may have been lost.
@@ -242,12 +282,15 @@ impl VideoSession {
         self.in_vain = self.in_vain.saturating_add(1);
         let Feedback { pli, fir, .. } = feedback;
         if let Some(source) = self.source.filter(|_| pli || fir) {
+            self.books.received.asked();
             let own = self.wire.sequencer.ssrc();
             let mut compound = self.wire.compound(now, false).to_vec();
             if pli {
+                self.wire.meters.key_frame(KeyFrameAsk::Pli, LegKind::Sip, "out");
                 compound.extend_from_slice(&rtcp::picture_loss(own, source));
             }
             if fir && (again || !pli) {
+                self.wire.meters.key_frame(KeyFrameAsk::Fir, LegKind::Sip, "out");
                 self.fir = self.fir.wrapping_add(1);
                 compound.extend_from_slice(&rtcp::full_intra(own, source, self.fir));
             }
@@ -256,14 +299,15 @@ impl VideoSession {
         again || !pli && !fir
     }
 
-    fn is_new_wish(&mut self, report: &Rtcp) -> bool {
+    fn new_wish(&mut self, report: &Rtcp) -> Option<KeyFrameAsk> {
         match report {
-            Rtcp::PictureLoss { .. } => true,
+            Rtcp::PictureLoss { .. } => Some(KeyFrameAsk::Pli),
             Rtcp::FullIntra { wishes } => {
                 let number = wishes.first().map(|(_, number)| *number);
-                number.is_some() && std::mem::replace(&mut self.their_fir, number) != number
+                let new = number.is_some() && std::mem::replace(&mut self.their_fir, number) != number;
+                new.then_some(KeyFrameAsk::Fir)
             }
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -338,15 +382,6 @@ fn line(stream: &Stream) -> Option<VideoLine> {
         (theirs, _) => theirs,
     };
     Some(VideoLine { takes: theirs, sends, direction: stream.direction, limit: stream.limit })
-}
-
-/// Whether a decoder can begin with this packet.
-pub fn begins_key_picture(packet: &Packet) -> bool {
-    match packet.payload_kind {
-        Payload::Video(VideoCodec::H264) => h264::begins_key_picture(&packet.payload),
-        Payload::Video(VideoCodec::Vp8) => vp8::begins_key_picture(&packet.payload),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

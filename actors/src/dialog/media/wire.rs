@@ -21,7 +21,7 @@ use crate::vocabulary::{Counter, Meters, Packet, Payload, random_hex};
 /// The stream.
 pub struct Wire {
     sockets: RtpSockets,
-    meters: Meters,
+    pub(super) meters: Meters,
     /// RTP packets from and to the far end.
     counted: [Counter; 2],
     pub(super) identity: Identity,
@@ -212,9 +212,9 @@ impl Wire {
     }
 
     /// Sends a packet of the other leg in the agreed codec, with its place in our stream; one that comes too late is left out. A source that begins
-    /// sets the marker of sound, where it means a talkspurt; that of pictures stays as it is.
-    pub fn forward(&mut self, packet: &Packet) {
-        let Some(stream) = &self.stream else { return };
+    /// sets the marker of sound, where it means a talkspurt; that of pictures stays as it is. True: it was sent.
+    pub fn forward(&mut self, packet: &Packet) -> bool {
+        let Some(stream) = &self.stream else { return false };
         let payload_type = stream.send.payload_type;
         let incoming = Incoming {
             source: u64::from(packet.ssrc),
@@ -222,12 +222,11 @@ impl Wire {
             timestamp: packet.timestamp,
             marker: packet.marker,
         };
-        if let Some(mut stamp) = self.sequencer.stamp(packet.received, incoming) {
-            if let Payload::Video(_) = packet.payload_kind {
-                stamp.marker = packet.marker;
-            }
-            self.transmit(&stamp, payload_type, packet.payload.clone());
+        let Some(mut stamp) = self.sequencer.stamp(packet.received, incoming) else { return false };
+        if let Payload::Video(_) = packet.payload_kind {
+            stamp.marker = packet.marker;
         }
+        self.transmit(&stamp, payload_type, packet.payload.clone())
     }
 
     /// A packet of the other leg is not sent on.
@@ -235,8 +234,8 @@ impl Wire {
         self.sequencer.consumed(u64::from(packet.ssrc), packet.sequence);
     }
 
-    pub(super) fn transmit(&mut self, stamp: &Stamp, payload_type: u8, payload: Bytes) {
-        let Some(remote) = self.latch.remote() else { return };
+    pub(super) fn transmit(&mut self, stamp: &Stamp, payload_type: u8, payload: Bytes) -> bool {
+        let Some(remote) = self.latch.remote() else { return false };
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets = self.sent.octets.wrapping_add(payload.len() as u32);
         self.tally.sent(payload.len());
@@ -253,15 +252,17 @@ impl Wire {
         let sealed = match &mut self.srtp {
             Some(srtp) => match srtp.protect(Kind::Rtp, &self.datagram) {
                 Some(sealed) => Some(sealed),
-                None => return,
+                None => return false,
             },
             None => None,
         };
-        if self.sockets.send(Port::Rtp, sealed.as_ref().unwrap_or(&self.datagram), remote).is_ok() {
+        let sent = self.sockets.send(Port::Rtp, sealed.as_ref().unwrap_or(&self.datagram), remote).is_ok();
+        if sent {
             self.counted[1].inc();
         } else {
             self.dropped("sip_socket");
         }
+        sent
     }
 
     /// Sends RTCP.
