@@ -62,7 +62,8 @@ pub fn check(file: Option<&Path>) -> Result<()> {
 /// What answers in the demo, and what it does.
 fn services() -> Vec<(String, String)> {
     [
-        ("echo", "says back what you say"),
+        ("echo", "says back what you say, and shows what you show"),
+        ("video", "shows a picture that moves, and plays the tone"),
         ("tone", "plays a tone of 440 Hz"),
         ("ivr", "counts in tones, and beeps for each digit you press"),
         ("busy", "is always busy"),

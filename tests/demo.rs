@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::json;
 use support::browser::Account;
+use support::pattern::{self, PAGE_MARK, Seen};
 use support::scene::PAGE_TONE;
 use support::sound::moment;
 use support::websocket::WebSocket;
@@ -46,6 +47,51 @@ fn the_page_calls_echo_and_hears_itself() {
 #[test]
 fn the_page_calls_tone_and_hears_440_hz() {
     fairly(|| the_page_hears("tone", Tone::of(440)));
+}
+
+/// Calls a machine with a camera for four seconds; what the page heard as a tone, and what it saw.
+fn the_page_sees(machine: &str, tone: Tone) -> Vec<Seen> {
+    let bench = Bench::new();
+    let mut house = House::demo(&bench);
+    let web = Web::start(&bench);
+    let page = web.page_with_camera("1001", PAGE_TONE, PAGE_MARK, (320, 240));
+    page.connect_and_wait(&house, &account("1001"));
+    let call = page.call_with(machine, json!({ "video": { "width": 320, "height": 240, "frameRate": 15 } }));
+    let answered = page.wait_call(&call, "ESTABLISHED", secs(5));
+    std::thread::sleep(secs(4));
+    assert_eq!(house.metric("tandem_transcoders_active", "from=\"H264\""), 0.0);
+    let (seen, heard) = (page.seen(&call), page.heard(&call));
+    page.hang_up(&call);
+    page.wait_call(&call, "FINISH", secs(3));
+    heard.between(answered.at + 1000.0, answered.at + 3500.0).assert_tone(tone);
+    println!(
+        "{machine}: {} pictures, the first {:.0} ms after the answer",
+        seen.len(),
+        seen[0].at - answered.at
+    );
+    house.assert_no_call_left(secs(5));
+    house.assert_well();
+    seen
+}
+
+#[test]
+fn the_page_calls_video_and_sees_a_picture_that_moves() {
+    fairly(|| {
+        let seen = the_page_sees("video", Tone::of(440));
+        // The ball goes round once in four seconds.
+        let mut places: Vec<usize> = seen.iter().map(|picture| picture.brightest).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert!(seen.len() >= 25 && places.len() >= 4, "{} pictures, bright at {places:?}", seen.len());
+        assert_eq!((seen[0].width, seen[0].height), (320, 240));
+    });
+}
+
+#[test]
+fn the_page_calls_echo_and_sees_itself() {
+    fairly(|| {
+        pattern::assert_moving(&the_page_sees("echo", PAGE_TONE), PAGE_MARK, 20);
+    });
 }
 
 #[test]

@@ -28,6 +28,15 @@ pub struct Seen {
     pub height: u32,
     /// What it says; `None`: nothing that makes sense.
     pub says: Option<(Mark, u16)>,
+    /// The place of the brightest cell, row by row.
+    pub brightest: usize,
+}
+
+impl Seen {
+    fn new(at: f64, (width, height): (u32, u32), cells: &[u8]) -> Self {
+        let brightest = (0..cells.len()).max_by_key(|at| cells[*at]).unwrap_or_default();
+        Self { at, width, height, says: read(cells), brightest }
+    }
 }
 
 const COLUMNS: usize = 8;
@@ -89,8 +98,7 @@ pub fn of_page(pictures: &Value) -> Vec<Seen> {
         let number = |name: &str| picture[name].as_f64().unwrap_or_default();
         let cells = picture["cells"].as_array().unwrap().iter();
         let cells: Vec<u8> = cells.map(|cell| cell.as_u64().unwrap() as u8).collect();
-        let (width, height) = (number("width") as u32, number("height") as u32);
-        Seen { at: number("at"), width, height, says: read(&cells) }
+        Seen::new(number("at"), (number("width") as u32, number("height") as u32), &cells)
     };
     pictures.as_array().unwrap().iter().map(one).collect()
 }
@@ -127,7 +135,7 @@ pub fn of_file(path: &Path) -> Vec<Seen> {
     let seen = decoded.stdout.chunks_exact(COLUMNS * ROWS * 25).map(|picture| {
         let middle = |at: usize| picture[(at / COLUMNS * 5 + 2) * COLUMNS * 5 + at % COLUMNS * 5 + 2];
         let cells: Vec<u8> = (0..COLUMNS * ROWS).map(middle).collect();
-        Seen { at: 0.0, width, height, says: read(&cells) }
+        Seen::new(0.0, (width, height), &cells)
     });
     seen.collect()
 }

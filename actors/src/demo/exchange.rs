@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Recipient};
 use sip::message::{SipUri, StatusCode, Uri};
 
-use super::machine::Machine;
+use super::machine::{Machine, Service, VIDEO};
 use super::registrar::{DemoCall, DemoTarget};
 use crate::call::{Begin, Call, CallEnded, CallOrder};
 use crate::dialog::{Dialog, DialogOrder, IncomingInvite, OutgoingInvite, Place, SipSide};
@@ -19,6 +19,8 @@ use crate::vocabulary::{Additions, CallId, CodecId, Side};
 pub struct Exchange {
     sip: SipSide,
     sounds: Arc<Sounds>,
+    /// A thread for pictures, which take milliseconds.
+    codec_lane: ArbiterHandle,
     /// A call lives as long as it is held here.
     calls: HashMap<CallId, Addr<Call>>,
 }
@@ -29,7 +31,7 @@ const MAX_CALLS: usize = 500;
 impl Exchange {
     /// An exchange that speaks through the demo's own endpoint.
     pub fn new(sip: SipSide) -> Self {
-        Self { sip, sounds: Arc::default(), calls: HashMap::new() }
+        Self { sip, sounds: Arc::default(), codec_lane: Arbiter::new().handle(), calls: HashMap::new() }
     }
 
     fn connect(&mut self, demo: DemoCall, ctx: &mut Context<Self>) {
@@ -45,7 +47,7 @@ impl Exchange {
             max_duration: self.sip.settings.max_duration,
             encoding: Default::default(),
             video: Default::default(),
-            codec_lane: actix::Arbiter::current(),
+            codec_lane: self.codec_lane.clone(),
             activity: self.sip.settings.activity,
             stand_in: self.sip.settings.media.video.stand_in.clone(),
             sounds: self.sounds.clone(),
@@ -54,9 +56,9 @@ impl Exchange {
         })
         .start();
         let reports = call.downgrade().recipient();
-        let codecs = match &demo.target {
-            DemoTarget::Service(service) => service.codecs(),
-            DemoTarget::Account(_) => ALL,
+        let (codecs, video) = match &demo.target {
+            DemoTarget::Service(service) => (service.codecs(), service.video()),
+            DemoTarget::Account(_) => (ALL, &VIDEO[..]),
         };
         let callee = self.callee(&demo, &call_id, reports.clone());
         let invite = IncomingInvite {
@@ -66,7 +68,7 @@ impl Exchange {
             way: None,
             contact_user: "demo".to_owned(),
             codecs: codecs.to_vec(),
-            video: vec![],
+            video: video.to_vec(),
             telephone_events: true,
         };
         let order = DialogOrder::Incoming(Box::new(invite));
@@ -82,7 +84,12 @@ impl Exchange {
     fn callee(&self, demo: &DemoCall, call_id: &CallId, reports: actix::WeakRecipient<LegReport>) -> Leg {
         match &demo.target {
             DemoTarget::Service(service) => {
-                let machine = Machine::new(*service, reports, &self.sip.meters).start();
+                let (service, meters) = (*service, self.sip.meters.clone());
+                let new = move |_: &mut Context<Machine>| Machine::new(service, reports, &meters);
+                let machine = match service {
+                    Service::Video => Machine::start_in_arbiter(&self.codec_lane, new),
+                    _ => Machine::create(new),
+                };
                 leg(machine.clone().recipient(), machine.recipient())
             }
             DemoTarget::Account(contact) => {
@@ -98,7 +105,7 @@ impl Exchange {
                     contact_user: "demo".to_owned(),
                     additions: Additions::default(),
                     codecs: ALL.to_vec(),
-                    video: vec![],
+                    video: VIDEO.to_vec(),
                     telephone_events: true,
                     headers: vec![],
                 };

@@ -3,22 +3,28 @@
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, WeakRecipient};
-use codecs::CodecId;
-use codecs::tone::Tone;
+use codecs::video::H264Format;
+use codecs::{CodecId, VideoFormat};
 
-use crate::generator::{FRAME, Live, Player, Sound};
+use super::film::{self, Film};
+use super::script::Script;
+use crate::generator::{FRAME, Live, Player};
 use crate::leg::{LegCommand, LegEvent, LegReport};
-use crate::vocabulary::{Alive, AudioFormat, EndReason, LegKind, Measured, Meters, Packet, Side, Sink};
+use crate::vocabulary::{
+    Alive, EndReason, LegKind, Measured, MediaFormat, Meters, Packet, Side, Sink, VideoLine,
+};
 
 /// What a machine does. The name is what one dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// Sends back what it hears.
+    /// Sends back what it hears and sees.
     Echo,
     /// Plays 440 Hz, in PCMU.
     Tone,
     /// Counts in beeps from its first millisecond, and beeps once for each digit.
     Ivr,
+    /// Shows a picture that moves, in H.264, and plays 440 Hz.
+    Video,
     /// Answers 486.
     Busy,
     /// Rings for ever.
@@ -32,15 +38,10 @@ pub struct Machine {
     sink: Option<Sink>,
     player: Option<Player<Live<Script>>>,
     tick: Option<SpawnHandle>,
+    video_sink: Option<Sink>,
+    film: Option<Film>,
+    film_tick: Option<SpawnHandle>,
     _alive: Alive,
-}
-
-/// Which sound there is at a sample.
-enum Script {
-    /// One tone for ever.
-    Steady(Tone),
-    /// Second *n* has *n* beeps (1 to 5, then again); a digit is answered by a beep of its own pitch.
-    Counting { tone: Tone, digit: Tone, digit_left: u32 },
 }
 
 impl Service {
@@ -50,6 +51,7 @@ impl Service {
             "echo" => Self::Echo,
             "tone" => Self::Tone,
             "ivr" => Self::Ivr,
+            "video" => Self::Video,
             "busy" => Self::Busy,
             "noanswer" => Self::NoAnswer,
             _ => return None,
@@ -64,13 +66,26 @@ impl Service {
             _ => &[CodecId::Opus, CodecId::Pcma, CodecId::Pcmu],
         }
     }
+
+    /// The same for pictures.
+    pub fn video(self) -> &'static [VideoFormat] {
+        match self {
+            Self::Echo => &VIDEO,
+            Self::Video => &VIDEO[..1],
+            Self::Tone | Self::Ivr | Self::Busy | Self::NoAnswer => &[],
+        }
+    }
 }
+
+/// What the demo knows of pictures, best first.
+pub(super) const VIDEO: [VideoFormat; 2] = [VideoFormat::H264(H264Format::BROWSER), VideoFormat::Vp8];
 
 impl Machine {
     /// A machine that `call` will dial.
     pub fn new(service: Service, call: WeakRecipient<LegReport>, meters: &Meters) -> Self {
         let _alive = meters.alive("machine");
-        Self { service, call, sink: None, player: None, tick: None, _alive }
+        let (sink, player, tick, video_sink, film, film_tick) = (None, None, None, None, None, None);
+        Self { service, call, sink, player, tick, video_sink, film, film_tick, _alive }
     }
 
     fn report(&self, event: LegEvent) {
@@ -85,7 +100,7 @@ impl Machine {
                 self.report(LegEvent::Ended(EndReason::from_sip(Side::Callee, 486, "Busy Here")))
             }
             Service::NoAnswer => self.report(LegEvent::Rang),
-            Service::Echo | Service::Tone | Service::Ivr => {
+            Service::Echo | Service::Tone | Service::Ivr | Service::Video => {
                 self.report(LegEvent::Rang);
                 self.report(LegEvent::Answered);
             }
@@ -93,16 +108,27 @@ impl Machine {
     }
 
     /// The machine speaks whatever the other side speaks, so that nothing is transcoded.
-    fn agree(&mut self, format: AudioFormat) {
-        let codec = format.codec;
+    fn agree(&mut self, MediaFormat { audio, video }: MediaFormat) {
+        let codec = audio.codec;
         if self.service != Service::Echo && self.player.as_ref().is_none_or(|player| player.codec() != codec)
         {
             let service = self.service;
             let script = Live::new(codec, |rate| Script::of(service, rate)).ok();
-            let ssrc = getrandom::u32().expect("the operating system's generator does not fail after boot");
-            self.player = script.map(|script| Player::new(codec, script, ssrc, now()));
+            self.player = script.map(|script| Player::new(codec, script, random(), now()));
         }
-        self.report(LegEvent::MediaAgreed(format.into()));
+        if let (Service::Video, Some(VideoFormat::H264(takes)), None) =
+            (self.service, video.map(|line| line.takes), &self.film)
+        {
+            self.film = Film::new(&takes, random(), now()).ok();
+        }
+        let video = video.filter(|_| self.service == Service::Echo || self.film.is_some());
+        self.report(LegEvent::MediaAgreed(MediaFormat { audio, video: video.map(|line| self.line(&line)) }));
+    }
+
+    /// Of pictures, echo makes what it takes, and the film what the other side takes.
+    fn line(&self, other: &VideoLine) -> VideoLine {
+        let sends = if self.film.is_some() { other.takes } else { other.sends };
+        VideoLine { takes: other.sends, sends, direction: other.direction.reversed(), limit: None }
     }
 
     fn plug(&mut self, sink: Option<Sink>, ctx: &mut Context<Self>) {
@@ -120,6 +146,42 @@ impl Machine {
         }
     }
 
+    fn plug_video(&mut self, sink: Option<Sink>, ctx: &mut Context<Self>) {
+        self.video_sink = sink;
+        if let Some(tick) = self.film_tick.take() {
+            ctx.cancel_future(tick);
+        }
+        if let (Some(film), Some(_)) = (&mut self.film, &self.video_sink) {
+            film.restart(now());
+            self.show();
+            self.film_tick = Some(ctx.run_interval(film::PERIOD, |machine, _| machine.show()));
+        }
+    }
+
+    /// Sends the picture that is due.
+    fn show(&mut self) {
+        if let (Some(film), Some(sink)) = (&mut self.film, &mut self.video_sink) {
+            film.due(now(), &mut |packet| {
+                sink.send(packet);
+            });
+        }
+    }
+
+    /// The other side can show nothing without a key frame: the film makes it, echo's is its own.
+    fn key_frame(&mut self) {
+        match &mut self.film {
+            Some(film) => film.key_frame(),
+            None => self.report(LegEvent::KeyFrameWanted),
+        }
+    }
+
+    fn limit_video(&mut self, bits: u32) {
+        match &mut self.film {
+            Some(film) => film.limit(bits),
+            None => self.report(LegEvent::VideoLimited(bits)),
+        }
+    }
+
     /// Sends the frames that are due.
     fn play(&mut self) {
         if let (Some(player), Some(sink)) = (&mut self.player, &mut self.sink) {
@@ -130,49 +192,13 @@ impl Machine {
     }
 }
 
-impl Script {
-    fn of(service: Service, rate: u32) -> Self {
-        match service {
-            Service::Tone => Self::Steady(Tone::new(rate, 440.0, -12.0)),
-            _ => Self::Counting {
-                tone: Tone::new(rate, 800.0, -12.0),
-                digit: Tone::new(rate, 1200.0, -12.0),
-                digit_left: 0,
-            },
-        }
-    }
-
-    /// A digit came: 200 ms of beep.
-    fn digit(&mut self) {
-        if let Self::Counting { digit_left, .. } = self {
-            *digit_left = 10;
-        }
-    }
-}
-
-impl Sound for Script {
-    fn fill(&mut self, frame: u32, pcm: &mut [i16]) {
-        match self {
-            Self::Steady(tone) => tone.fill(pcm),
-            Self::Counting { digit, digit_left, .. } if *digit_left > 0 => {
-                *digit_left -= 1;
-                digit.fill(pcm);
-            }
-            Self::Counting { tone, .. } => {
-                let (second, place) = (frame / 50, frame % 50);
-                let beeps = second % 5 + 1;
-                // Each beep is 80 ms of sound and 80 ms of silence.
-                if place / 8 < beeps && place % 8 < 4 {
-                    tone.fill(pcm);
-                }
-            }
-        }
-    }
-}
-
 /// A machine calls nobody.
 fn cannot_move() -> EndReason {
     EndReason::from_sip(Side::Callee, 501, "")
+}
+
+fn random() -> u32 {
+    getrandom::u32().expect("the operating system's generator does not fail after boot")
 }
 
 /// The clock that tests can stop.
@@ -189,8 +215,11 @@ impl Handler<LegCommand> for Machine {
     fn handle(&mut self, command: LegCommand, ctx: &mut Self::Context) {
         match command {
             LegCommand::Dial => self.dialled(),
-            LegCommand::Agree(format) => self.agree(format.audio),
+            LegCommand::Agree(format) => self.agree(format),
             LegCommand::Plug(sink) => self.plug(sink, ctx),
+            LegCommand::PlugVideo(sink) => self.plug_video(sink, ctx),
+            LegCommand::AskKeyFrame => self.key_frame(),
+            LegCommand::LimitVideo(bits) => self.limit_video(bits),
             LegCommand::Hold => self.report(LegEvent::Held),
             LegCommand::Resume => self.report(LegEvent::Resumed),
             LegCommand::SendDigits(_) => {
@@ -207,9 +236,6 @@ impl Handler<LegCommand> for Machine {
             | LegCommand::StandIn(_)
             | LegCommand::RingMedia
             | LegCommand::Add(_)
-            | LegCommand::PlugVideo(_)
-            | LegCommand::AskKeyFrame
-            | LegCommand::LimitVideo(_)
             | LegCommand::Answer
             | LegCommand::ShowHold(_)
             | LegCommand::ShowRemoteHold(_)
@@ -223,32 +249,9 @@ impl Handler<LegCommand> for Machine {
 impl Handler<Packet> for Machine {
     type Result = ();
     fn handle(&mut self, packet: Packet, _: &mut Self::Context) {
-        if self.service == Service::Echo
-            && let Some(sink) = &mut self.sink
-        {
+        let back = if packet.payload_kind.is_video() { &mut self.video_sink } else { &mut self.sink };
+        if let (Service::Echo, Some(sink)) = (self.service, back) {
             sink.send(packet);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_counting_script_beeps_once_in_its_first_second_and_twice_in_the_next() {
-        let mut script = Script::of(Service::Ivr, 8000);
-        let mut loud = |frame| {
-            let mut pcm = [0; 160];
-            script.fill(frame, &mut pcm);
-            pcm.iter().any(|sample| *sample != 0)
-        };
-        let beeps = |frames: std::ops::Range<u32>, loud: &mut dyn FnMut(u32) -> bool| {
-            let sound: Vec<bool> = frames.map(loud).collect();
-            sound.windows(2).filter(|pair| pair[0] && !pair[1]).count()
-        };
-        assert!(loud(0));
-        assert_eq!(beeps(0..50, &mut loud), 1);
-        assert_eq!(beeps(50..100, &mut loud), 2);
     }
 }

@@ -2,8 +2,10 @@
 //! same legs as the gateway.
 mod bindings;
 mod exchange;
+mod film;
 pub mod machine;
 pub mod registrar;
+mod script;
 
 use std::io;
 
