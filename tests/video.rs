@@ -157,3 +157,29 @@ fn vp8_passes_when_the_phone_calls() {
 fn h264_passes_when_the_phone_calls() {
     the_phone_calls("h264");
 }
+
+/// What a page with a camera full of noise sends in the first five seconds: a browser that is told nothing begins at 300 kbit/s. What a busy machine
+/// encodes is another matter, so this is one of the long figures.
+#[test]
+fn a_page_begins_with_a_good_bitrate() {
+    if std::env::var_os("TANDEM_SOAK").is_none() {
+        return println!("only with TANDEM_SOAK=1");
+    }
+    let scene = Scene::new();
+    let (file, noise, size) = (camera(&scene), scene.bench.path("noise.y4m"), (640, 480));
+    pattern::write_noisy_y4m(&noise, size, 15, 30);
+    let phone = baresip::Plan::new("1002", PHONE_TONE).camera("vp8", &file).auto_answer();
+    let _phone = phone.start(&scene.bench, &scene.pbx);
+    let page = scene.web.page_with("1001", PAGE_TONE, json!({ "camera": noise }));
+    page.connect_and_wait(&scene.house, &support::browser::Account::at(&scene.pbx, "1001"));
+    let video = json!({ "width": size.0, "height": size.1, "frameRate": 15 });
+    let call = page.call_with("1002", json!({ "video": video }));
+    page.wait_call(&call, "ESTABLISHED", secs(5));
+    std::thread::sleep(secs(5));
+    page.hang_up(&call);
+    page.wait_call(&call, "FINISH", secs(3));
+    let record = Record::of_first_call(&scene.house);
+    let (_, video) = record.text("caller").split_once("; video ").unwrap();
+    println!("{video}");
+    assert!(figure(video, "rate ") > 450.0, "{video}");
+}

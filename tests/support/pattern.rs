@@ -92,6 +92,22 @@ fn write(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16, co
     }
 }
 
+/// The same full of noise, for which no bitrate is enough.
+pub fn write_noisy_y4m(path: &Path, (width, height): (usize, usize), fps: u32, count: u16) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    writeln!(file, "YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg").unwrap();
+    let mut noise = 1u32;
+    let mut pixel = || {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        96 + (noise >> 26) as u8
+    };
+    for _ in 0..count {
+        file.write_all(b"FRAME\n").unwrap();
+        file.write_all(&(0..width * height).map(|_| pixel()).collect::<Vec<u8>>()).unwrap();
+        file.write_all(&vec![128; width * height / 2]).unwrap();
+    }
+}
+
 /// The pictures that a page has shown (`bench.pictures` of page.js).
 pub fn of_page(pictures: &Value) -> Vec<Seen> {
     let one = |picture: &Value| {

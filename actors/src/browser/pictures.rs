@@ -6,6 +6,7 @@ use actix::{AsyncContext, Context, SpawnHandle};
 use codecs::VideoCodec;
 use codecs::video::format::VIDEO_CLOCK;
 
+use super::bandwidth::Bandwidth;
 use super::peer::{MAX_PAYLOAD, Outgoing, Report};
 use super::rtc::Peer;
 use super::stand_in::Cover;
@@ -27,8 +28,8 @@ pub(super) struct Pictures {
     /// What is wanted of the page, and when to ask again.
     key_frames: KeyFrames,
     timer: Option<SpawnHandle>,
-    /// What the other side takes of the page, bits per second.
-    limit: Option<u32>,
+    /// What the page may send.
+    bandwidth: Bandwidth,
     /// Packets for the page since the last key frame, from before its path is up.
     held_back: Vec<Packet>,
     /// What the page sees if there is nothing else.
@@ -50,7 +51,7 @@ impl Pictures {
             outgoing,
             key_frames: KeyFrames::default(),
             timer: None,
-            limit: None,
+            bandwidth: Bandwidth::default(),
             held_back: vec![],
             cover: Cover::default(),
             packets: Tally::new(now(), VIDEO_CLOCK),
@@ -154,6 +155,8 @@ impl BrowserLeg {
     /// The page's path is up: it sees what was held back, or else what comes after the next key frame.
     pub(super) fn page_can_see(&mut self, ctx: &mut Context<Self>) {
         self.consider_stand_in(ctx);
+        self.pictures.bandwidth.begin(now());
+        self.limit_again(now());
         let held_back = std::mem::take(&mut self.pictures.held_back);
         if !held_back.is_empty() {
             return held_back.into_iter().for_each(|packet| self.show_page(packet, ctx));
@@ -196,14 +199,14 @@ impl BrowserLeg {
 
     /// Tells the page how many bits per second of pictures the other side takes.
     pub(super) fn limit_video(&mut self, bits: u32, ctx: &mut Context<Self>) {
-        self.pictures.limit = Some(bits);
+        self.pictures.bandwidth.limit(bits);
         self.limit_again(now());
         self.drive(ctx);
     }
 
     /// REMB may be lost: it is said with each report of the page.
     pub(super) fn limit_again(&mut self, now: Instant) {
-        if let (Some(bits), Some(peer)) = (self.pictures.limit, &mut self.peer) {
+        if let (Some(bits), Some(peer)) = (self.pictures.bandwidth.told(now), &mut self.peer) {
             peer.limit_video(bits, now);
         }
     }
