@@ -121,11 +121,7 @@ fn the_answer_is_whole_and_every_line_of_it_is_known_to_both_ends() {
         |line: &&&str| ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().any(|start| line.starts_with(start));
     let found: Vec<_> = lines.iter().filter(about_numbers).map(|line| &line[2..]).collect();
     assert_eq!(found, numbered);
-    assert_eq!(
-        with(&lines, "a=extmap:"),
-        ["4 urn:ietf:params:rtp-hdrext:sdes:mid"],
-        "and no orientation (RQ19)"
-    );
+    assert_eq!(with(&lines, "a=extmap:"), ["4 urn:ietf:params:rtp-hdrext:sdes:mid"]);
     assert_eq!(with(&lines, "a=mid:"), ["1"]);
     assert_eq!(with(&lines, "a=msid:"), ["tandem tandem-video"]);
     assert!(sdp.contains("a=msid:tandem tandem-audio\r\n") && sdp.contains("a=group:BUNDLE 0 1\r\n"));
@@ -140,6 +136,21 @@ fn the_answer_is_whole_and_every_line_of_it_is_known_to_both_ends() {
     assert!(lines.iter().filter(transport).all(|line| first.contains(*line)), "one transport: {sdp}");
     let video = agreed.video.unwrap();
     assert_eq!(video.line(), far(h264("42e01f 1")).video.unwrap());
+}
+
+/// A browser may send pictures as the camera lies, and say in a header extension which way up they are, only if both descriptions have that
+/// extension. Ours never has, whatever becomes of the pictures: so they come upright, for phones and for our decoder.
+#[test]
+fn rq19_a_page_that_could_send_its_pictures_unturned_is_not_let() {
+    assert!(OFFER.contains("urn:3gpp:video-orientation"), "a browser offers it");
+    let (h264, high) = (h264("42e01f 1"), h264("640028 1"));
+    for far_side in [Some(far(Vp8)), Some(far(h264)), Some(far(high)), Some(sound()), None] {
+        let (agreed, sdp) = answered(OFFER, &[h264, Vp8], far_side.as_ref());
+        assert!(!sdp.contains("orientation"), "passed or transcoded: {sdp}");
+        assert_eq!(agreed.video.is_some(), far_side.is_none_or(|far| far.video.is_some()));
+    }
+    let (_, offer) = Peer::offer(&config(&[h264, Vp8]), Instant::now());
+    assert!(!offer.contains("orientation"), "{offer}");
 }
 
 #[test]
