@@ -39,6 +39,11 @@ struct Way {
 }
 
 impl Pictures {
+    /// What makes the pictures of this side anew, if something does.
+    pub(super) fn transcoder(&self, from: Side) -> Option<&Addr<VideoTranscoder>> {
+        self.ways[index(from)].transcoder.as_ref().map(|(_, transcoder)| transcoder)
+    }
+
     /// How the pictures of each side went to the other.
     pub(super) fn passed(&self) -> Both<Option<VideoConversion>> {
         let [caller, callee] = [&self.ways[0], &self.ways[1]].map(|way| way.passed);
@@ -166,8 +171,8 @@ impl Call {
 
     /// The far end of `side` sees nothing until whoever makes its pictures makes a key frame.
     pub(super) fn key_frame_wanted(&mut self, side: Side) {
-        match &self.pictures.ways[index(side.other())].transcoder {
-            Some((_, transcoder)) => transcoder.do_send(VideoAsk::KeyFrame),
+        match self.pictures.transcoder(side.other()) {
+            Some(transcoder) => transcoder.do_send(VideoAsk::KeyFrame),
             None => self.tell(side.other(), LegCommand::AskKeyFrame),
         }
     }
@@ -186,8 +191,8 @@ impl Call {
         if way.plugged.is_none() || way.limit.replace(bits) == Some(bits) {
             return;
         }
-        match &way.transcoder {
-            Some((_, transcoder)) => transcoder.do_send(VideoAsk::Limit(bits)),
+        match self.pictures.transcoder(from) {
+            Some(transcoder) => transcoder.do_send(VideoAsk::Limit(bits)),
             None => self.tell(from, LegCommand::LimitVideo(bits)),
         }
     }
