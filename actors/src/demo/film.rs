@@ -2,6 +2,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use codecs::payload::LONGEST;
 use codecs::payload::h264::Packetiser;
 use codecs::video::{H264Format, Picture, VIDEO_CLOCK, VideoEncoder, VideoSettings, pattern};
 use codecs::{CodecError, VideoCodec};
@@ -31,18 +32,11 @@ pub const PERIOD: Duration = Duration::from_millis(1000 / FPS as u64);
 const SIZE: (usize, usize) = (320, 240);
 /// Bits per second.
 const BITRATE: u32 = 300_000;
-/// Longest payload: it fits 1,280 bytes with all headers, which every network carries (RFC 8200 §5).
-const LONGEST: usize = 1_150;
 
 impl Film {
     /// A film for a receiver of this format, as a source of its own.
     pub fn new(format: &H264Format, ssrc: u32, now: Instant) -> Result<Self, CodecError> {
-        let settings = VideoSettings {
-            bitrate: BITRATE,
-            max_fps: FPS,
-            slice_bytes: LONGEST as u32,
-            ..VideoSettings::default()
-        };
+        let settings = VideoSettings { bitrate: BITRATE, max_fps: FPS, ..VideoSettings::default() };
         Ok(Self {
             encoder: VideoCodec::H264.encoder(&settings.within(format.profile_level.level()))?,
             packets: Packetiser::new(format.packetization_mode, LONGEST),

@@ -3,7 +3,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codecs::payload::{CodedPicture, Part, Payloads, h264, vp8};
+use codecs::payload::{CodedPicture, LONGEST, Part, Payloads, h264, vp8};
 use codecs::video::{Passing, VideoChain, VideoSettings};
 use codecs::{CodecError, VideoCodec, VideoFormat};
 
@@ -51,9 +51,6 @@ pub struct Outcome {
     /// Something could not be decoded.
     pub bad: bool,
 }
-
-/// Longest payload that we make: with the headers of IPv6, UDP, RTP and SRTP it fits 1,280 bytes, which every network carries (RFC 8200 §5).
-pub const LONGEST: usize = 1_150;
 
 /// A picture older than this when its turn comes is decoded, since the next one builds on it, but not encoded.
 const LATE: Duration = Duration::from_millis(100);

@@ -10,3 +10,7 @@ pub mod vp8;
 
 pub use payloads::Payloads;
 pub use picture::{CodedPicture, Depacketiser, Part};
+
+/// Longest payload of pictures that we make: with the headers of IPv6, UDP, RTP and SRTP it fits 1,280 bytes, which every network carries
+/// (RFC 8200 §5).
+pub const LONGEST: usize = 1_150;

@@ -6,7 +6,7 @@ use super::openh264::{H264Decoder, H264Encoder};
 use super::picture::View;
 use crate::error::CodecError;
 use crate::payload::h264::{annex_b, kind, kind_of};
-use crate::payload::{h264, vp8};
+use crate::payload::{LONGEST, h264, vp8};
 
 impl VideoCodec {
     /// A decoder of one stream.
@@ -89,13 +89,14 @@ pub struct VideoSettings {
     pub max_fps: u32,
     /// libvpx's fixed speed, 1 (best picture) to 16 (least work). Its adaptive speeds follow the wall clock and hunt on a busy machine.
     pub vp8_speed: u32,
-    /// Most bytes of an H.264 slice: what fits a packet, so that packetization mode 0 can send it (RFC 6184 §6.2).
+    /// Most bytes of an H.264 slice: [`LONGEST`], so that packetization mode 0 can send it (RFC 6184 §6.2).
     pub slice_bytes: u32,
 }
 
 impl Default for VideoSettings {
     fn default() -> Self {
-        Self { bitrate: 800_000, max_size: (640, 480), max_fps: 30, vp8_speed: 8, slice_bytes: 1_150 }
+        let slice_bytes = LONGEST as u32;
+        Self { bitrate: 800_000, max_size: (640, 480), max_fps: 30, vp8_speed: 8, slice_bytes }
     }
 }
 
