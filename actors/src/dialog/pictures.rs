@@ -14,6 +14,7 @@ use super::signalling::Signalling;
 use super::stand_in::Cover;
 use super::state::State;
 use super::{Dialog, now};
+use crate::rtp::packet::is_rtcp;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
 use crate::vocabulary::{Sink, VideoLine};
@@ -22,7 +23,9 @@ use crate::vocabulary::{Sink, VideoLine};
 #[derive(Default)]
 pub(super) struct Pictures {
     pub(super) session: Option<VideoSession>,
-    pub(super) sink: Option<Sink>,
+    sink: Option<Sink>,
+    /// What came before the first sink: phones send their only key frame with their 200. None: it is over, or was too much.
+    early: Option<Vec<OfPictures>>,
     listening: Option<SpawnHandle>,
     timer: Option<SpawnHandle>,
     /// An INFO of ours is out, or the far side refused one: then none follows.
@@ -32,6 +35,9 @@ pub(super) struct Pictures {
 
 /// A datagram that came in for pictures.
 pub(super) struct OfPictures(Port, Datagram);
+
+/// Most datagrams that are kept for the first sink: a second of pictures of 1 Mbit/s, some 150 KiB.
+const MOST_EARLY: usize = 128;
 
 /// The body of an INFO that asks for a key frame (RFC 5168 §7.1).
 const PICTURE_FAST_UPDATE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<media_control><vc_primitive><to_encoder>\
@@ -44,6 +50,12 @@ pub(super) const MEDIA_CONTROL: &str = "application/media_control+xml";
 pub(super) fn asks_for_key_frame(body: &[u8]) -> bool {
     const WORD: &[u8] = b"picture_fast_update";
     body.windows(WORD.len() + 1).any(|window| window[0] == b'<' && window[1..] == *WORD)
+}
+
+impl OfPictures {
+    fn is_rtp(&self) -> bool {
+        self.0 == Port::Rtp && !is_rtcp(&self.1.bytes)
+    }
 }
 
 impl Dialog {
@@ -64,6 +76,7 @@ impl Dialog {
                 let incoming = session.incoming().map(|(port, datagram)| OfPictures(port, datagram));
                 self.pictures.listening = Some(ctx.add_stream(incoming));
                 self.pictures.session = Some(session);
+                self.pictures.early = Some(vec![]);
                 Some(port)
             }
             Err(error) => {
@@ -90,6 +103,33 @@ impl Dialog {
         }
         if let Some(mut session) = session {
             session.conclude(now());
+        }
+    }
+
+    /// Where the far end's pictures go from now on.
+    pub(super) fn plug_video(&mut self, sink: Option<Sink>, ctx: &mut Context<Self>) {
+        let begins = sink.is_some();
+        self.pictures.sink = sink;
+        for early in self.pictures.early.take_if(|_| begins).into_iter().flatten() {
+            self.take_picture(&early, ctx);
+        }
+    }
+
+    fn take_picture(&mut self, OfPictures(port, datagram): &OfPictures, ctx: &mut Context<Self>) {
+        let Pictures { session: Some(session), sink, .. } = &mut self.pictures else { return };
+        match session.receive(*port, datagram) {
+            Some(Seen::Picture(packet)) => {
+                let torn = session.is_torn();
+                let Some(sink) = sink else { return };
+                if !sink.send(packet) {
+                    self.sip.meters.dropped("sink").inc();
+                }
+                if torn {
+                    self.ask_key_frame(ctx);
+                }
+            }
+            Some(Seen::KeyFrameWanted) => self.far_side_wants_key_frame(ctx),
+            None => {}
         }
     }
 
@@ -138,16 +178,13 @@ impl Dialog {
 }
 
 impl StreamHandler<OfPictures> for Dialog {
-    fn handle(&mut self, OfPictures(port, datagram): OfPictures, ctx: &mut Self::Context) {
-        match self.pictures.session.as_mut().and_then(|session| session.receive(port, &datagram)) {
-            Some(Seen::Picture(packet)) => {
-                let taken = self.pictures.sink.as_mut().is_none_or(|sink| sink.send(packet));
-                if !taken {
-                    self.sip.meters.dropped("sink").inc();
-                }
+    fn handle(&mut self, datagram: OfPictures, ctx: &mut Self::Context) {
+        match &mut self.pictures.early {
+            Some(early) if datagram.is_rtp() && early.len() < MOST_EARLY => early.push(datagram),
+            early => {
+                *early = early.take().filter(|early| early.len() < MOST_EARLY);
+                self.take_picture(&datagram, ctx);
             }
-            Some(Seen::KeyFrameWanted) => self.far_side_wants_key_frame(ctx),
-            None => {}
         }
     }
 

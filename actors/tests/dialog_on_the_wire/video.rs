@@ -96,6 +96,8 @@ async fn sees(lines: &str) -> (Scene, Eye, Addr<Dialog>, Request) {
     let mut eye = Eye::new(&scene).await;
     let (dialog, invite) = scene.talks_with(&eye.h264(lines)).await;
     eye.looks_at(&invite.body);
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
     eye.films(1, 120, &[0x41, 1]).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     (scene, eye, dialog, invite)
@@ -232,6 +234,40 @@ async fn video_is_added_removed_and_held_within_the_call() {
     let without = format!("{SDP}m=video 0 RTP/AVP 97\r\n");
     assert_eq!(scene.asks(&invite, Method::Invite, "phone", 2, &without).await, 200);
     assert_eq!(agreed(&scene).await, None, "removed");
+}
+
+#[actix::test]
+async fn rq16_pictures_that_overtake_the_answer_wait_for_whoever_looks() {
+    let scene = scene().await;
+    let mut eye = Eye::new(&scene).await;
+    let (dialog, invite) = scene.calls().await;
+    eye.looks_at(&invite.body);
+    eye.films(7, 120, &[0x65, 1, 2]).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let answer = scene.response(&invite, StatusCode::OK, "phone").with_body("application/sdp", eye.h264(""));
+    scene.phone.send(&answer.to_bytes()).await;
+    agreed(&scene).await.unwrap();
+    eye.films(8, 120, &[0x41, 1, 2]).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
+    for sequence in [7, 8] {
+        assert_eq!(seen.next().await.sequence, sequence);
+    }
+}
+
+#[actix::test]
+async fn rq16_a_phone_that_begins_without_a_key_frame_or_loses_a_packet_is_asked_unbidden() {
+    let (_scene, eye, _dialog, _) = sees("a=rtcp-fb:* nack pli\r\n").await;
+    assert_eq!(eye.feedback(WAIT).await, Some(vec![(1, 77)]), "it began in the middle");
+    eye.films(2, 120, &[0x65, 1]).await;
+    let second = Duration::from_millis(1100);
+    assert_eq!(eye.feedback(second).await, None, "it has come");
+    eye.films(4, 120, &[0x41, 1]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(eye.feedback(Duration::from_millis(10)).await, None, "3 may only be late");
+    eye.films(5, 120, &[0x41, 1]).await;
+    assert_eq!(eye.feedback(WAIT).await, Some(vec![(1, 77)]));
 }
 
 #[actix::test]

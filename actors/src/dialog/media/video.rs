@@ -8,6 +8,7 @@ use codecs::video::{VideoCodec, VideoFormat};
 use sip::sdp::{Direction, Feedback, Format, LocalVideo, Stream};
 
 use super::wire::{Arrived, Identity, Wire};
+use crate::rtp::holes::Holes;
 use crate::rtp::key_frames::KeyFrames;
 use crate::rtp::ports::PortPool;
 use crate::rtp::rtcp::{self, Rtcp};
@@ -21,6 +22,9 @@ pub struct VideoSession {
     line: Option<VideoLine>,
     /// The far end's stream, once it has sent.
     source: Option<u32>,
+    /// What is missing of it, and whether nobody can go on without that.
+    holes: Holes,
+    torn: bool,
     /// What the far end is asked for.
     wishes: KeyFrames,
     /// Questions since a key frame came.
@@ -51,6 +55,8 @@ impl VideoSession {
             wire: Wire::bind(pool, ip, now, meters, identity, VIDEO_CLOCK)?,
             line: None,
             source: None,
+            holes: Holes::new(Holes::UNASKED),
+            torn: false,
             wishes: KeyFrames::default(),
             in_vain: 0,
             fir: 0,
@@ -86,11 +92,12 @@ impl VideoSession {
     pub fn receive(&mut self, port: Port, datagram: &Datagram) -> Option<Seen> {
         match self.wire.receive(port, datagram) {
             Arrived::Packet(packet) => {
-                self.source = Some(packet.ssrc);
-                if self.wishes.is_waiting() && begins_key_picture(&packet) {
+                let key = begins_key_picture(&packet);
+                if key && self.wishes.is_waiting() {
                     self.wishes.came();
                     self.in_vain = 0;
                 }
+                self.look_for_holes(&packet, key);
                 Some(Seen::Picture(packet))
             }
             Arrived::Reports(reports) => {
@@ -99,6 +106,20 @@ impl VideoSession {
             }
             Arrived::Nothing => None,
         }
+    }
+
+    /// A source that begins with anything but a key frame is of no use yet, and one that has lost something no more.
+    fn look_for_holes(&mut self, packet: &Packet, key: bool) {
+        if self.source.replace(packet.ssrc) != Some(packet.ssrc) {
+            self.holes = Holes::new(Holes::UNASKED);
+            self.torn = !key;
+        }
+        self.torn |= self.holes.arrive(packet.sequence, packet.received);
+    }
+
+    /// Whether whoever looks at the far end's pictures needs a key frame now; says so once.
+    pub fn is_torn(&mut self) -> bool {
+        std::mem::take(&mut self.torn)
     }
 
     /// Sends a packet of the other leg to the far end.
@@ -119,9 +140,10 @@ impl VideoSession {
         self.wire.report(now, true);
     }
 
-    /// Somebody needs a key frame of the far end. True: it has to be asked by INFO too, now.
+    /// Somebody needs a key frame of the far end. True: it has to be asked by INFO too, now. Before the far end has begun there is nobody to
+    /// ask: most begin with a key frame, and the others are asked as soon as they have begun.
     pub fn wish(&mut self, now: Instant) -> bool {
-        self.wishes.wish(now) && self.ask(now)
+        self.source.is_some() && self.wishes.wish(now) && self.ask(now)
     }
 
     /// Time has passed; the same.
