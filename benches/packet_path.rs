@@ -6,8 +6,9 @@ use std::hint::black_box;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use actors::browser::rtc::{Outgoing, Output};
-use actors::rtp::packet::RtpPacket;
+use actors::browser::rtc::{Outgoing, Output, Peer};
+use actors::browser::sdp::Description;
+use actors::rtp::packet::{RtpPacket, is_rtcp};
 use actors::rtp::sequencer::{Incoming, Sequencer};
 use actors::vocabulary::Payload;
 use bytes::{Bytes, BytesMut};
@@ -19,8 +20,9 @@ mod page;
 
 const PAYLOAD: [u8; 160] = [0x55; 160];
 const KIND: Payload = Payload::Audio(CodecId::Pcmu);
-/// Packets in one measured round: a second of one call.
-const ROUND: u32 = 50;
+/// Packets in one measured round: five seconds of one call, so that its reports are in it.
+const ROUND: u32 = 250;
+const TICK: Duration = Duration::from_millis(20);
 
 fn connected() -> page::Call {
     let mut call = page::Call::page_offers(&[CodecId::Pcmu], Duration::ZERO, |offer| offer);
@@ -32,7 +34,8 @@ fn connected() -> page::Call {
 fn browser_to_sip(bencher: &mut criterion::Bencher<'_>) {
     bencher.iter_custom(|rounds| {
         let mut call = connected();
-        call.loss = Box::new(|from_page, _| from_page); // we hand the datagrams over ourselves
+        let media = |datagram: &[u8]| page::kind(datagram) == page::Kind::Media && !is_rtcp(datagram);
+        call.loss = Box::new(move |from_page, datagram| from_page && media(datagram)); // those we hand over ourselves
         let number = call.peer.agreed().payload_type(KIND).unwrap();
         let (bound, from) = (page::address(page::BOUND), page::address(page::PAGE));
         let mut sequencer = Sequencer::new(1, 8000, 0, 0);
@@ -40,9 +43,10 @@ fn browser_to_sip(bencher: &mut criterion::Bencher<'_>) {
         let (mut spent, mut timestamp) = (Duration::ZERO, 0u32);
         for _ in 0..rounds * u64::from(ROUND) {
             timestamp = timestamp.wrapping_add(160);
-            call.page_sends(number, timestamp, &PAYLOAD);
-            let protected = call.page_sent.pop().unwrap();
+            call.run(TICK);
             call.page_sent.clear();
+            call.page_sends(number, timestamp, &PAYLOAD);
+            let protected = call.page_sent.iter().find(|datagram| media(datagram)).unwrap().clone();
             let start = Instant::now();
             call.peer.receive(call.now, from, bound, &protected);
             while let Some(output) = call.peer.poll() {
@@ -78,8 +82,9 @@ fn sip_to_browser(bencher: &mut criterion::Bencher<'_>) {
         let mut call = connected();
         let mut sequencer = Sequencer::new(1, 8000, 0, 0);
         let mut sequence = 0u16;
-        let mut spent = Duration::ZERO;
+        let (mut spent, mut outputs) = (Duration::ZERO, Vec::new());
         for count in 0..rounds * u64::from(ROUND) {
+            call.run(TICK);
             sequence = sequence.wrapping_add(1);
             let mut wire = BytesMut::new();
             let timestamp = (count as u32).wrapping_mul(160);
@@ -111,12 +116,24 @@ fn sip_to_browser(bencher: &mut criterion::Bencher<'_>) {
             };
             call.peer.send(outgoing, call.now).unwrap();
             while let Some(output) = call.peer.poll() {
-                black_box(&output);
+                outputs.push(black_box(output));
             }
             spent += start.elapsed();
+            for output in outputs.drain(..) {
+                let Output::Transmit { bytes, .. } = output else { continue };
+                call.page_receives(&bytes); // which reports on it
+            }
         }
         spent
     });
+}
+
+/// What a page's offer costs until our answer is there.
+fn offer_answered(bencher: &mut criterion::Bencher<'_>) {
+    let now = Instant::now();
+    let config = page::config(&[CodecId::Pcmu]);
+    let offer = Description::parse(include_str!("../actors/tests/sdp/offer-audio.sdp")).unwrap();
+    bencher.iter(|| black_box(Peer::answer(&offer, &config, None, now).unwrap()));
 }
 
 /// The floor: one datagram sent and received over loopback.
@@ -141,6 +158,7 @@ fn packet_path(criterion: &mut Criterion) {
     group.bench_function("SIP to browser", sip_to_browser);
     group.bench_function("UDP hop", udp_hop);
     group.finish();
+    criterion.bench_function("offer answered", offer_answered);
 }
 
 criterion_group!(benches, packet_path);

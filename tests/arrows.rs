@@ -29,6 +29,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
 /// Foreign crates that exactly one file may import: a swap touches one file.
 const ONE_FILE: &[(&str, &str)] = &[
     ("str0m", "actors/src/browser/stack.rs"),
+    ("dimpl", "actors/src/browser/dtls.rs"),
     ("hickory_resolver", "actors/src/sip/dns.rs"),
     ("tokio_rustls", "actors/src/sip/tls.rs"),
     ("rustls_native_certs", "actors/src/sip/tls.rs"),

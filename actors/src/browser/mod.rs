@@ -3,6 +3,7 @@
 //! The shell. `state` decides, `rtc` is the peer connection; this file joins them to the lane's sockets, the page's
 //! session and the call. The page's path is negotiated once and never again.
 mod describing;
+mod dtls;
 mod figures;
 mod messages;
 mod once;

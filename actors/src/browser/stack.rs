@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use codecs::{CodecId, VideoCodec};
 use str0m::bwe::{Bitrate, BweKind};
-use str0m::config::{DtlsCert, DtlsVersion};
+use str0m::config::DtlsCert;
+pub(super) use str0m::config::DtlsVersion;
+pub(super) use str0m::crypto::CryptoError;
+pub(super) use str0m::crypto::dtls::{DtlsInstance, DtlsProvider};
 use str0m::crypto::{self, CryptoProvider, Fingerprint};
 use str0m::format::{Codec, CodecConfig, FormatParams};
 use str0m::media::{Frequency, KeyframeRequestKind, MediaKind, Mid, Pt};
@@ -18,6 +21,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpWrite};
 use str0m::{Candidate, Event, IceCreds, Input, Rtc, RtcConfig, RtcError};
 
+use super::dtls;
 use super::peer::{Lost, Outgoing, Report};
 use super::sdp::{Agreed, Description, Feedback};
 use super::secrets::Secrets;
@@ -33,9 +37,10 @@ pub struct Certificate {
 impl Certificate {
     /// Makes a fresh key and a self-signed certificate.
     pub fn generate() -> Self {
-        let provider = crypto::from_feature_flags();
+        let mut provider = crypto::from_feature_flags();
         let certificate =
             provider.dtls_provider.generate_certificate().expect("aws-lc-rs makes certificates");
+        provider.dtls_provider = dtls::shared();
         let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
         Certificate { provider: Arc::new(provider), certificate, fingerprint }
     }

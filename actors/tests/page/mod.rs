@@ -269,10 +269,7 @@ impl Call {
                     assert_eq!(from, address(BOUND), "sent from a bound address");
                     self.sent.push((to, bytes.clone()));
                     if to == address(PAGE) && !(self.loss)(false, &bytes) {
-                        let receive = Receive::new(Protocol::Udp, address(ADVERTISED), to, &bytes).unwrap();
-                        let _ = self.page.handle_input(Input::Receive(self.now, receive));
-                        // str0m holds one packet for us until it is polled.
-                        self.page_turn();
+                        self.page_receives(&bytes);
                     }
                 }
                 Output::Connected => self.connected = Some(self.now),
@@ -287,6 +284,14 @@ impl Call {
             }
         }
         moved
+    }
+
+    pub fn page_receives(&mut self, datagram: &[u8]) {
+        let (from, to) = (address(ADVERTISED), address(PAGE));
+        let receive = Receive::new(Protocol::Udp, from, to, datagram).unwrap();
+        let _ = self.page.handle_input(Input::Receive(self.now, receive));
+        // str0m holds one packet for us until it is polled.
+        self.page_turn();
     }
 
     fn page_turn(&mut self) -> bool {
