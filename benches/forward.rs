@@ -1,7 +1,7 @@
-//! Calls of PCMU through a whole switch, forwarded: processor time of its threads per packet that leaves them, kernel included.
+//! Calls through a whole switch, PCMU forwarded: processor time of its threads per packet that leaves them, kernel included.
 //!
 //! The pages (str0m, as the load alone may be) and the phones are threads of the same process, left out of the figure. `FORWARD` sets how many calls
-//! and for how many seconds, `FORWARD=1x2` for a look with callgrind and `--separate-threads=yes`.
+//! and for how many seconds, `FORWARD=1x2` for a look with callgrind and `--separate-threads=yes`. With `TRANSCODE=1` the pages speak Opus.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
 use std::net::{SocketAddr, UdpSocket};
@@ -19,7 +19,14 @@ use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 const TICK: Duration = Duration::from_millis(20);
-const PAYLOAD: [u8; 160] = [0x55; 160];
+const PCMU: [u8; 160] = [0x55; 160];
+/// 20 ms of silence.
+const OPUS: [u8; 3] = [0xf8, 0xff, 0xfe];
+
+/// Whether the pages speak another codec than the phones.
+fn transcoded() -> bool {
+    std::env::var_os("TRANSCODE").is_some()
+}
 
 fn settings() -> SwitchSettings {
     SwitchSettings {
@@ -45,7 +52,7 @@ fn settings() -> SwitchSettings {
             port_rest: Duration::ZERO,
             advertised_address: None,
             audio_codecs: vec![CodecId::Pcmu],
-            page_codecs: vec![CodecId::Pcmu],
+            page_codecs: vec![if transcoded() { CodecId::Opus } else { CodecId::Pcmu }],
             telephone_events: true,
             allow_outside_codecs: true,
             answer_audio: AnswerTiming::AtOnce,
@@ -88,7 +95,11 @@ impl Ends {
     fn new() -> (Self, String, str0m::change::SdpPendingOffer) {
         let now = Instant::now();
         let page_socket = socket();
-        let mut page = Rtc::builder().set_rtp_mode(true).enable_pcmu(true, false).build(now);
+        let mut page = Rtc::builder()
+            .set_rtp_mode(true)
+            .enable_pcmu(!transcoded(), false)
+            .enable_opus(transcoded(), false)
+            .build(now);
         page.add_local_candidate(Candidate::host(page_socket.local_addr().unwrap(), "udp").unwrap());
         let mut api = page.sdp_api();
         let mid = api.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
@@ -130,7 +141,11 @@ impl Ends {
             rtp[..4].copy_from_slice(&[0x80, 0, (self.sent >> 8) as u8, self.sent as u8]);
             rtp[4..8].copy_from_slice(&timestamp.to_be_bytes());
             let _ = self.phone.send_to(&rtp, self.gateway);
-            let write = RtpWrite::new(0.into(), u64::from(self.sent).into(), timestamp, now, &PAYLOAD[..]);
+            let (number, timestamp, payload) = match transcoded() {
+                true => (111, timestamp * 6, &OPUS[..]),
+                false => (0, timestamp, &PCMU[..]),
+            };
+            let write = RtpWrite::new(number.into(), u64::from(self.sent).into(), timestamp, now, payload);
             self.page.direct_api().stream_tx_by_mid(self.mid, None).unwrap().write_rtp(write);
             self.page_wake = now;
         }
@@ -223,7 +238,7 @@ fn load(mut calls: Vec<Ends>, seconds: u32) {
     let spent = spent() - before;
     let heard: u32 = calls.iter().flat_map(|ends| ends.heard).sum();
     println!(
-        "{count} calls forwarded for {seconds} s: {heard} packets of {}, {:.1} µs each",
+        "{count} calls for {seconds} s: {heard} packets of {}, {:.1} µs each",
         count * seconds * 100,
         spent.as_secs_f64() * 1e6 / f64::from(heard)
     );

@@ -26,6 +26,8 @@ pub struct Datagram {
 pub struct Datagrams {
     socket: Arc<UdpSocket>,
     buffer: BytesMut,
+    /// One allocation serves this many bytes of datagrams; each datagram is a slice of it, not a copy. A port where nothing comes in has none.
+    chunk: usize,
     left: u32,
 }
 
@@ -35,13 +37,15 @@ const BATCH: u32 = 32;
 /// Longest datagram that is taken; longer ones are cut and then fail to parse. Media keeps below an Ethernet frame.
 pub const MAX_DATAGRAM: usize = 2048;
 
-/// One allocation serves this many bytes of datagrams; each datagram is a slice of it, not a copy. A port where nothing comes in has none.
-const CHUNK: usize = 4 * MAX_DATAGRAM;
-
 impl Datagrams {
     /// What comes in on `socket`.
     pub fn new(socket: Arc<UdpSocket>) -> Self {
-        Self { socket, buffer: BytesMut::new(), left: BATCH }
+        Self { socket, buffer: BytesMut::new(), chunk: 4 * MAX_DATAGRAM, left: BATCH }
+    }
+
+    /// The same where it comes seldom: memory for one at a time.
+    pub fn seldom(socket: Arc<UdpSocket>) -> Self {
+        Self { chunk: MAX_DATAGRAM, ..Self::new(socket) }
     }
 }
 
@@ -61,7 +65,7 @@ impl Stream for Datagrams {
                 return Poll::Pending;
             }
             if this.buffer.capacity() < MAX_DATAGRAM {
-                this.buffer.reserve(CHUNK); // takes the old memory again where all its datagrams are gone
+                this.buffer.reserve(this.chunk); // takes the old memory again where all its datagrams are gone
             }
             match this.socket.try_recv_buf_from(&mut (&mut this.buffer).limit(MAX_DATAGRAM)) {
                 Ok(received) => break received,

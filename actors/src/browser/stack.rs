@@ -98,9 +98,7 @@ pub(super) struct Refused;
 const RTCP_INTERVAL: Duration = Duration::from_secs(1);
 /// Figures for us come this often: how much FEC we send goes by them.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Packets str0m keeps per sending stream: one second. More only costs memory, sound is never resent.
-const KEPT_AUDIO: usize = 50;
-/// The same for pictures, out of which a page's NACKs are answered: 300 packets of up to 1,400 bytes are a second of 3 Mbit/s, and at
+/// Packets of pictures that str0m keeps, out of which a page's NACKs are answered: 300 packets of up to 1,400 bytes are a second of 3 Mbit/s, and at
 /// less than 1 Mbit/s the three seconds after which str0m forgets them anyway. Whoever asks later has asked for a key frame.
 const KEPT_VIDEO: usize = 300;
 const KEPT_FOR: Duration = Duration::from_secs(3);
@@ -125,7 +123,6 @@ impl Stack {
             .set_dtls_version(DtlsVersion::Auto)
             .set_ice_lite(true)
             .set_rtp_mode(true)
-            .set_send_buffer_audio(KEPT_AUDIO)
             .set_stats_interval(Some(REPORT_INTERVAL))
             .set_rtcp_report_interval_audio(RTCP_INTERVAL)
             .set_rtcp_report_interval_video(RTCP_INTERVAL)
@@ -148,7 +145,9 @@ impl Stack {
         // The full agent controls, whoever offers (RFC 8445 §6.1.1).
         direct.set_ice_controlling(false);
         direct.declare_media(audio, MediaKind::Audio);
-        direct.declare_stream_tx(secrets.audio_ssrc().into(), None, audio, None);
+        let sound = direct.declare_stream_tx(secrets.audio_ssrc().into(), None, audio, None);
+        // It is never resent: nothing is kept, and no book of how much was.
+        sound.set_rtx_cache(0, Duration::ZERO, None);
         if let Some(video) = video {
             direct.declare_media(video, MediaKind::Video);
             let rtx = Some(secrets.rtx_ssrc().into());

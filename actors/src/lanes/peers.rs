@@ -10,20 +10,22 @@
 //! peer's password. So nobody can put DTLS or RTP before a peer, or take another's address, by sending first.
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::stun;
 
 /// The peers of a lane. `P` is what reaches one.
 #[derive(Debug)]
 pub struct Peers<P> {
-    by_fragment: HashMap<Vec<u8>, Entry<P>>,
-    by_address: HashMap<SocketAddr, Vec<u8>>,
+    by_fragment: HashMap<Vec<u8>, Rc<Peer<P>>>,
+    /// Media comes in a thousand times as often as anything else: one look-up finds its peer.
+    by_address: HashMap<SocketAddr, Rc<Peer<P>>>,
 }
 
 #[derive(Debug)]
-struct Entry<P> {
-    peer: P,
-    addresses: Vec<SocketAddr>,
+struct Peer<P> {
+    fragment: Vec<u8>,
+    reach: P,
 }
 
 impl<P> Peers<P> {
@@ -33,37 +35,32 @@ impl<P> Peers<P> {
     }
 
     /// A peer that is known by this user name fragment.
-    pub fn join(&mut self, fragment: &str, peer: P) {
-        self.by_fragment.insert(fragment.as_bytes().to_vec(), Entry { peer, addresses: vec![] });
+    pub fn join(&mut self, fragment: &str, reach: P) {
+        let fragment = fragment.as_bytes().to_vec();
+        self.by_fragment.insert(fragment.clone(), Rc::new(Peer { fragment, reach }));
     }
 
     /// The peer has proven that `from` is its page's. Peers bound how many they learn.
     pub fn learn(&mut self, fragment: &str, from: SocketAddr) {
-        let Some(entry) = self.by_fragment.get_mut(fragment.as_bytes()) else { return };
-        if !entry.addresses.contains(&from) {
-            entry.addresses.push(from);
+        if let Some(peer) = self.by_fragment.get(fragment.as_bytes()) {
+            self.by_address.insert(from, peer.clone());
         }
-        self.by_address.insert(from, fragment.as_bytes().to_vec());
     }
 
-    /// The peer is gone, and its addresses with it.
+    /// The peer is gone, and its addresses with it; not those that another page behind the same NAT has got meanwhile.
     pub fn leave(&mut self, fragment: &[u8]) {
-        let Some(entry) = self.by_fragment.remove(fragment) else { return };
-        for address in entry.addresses {
-            // Another page behind the same NAT may have got the address meanwhile.
-            if self.by_address.get(&address).is_some_and(|owner| owner == fragment) {
-                self.by_address.remove(&address);
-            }
+        if let Some(gone) = self.by_fragment.remove(fragment) {
+            self.by_address.retain(|_, peer| !Rc::ptr_eq(peer, &gone));
         }
     }
 
     /// Whose datagram it is: user name fragment and peer.
     pub fn find(&self, from: SocketAddr, datagram: &[u8]) -> Option<(&[u8], &P)> {
-        let fragment = match stun::username(datagram) {
-            Some(fragment) => fragment,
+        let peer = match stun::username(datagram) {
+            Some(fragment) => self.by_fragment.get(fragment)?,
             None => self.by_address.get(&from)?,
         };
-        self.by_fragment.get_key_value(fragment).map(|(fragment, entry)| (fragment.as_slice(), &entry.peer))
+        Some((&peer.fragment, &peer.reach))
     }
 
     /// How many there are.

@@ -59,7 +59,7 @@ impl RtpSockets {
     pub fn incoming(&self) -> Incoming {
         Incoming([
             (Port::Rtp, Datagrams::new(self.rtp.clone())),
-            (Port::Rtcp, Datagrams::new(self.rtcp.clone())),
+            (Port::Rtcp, Datagrams::seldom(self.rtcp.clone())),
         ])
     }
 

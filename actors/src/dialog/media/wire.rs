@@ -93,7 +93,7 @@ impl Wire {
             tally: Tally::new(now, clock),
             sequencer: sequencer(clock),
             sent: Sent::default(),
-            datagram: BytesMut::with_capacity(2048),
+            datagram: BytesMut::new(), // grows to what the codec needs
             srtp: None,
             refused: [meters.dropped("sip_srtp_not_authentic"), meters.dropped("sip_srtp_replayed")],
         })
