@@ -33,6 +33,7 @@ pub mod speech;
 pub mod stage;
 pub mod tls;
 pub mod tone;
+pub mod videophone;
 pub mod wav;
 pub mod websocket;
 pub mod wiretap;
@@ -50,6 +51,7 @@ pub use sipp::Sipp;
 pub use sound::Recording;
 pub use speech::Speech;
 pub use tone::Tone;
+pub use videophone::Videophone;
 pub use wiretap::Wiretap;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -255,7 +255,7 @@ impl BrowserLeg {
             return self.order.meters.dropped("webrtc_rtp_too_long").inc();
         }
         if let Some(codec) = codec_of(&packet) {
-            return self.page_shows(packet, codec);
+            return self.page_shows(packet, codec, ctx);
         }
         self.counted[0].inc();
         if let Payload::TelephoneEvent(_) = packet.payload_kind {

@@ -13,6 +13,7 @@ use super::stand_in::Cover;
 use super::{BrowserLeg, now};
 use crate::generator::stand_in::{self, Action};
 use crate::leg::LegEvent;
+use crate::rtp::holes::Holes;
 use crate::rtp::key_frames::KeyFrames;
 use crate::rtp::pictures::PictureBooks;
 use crate::rtp::sequencer::{Incoming, Sequencer};
@@ -25,6 +26,9 @@ pub(super) struct Pictures {
     sink: Option<Sink>,
     /// Numbers those for the page: one stream, whoever sends them.
     outgoing: Sequencer,
+    /// Whether the page has begun, and what is missing of what it sent.
+    begun: bool,
+    holes: Holes,
     /// What is wanted of the page, and when to ask again.
     key_frames: KeyFrames,
     timer: Option<SpawnHandle>,
@@ -49,6 +53,8 @@ impl Pictures {
         Self {
             sink: None,
             outgoing,
+            begun: false,
+            holes: Holes::new(Holes::ASKED_AGAIN),
             key_frames: KeyFrames::default(),
             timer: None,
             bandwidth: Bandwidth::default(),
@@ -59,15 +65,22 @@ impl Pictures {
         }
     }
 
-    /// A packet of the page. False: nobody could take it.
-    fn take(&mut self, packet: Packet, codec: VideoCodec) -> bool {
+    /// Looks at a packet of the page, and books it. True: who sees its pictures needs a key frame, for it begins without one or has lost something
+    /// for good.
+    fn is_torn(&mut self, packet: &Packet, codec: VideoCodec) -> bool {
         let key = codec.begins_key_picture(&packet.payload);
         if key {
             self.key_frames.came();
         }
-        let Packet { ssrc, sequence, timestamp, received, .. } = packet;
+        let Packet { ssrc, sequence, timestamp, received, .. } = *packet;
         self.packets.took(received, (ssrc, sequence, timestamp), packet.payload.len());
         self.books.received.on_packet(received, codec, timestamp, key);
+        let begins = !std::mem::replace(&mut self.begun, true);
+        self.holes.arrive(sequence, received) || begins && !key
+    }
+
+    /// Passes a packet of the page on. False: nobody could take it.
+    fn take(&mut self, packet: Packet) -> bool {
         self.sink.as_mut().is_none_or(|sink| sink.send(packet))
     }
 
@@ -120,10 +133,14 @@ impl BrowserLeg {
     }
 
     /// A picture of the page, or a part of one.
-    pub(super) fn page_shows(&mut self, packet: Packet, codec: VideoCodec) {
+    pub(super) fn page_shows(&mut self, packet: Packet, codec: VideoCodec, ctx: &mut Context<Self>) {
         self.counted[0].inc();
-        if !self.pictures.take(packet, codec) {
+        let torn = self.pictures.is_torn(&packet, codec) && self.pictures.sink.is_some();
+        if !self.pictures.take(packet) {
             self.order.meters.dropped("sink").inc();
+        }
+        if torn {
+            self.ask_key_frame(ctx);
         }
     }
 
@@ -167,8 +184,11 @@ impl BrowserLeg {
         }
     }
 
-    /// Asks the page for a key frame, again each second until one comes.
+    /// Asks the page for a key frame, again each second until one comes. A page that has not begun is about to begin with one.
     pub(super) fn ask_key_frame(&mut self, ctx: &mut Context<Self>) {
+        if !self.pictures.begun {
+            return;
+        }
         if self.pictures.key_frames.wish(now()) {
             self.ask_page(ctx);
         }
@@ -283,9 +303,13 @@ mod tests {
         let start = Instant::now();
         let mut pictures = Pictures::new();
         assert!(pictures.key_frames.wish(start));
-        assert!(pictures.take(packet(1, 1, 0, start, OTHER), VideoCodec::H264), "nobody is there: no drop");
+        assert!(pictures.take(packet(1, 1, 0, start, OTHER)), "nobody is there: no drop");
+        assert!(
+            pictures.is_torn(&packet(1, 1, 0, start, OTHER), VideoCodec::H264),
+            "it begins in the middle"
+        );
         assert!(pictures.key_frames.is_waiting());
-        pictures.take(packet(1, 2, 0, start, KEY), VideoCodec::H264);
+        assert!(!pictures.is_torn(&packet(1, 2, 0, start, KEY), VideoCodec::H264));
         assert!(!pictures.key_frames.is_waiting());
         let received = pictures.measured(start).received;
         assert_eq!((received.pictures, received.key_frames, received.flow.packets), (1, 1, 2));

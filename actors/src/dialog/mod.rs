@@ -298,7 +298,7 @@ impl Dialog {
             }
             LegCommand::Answer => self.answer(ctx),
             LegCommand::Plug(sink) => self.sink = sink,
-            LegCommand::PlugVideo(sink) => self.plug_video(sink),
+            LegCommand::PlugVideo(sink) => self.plug_video(sink, ctx),
             LegCommand::AskKeyFrame => self.ask_key_frame(ctx),
             LegCommand::StandIn(delay) => self.stand_in_after(delay, ctx),
             LegCommand::LimitVideo(bits) => self.limit_video(bits),

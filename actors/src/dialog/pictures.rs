@@ -15,6 +15,7 @@ use super::stand_in::Cover;
 use super::state::State;
 use super::{Dialog, now};
 use crate::leg::LegEvent;
+use crate::rtp::packet::is_rtcp;
 use crate::rtp::socket::Port;
 use crate::udp::Datagram;
 use crate::vocabulary::{KeyFrameAsk, MediaFormat, Sink, VideoLine, VideoMeasured};
@@ -23,7 +24,9 @@ use crate::vocabulary::{KeyFrameAsk, MediaFormat, Sink, VideoLine, VideoMeasured
 #[derive(Default)]
 pub(super) struct Pictures {
     pub(super) session: Option<VideoSession>,
-    pub(super) sink: Option<Sink>,
+    sink: Option<Sink>,
+    /// What came before the first sink: phones send their only key frame with their 200. None: it is over, or was too much.
+    early: Option<Vec<OfPictures>>,
     listening: Option<SpawnHandle>,
     timer: Option<SpawnHandle>,
     /// What the call was told last.
@@ -36,6 +39,9 @@ pub(super) struct Pictures {
 /// A datagram that came in for pictures.
 pub(super) struct OfPictures(Port, Datagram);
 
+/// Most datagrams that are kept for the first sink: a second of pictures of 1 Mbit/s, some 150 KiB.
+const MOST_EARLY: usize = 128;
+
 /// The body of an INFO that asks for a key frame (RFC 5168 §7.1).
 const PICTURE_FAST_UPDATE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<media_control><vc_primitive><to_encoder>\
     <picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
@@ -47,6 +53,12 @@ pub(super) const MEDIA_CONTROL: &str = "application/media_control+xml";
 pub(super) fn asks_for_key_frame(body: &[u8]) -> bool {
     const WORD: &[u8] = b"picture_fast_update";
     body.windows(WORD.len() + 1).any(|window| window[0] == b'<' && window[1..] == *WORD)
+}
+
+impl OfPictures {
+    fn is_rtp(&self) -> bool {
+        self.0 == Port::Rtp && !is_rtcp(&self.1.bytes)
+    }
 }
 
 impl Dialog {
@@ -68,6 +80,7 @@ impl Dialog {
                 let incoming = incoming.map(|(port, datagram)| OfPictures(port, datagram));
                 self.pictures.listening = Some(ctx.add_stream(incoming));
                 self.pictures.session = Some(session);
+                self.pictures.early = Some(vec![]);
                 Some(port)
             }
             Err(error) => {
@@ -98,10 +111,41 @@ impl Dialog {
     }
 
     /// Where the far end's pictures go from now on.
-    pub(super) fn plug_video(&mut self, sink: Option<Sink>) {
-        self.pictures.sink = sink;
+    pub(super) fn plug_video(&mut self, sink: Option<Sink>, ctx: &mut Context<Self>) {
         if let Some(session) = &mut self.pictures.session {
             session.pause();
+        }
+        let begins = sink.is_some();
+        self.pictures.sink = sink;
+        for early in self.pictures.early.take_if(|_| begins).into_iter().flatten() {
+            self.take_picture(&early, ctx);
+        }
+    }
+
+    fn take_picture(&mut self, OfPictures(port, datagram): &OfPictures, ctx: &mut Context<Self>) {
+        let Pictures { session: Some(session), sink, .. } = &mut self.pictures else { return };
+        let mut refused = 0;
+        let heard = session.receive(*port, datagram, &mut |packet| {
+            let taken = sink.as_mut().is_none_or(|sink| sink.send(packet));
+            refused += u64::from(!taken);
+        });
+        let torn = session.is_torn() && sink.is_some();
+        self.sip.meters.dropped("sink").inc_by(refused);
+        if let (Some(line), Some(agreed)) = (heard.line, &mut self.pictures.agreed) {
+            agreed.video = Some(line);
+            let agreed = *agreed;
+            debug!(call_id = %self.call_id, ?line, "the far end took to another codec");
+            self.report(LegEvent::MediaAgreed(agreed));
+        }
+        if torn {
+            self.ask_key_frame(ctx);
+        }
+        if heard.key_frame_wanted {
+            self.far_side_wants_key_frame(ctx);
+        }
+        if let Some(bits) = heard.limit {
+            debug!(call_id = %self.call_id, bits, "the far end takes no more video");
+            self.report(LegEvent::VideoLimited(bits));
         }
     }
 
@@ -173,26 +217,13 @@ impl Dialog {
 }
 
 impl StreamHandler<OfPictures> for Dialog {
-    fn handle(&mut self, OfPictures(port, datagram): OfPictures, ctx: &mut Self::Context) {
-        let Pictures { session: Some(session), sink, .. } = &mut self.pictures else { return };
-        let mut refused = 0;
-        let heard = session.receive(port, &datagram, &mut |packet| {
-            let taken = sink.as_mut().is_none_or(|sink| sink.send(packet));
-            refused += u64::from(!taken);
-        });
-        self.sip.meters.dropped("sink").inc_by(refused);
-        if let (Some(line), Some(agreed)) = (heard.line, &mut self.pictures.agreed) {
-            agreed.video = Some(line);
-            let agreed = *agreed;
-            debug!(call_id = %self.call_id, ?line, "the far end took to another codec");
-            self.report(LegEvent::MediaAgreed(agreed));
-        }
-        if heard.key_frame_wanted {
-            self.far_side_wants_key_frame(ctx);
-        }
-        if let Some(bits) = heard.limit {
-            debug!(call_id = %self.call_id, bits, "the far end takes no more video");
-            self.report(LegEvent::VideoLimited(bits));
+    fn handle(&mut self, datagram: OfPictures, ctx: &mut Self::Context) {
+        match &mut self.pictures.early {
+            Some(early) if datagram.is_rtp() && early.len() < MOST_EARLY => early.push(datagram),
+            early => {
+                *early = early.take().filter(|early| early.len() < MOST_EARLY);
+                self.take_picture(&datagram, ctx);
+            }
         }
     }
 

@@ -10,12 +10,14 @@
 //! - [`jitter`]: order, pace and loss before a decoder; `playout` has the delay
 //! - [`reorder`]: order before a picture is put together
 //! - [`key_frames`]: when to ask for one
+//! - [`holes`]: what a stream of pictures lacks
 //! - [`loss_limit`]: what a far end gets through its network; [`rate_limits`]: limits that both ends tell each other
 //! - [`pictures`]: what is counted of pictures
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
 //! - [`ports`], [`socket`]: the pool of port pairs, and a bound pair as a stream of datagrams; not pure
 
 pub mod digits;
+pub mod holes;
 pub mod jitter;
 pub mod key_frames;
 pub mod latch;

@@ -112,6 +112,8 @@ async fn sees(lines: &str) -> (Scene, Eye, Addr<Dialog>, Request) {
     let mut eye = Eye::new(&scene).await;
     let (dialog, invite) = scene.talks_with(&eye.h264(lines)).await;
     eye.looks_at(&invite.body);
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
     eye.films(1, 120, &[0x41, 1]).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     (scene, eye, dialog, invite)
@@ -385,6 +387,40 @@ async fn numbers_mean_what_their_own_leg_says() {
     dialog.do_send(picture(2, 100, true));
     let sent = eye.rtp.bytes(WAIT).await.unwrap();
     assert_eq!((sent[1], &sent[12..]), (0x80 | 96, &[0x41, 9][..]), "and what is not agreed is not sent");
+}
+
+#[actix::test]
+async fn rq16_pictures_that_overtake_the_answer_wait_for_whoever_looks() {
+    let scene = scene().await;
+    let mut eye = Eye::new(&scene).await;
+    let (dialog, invite) = scene.calls().await;
+    eye.looks_at(&invite.body);
+    eye.films(7, 120, &[0x65, 1, 2]).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let answer = scene.response(&invite, StatusCode::OK, "phone").with_body("application/sdp", eye.h264(""));
+    scene.phone.send(&answer.to_bytes()).await;
+    agreed(&scene).await.unwrap();
+    eye.films(8, 120, &[0x41, 1, 2]).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let seen: Kept<Packet> = Kept::start();
+    dialog.do_send(LegCommand::PlugVideo(Some(Sink::new(&seen.address.clone().recipient()))));
+    for sequence in [7, 8] {
+        assert_eq!(seen.next().await.sequence, sequence);
+    }
+}
+
+#[actix::test]
+async fn rq16_a_phone_that_begins_without_a_key_frame_or_loses_a_packet_is_asked_unbidden() {
+    let (_scene, eye, _dialog, _) = sees("a=rtcp-fb:* nack pli\r\n").await;
+    assert_eq!(eye.feedback(WAIT).await, Some(vec![(1, 77)]), "it began in the middle");
+    eye.films(2, 120, &[0x65, 1]).await;
+    let second = Duration::from_millis(1100);
+    assert_eq!(eye.feedback(second).await, None, "it has come");
+    eye.films(4, 120, &[0x41, 1]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(eye.feedback(Duration::from_millis(10)).await, None, "3 may only be late");
+    eye.films(5, 120, &[0x41, 1]).await;
+    assert_eq!(eye.feedback(WAIT).await, Some(vec![(1, 77)]));
 }
 
 #[actix::test]

@@ -11,6 +11,7 @@ use sip::sdp::{Direction, Feedback, Format, LocalVideo, Stream};
 
 use super::limits::Limits;
 use super::wire::{Arrived, Identity, Wire};
+use crate::rtp::holes::Holes;
 use crate::rtp::key_frames::KeyFrames;
 use crate::rtp::pictures::PictureBooks;
 use crate::rtp::ports::PortPool;
@@ -32,6 +33,9 @@ pub struct VideoSession {
     /// What H.264 of it lacks is put before its packets.
     completer: h264::Completer,
     limits: Limits,
+    /// What is missing of it, and whether nobody can go on without that.
+    holes: Holes,
+    torn: bool,
     /// What the far end is asked for.
     wishes: KeyFrames,
     /// Questions since a key frame came.
@@ -69,6 +73,8 @@ impl VideoSession {
             source: None,
             completer: h264::Completer::default(),
             limits: Limits::default(),
+            holes: Holes::new(Holes::UNASKED),
+            torn: false,
             wishes: KeyFrames::default(),
             in_vain: 0,
             fir: 0,
@@ -112,20 +118,15 @@ impl VideoSession {
                         line => line,
                     },
                 };
+                let key = packet.begins_key_picture();
                 if let Payload::Video(codec) = packet.payload_kind {
-                    let key = codec.begins_key_picture(&packet.payload);
                     if key && self.wishes.is_waiting() {
                         self.wishes.came();
                         self.in_vain = 0;
                     }
                     self.books.received.on_packet(packet.received, codec, packet.timestamp, key);
                 }
-                if self.source.replace(packet.ssrc) != Some(packet.ssrc) {
-                    self.completer = h264::Completer::default();
-                    self.completer.learn(
-                        self.wire.stream().and_then(|stream| stream.send.fmtp.as_deref()).unwrap_or_default(),
-                    );
-                }
+                self.follow_source(&packet, key);
                 self.complete(packet, show);
                 Heard { line, ..Heard::default() }
             }
@@ -176,6 +177,23 @@ impl VideoSession {
             });
         }
         show(packet);
+    }
+
+    /// A source that begins with anything but a key frame is of no use yet, and one that has lost something no more.
+    fn follow_source(&mut self, packet: &Packet, key: bool) {
+        if self.source.replace(packet.ssrc) != Some(packet.ssrc) {
+            self.holes = Holes::new(Holes::UNASKED);
+            self.torn = !key;
+            self.completer = h264::Completer::default();
+            let fmtp = self.wire.stream().and_then(|stream| stream.send.fmtp.as_deref());
+            self.completer.learn(fmtp.unwrap_or_default());
+        }
+        self.torn |= self.holes.arrive(packet.sequence, packet.received);
+    }
+
+    /// Whether whoever looks at the far end's pictures needs a key frame now; says so once.
+    pub fn is_torn(&mut self) -> bool {
+        std::mem::take(&mut self.torn)
     }
 
     /// Sends a packet of the other leg to the far end.
@@ -254,9 +272,10 @@ impl VideoSession {
         self.wire.report(now, true);
     }
 
-    /// Somebody needs a key frame of the far end. True: it has to be asked by INFO too, now.
+    /// Somebody needs a key frame of the far end. True: it has to be asked by INFO too, now. Before the far end has begun there is nobody to
+    /// ask: most begin with a key frame, and the others are asked as soon as they have begun.
     pub fn wish(&mut self, now: Instant) -> bool {
-        self.wishes.wish(now) && self.ask(now)
+        self.source.is_some() && self.wishes.wish(now) && self.ask(now)
     }
 
     /// Time has passed; the same.
