@@ -1,14 +1,15 @@
 //! A UDP socket as a stream of datagrams, read in batches.
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use tokio::net::UdpSocket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A datagram from the network.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ pub struct Datagram {
 /// Everything that comes in on a socket. Never ends.
 #[derive(Debug)]
 pub struct Datagrams {
-    socket: Arc<UdpSocket>,
+    socket: AsyncFd<Arc<UdpSocket>>,
+    /// Memory for what comes next.
     buffer: BytesMut,
     /// One allocation serves this many bytes of datagrams; each datagram is a slice of it, not a copy. A port where nothing comes in has none.
     chunk: usize,
@@ -38,14 +40,21 @@ const BATCH: u32 = 32;
 pub const MAX_DATAGRAM: usize = 2048;
 
 impl Datagrams {
-    /// What comes in on `socket`.
-    pub fn new(socket: Arc<UdpSocket>) -> Self {
-        Self { socket, buffer: BytesMut::new(), chunk: 4 * MAX_DATAGRAM, left: BATCH }
+    /// What comes in on `socket`, which does not block.
+    pub fn new(socket: Arc<UdpSocket>) -> io::Result<Self> {
+        // For reading alone: where a socket is watched for writing too, as tokio's own are, the kernel reports each datagram that has left, and
+        // a lane would wake twice for each packet.
+        #[expect(
+            deprecated,
+            reason = "unsound for types that change their descriptor; a UdpSocket keeps its own"
+        )]
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        Ok(Self { socket, buffer: BytesMut::new(), chunk: 4 * MAX_DATAGRAM, left: BATCH })
     }
 
     /// The same where it comes seldom: memory for one at a time.
-    pub fn seldom(socket: Arc<UdpSocket>) -> Self {
-        Self { chunk: MAX_DATAGRAM, ..Self::new(socket) }
+    pub fn seldom(socket: Arc<UdpSocket>) -> io::Result<Self> {
+        Ok(Self { chunk: MAX_DATAGRAM, ..Self::new(socket)? })
     }
 }
 
@@ -53,33 +62,35 @@ impl Stream for Datagrams {
     type Item = Datagram;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Datagram>> {
-        let this = &mut *self;
-        if this.left == 0 {
-            this.left = BATCH;
+        let Self { socket, buffer, chunk, left } = &mut *self;
+        if *left == 0 {
+            *left = BATCH;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let (length, from) = loop {
-            if this.socket.poll_recv_ready(cx).is_pending() {
-                this.left = BATCH;
+            let Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(cx) else {
+                *left = BATCH;
                 return Poll::Pending;
+            };
+            if buffer.len() < MAX_DATAGRAM {
+                buffer.clear();
+                buffer.reserve(*chunk); // takes the old memory again where all its datagrams are gone
+                buffer.resize(*chunk, 0);
             }
-            if this.buffer.capacity() < MAX_DATAGRAM {
-                this.buffer.reserve(this.chunk); // takes the old memory again where all its datagrams are gone
-            }
-            match this.socket.try_recv_buf_from(&mut (&mut this.buffer).limit(MAX_DATAGRAM)) {
-                Ok(received) => break received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => {
+            match ready.try_io(|socket| socket.get_ref().recv_from(&mut buffer[..MAX_DATAGRAM])) {
+                Ok(Ok(received)) => break received,
+                Ok(Err(_)) => {
                     // An ICMP message about an earlier send: the far side may come up yet. It counts against the batch.
-                    this.left -= 1;
+                    *left -= 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
+                Err(_nothing_there) => {}
             }
         };
-        let bytes = this.buffer.split_to(length).freeze();
-        this.left -= 1;
+        let bytes = buffer.split_to(length).freeze();
+        *left -= 1;
         let received = tokio::time::Instant::now().into_std(); // the clock that tests can stop
         Poll::Ready(Some(Datagram { bytes, from, received }))
     }
@@ -87,21 +98,49 @@ impl Stream for Datagrams {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::StreamExt;
 
     use super::*;
 
+    fn socket() -> Arc<UdpSocket> {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Arc::new(socket)
+    }
+
     #[tokio::test]
     async fn datagrams_come_out_as_they_came_in() {
-        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-        let mut datagrams = Datagrams::new(socket.clone());
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (socket, sender) = (socket(), socket());
+        let mut datagrams = Datagrams::new(socket.clone()).unwrap();
         for round in 0..100 {
             let text = format!("datagram {round}");
-            sender.send_to(text.as_bytes(), socket.local_addr().unwrap()).await.unwrap();
+            sender.send_to(text.as_bytes(), socket.local_addr().unwrap()).unwrap();
             let datagram = datagrams.next().await.unwrap();
             assert_eq!(datagram.bytes, text);
             assert_eq!(datagram.from, sender.local_addr().unwrap());
         }
+    }
+
+    #[test]
+    fn what_leaves_wakes_nobody() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let (socket, far) = (socket(), socket());
+        let (ours, theirs) = (socket.local_addr().unwrap(), far.local_addr().unwrap());
+        let wakes = runtime.block_on(async {
+            let mut datagrams = Datagrams::new(socket.clone()).unwrap();
+            let others = std::thread::spawn(move || {
+                for _ in 0..200 {
+                    socket.send_to(b"out", theirs).unwrap();
+                    std::thread::sleep(Duration::from_millis(1)); // the other thread sleeps again meanwhile
+                }
+                far.send_to(b"in", ours).unwrap();
+            });
+            assert_eq!(datagrams.next().await.unwrap().bytes, "in");
+            others.join().unwrap();
+            runtime.metrics().worker_park_count(0)
+        });
+        assert!(wakes < 20, "{wakes} wakes for one datagram that came and 200 that left");
     }
 }

@@ -63,7 +63,7 @@ impl RtpSession {
     }
 
     /// What comes in.
-    pub fn incoming(&self) -> socket::Incoming {
+    pub fn incoming(&self) -> std::io::Result<socket::Incoming> {
         self.wire.incoming()
     }
 

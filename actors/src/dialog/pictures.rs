@@ -70,10 +70,11 @@ impl Dialog {
             return None;
         }
         let (ports, meters) = (&self.sip.ports, &self.sip.meters);
-        match VideoSession::bind(ports, ip, now(), meters, sound.identity()) {
-            Ok(session) => {
+        let session = VideoSession::bind(ports, ip, now(), meters, sound.identity());
+        match session.and_then(|session| Ok((session.incoming()?, session))) {
+            Ok((incoming, session)) => {
                 let port = session.port();
-                let incoming = session.incoming().map(|(port, datagram)| OfPictures(port, datagram));
+                let incoming = incoming.map(|(port, datagram)| OfPictures(port, datagram));
                 self.pictures.listening = Some(ctx.add_stream(incoming));
                 self.pictures.session = Some(session);
                 self.pictures.early = Some(vec![]);

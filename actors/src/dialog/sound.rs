@@ -21,9 +21,10 @@ impl Dialog {
             (_, IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
             (_, IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let media = RtpSession::bind(&self.sip.ports, bind_ip, now(), &self.sip.meters)
+        let (incoming, media) = RtpSession::bind(&self.sip.ports, bind_ip, now(), &self.sip.meters)
+            .and_then(|media| Ok((media.incoming()?, media)))
             .map_err(|error| EndReason::new(None, Cause::Overload).with_detail(error.to_string()))?;
-        self.listening = Some(ctx.add_stream(media.incoming()));
+        self.listening = Some(ctx.add_stream(incoming));
         let video_port = self.bind_pictures(bind_ip, &media, ctx);
         let told = advertised.filter(|ip| ip.is_ipv4() == local_ip.is_ipv4());
         if let Some(signalling) = &mut self.signalling {

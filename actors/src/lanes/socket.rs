@@ -100,9 +100,8 @@ impl Actor for LaneSocket {
     fn started(&mut self, ctx: &mut Self::Context) {
         for (bound, socket) in self.sender.sockets.iter() {
             let bound = *bound;
-            match socket.try_clone().and_then(tokio::net::UdpSocket::from_std) {
-                Ok(socket) => {
-                    let datagrams = Datagrams::new(Arc::new(socket));
+            match socket.try_clone().and_then(|socket| Datagrams::new(Arc::new(socket))) {
+                Ok(datagrams) => {
                     ctx.add_stream(datagrams.map(move |datagram| PeerDatagram {
                         from: datagram.from,
                         to: bound,

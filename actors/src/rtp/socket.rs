@@ -1,13 +1,12 @@
 //! The sockets of one RTP session: a pair of ports, and what comes in on them as a stream.
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
-use tokio::net::UdpSocket;
 
 use super::ports::{PortLease, PortPool};
 use crate::udp::{Datagram, Datagrams};
@@ -55,12 +54,11 @@ impl RtpSockets {
         self.lease.rtp()
     }
 
-    /// What comes in.
-    pub fn incoming(&self) -> Incoming {
-        Incoming([
-            (Port::Rtp, Datagrams::new(self.rtp.clone())),
-            (Port::Rtcp, Datagrams::seldom(self.rtcp.clone())),
-        ])
+    /// What comes in; to be asked for once.
+    pub fn incoming(&self) -> io::Result<Incoming> {
+        let rtp = Datagrams::new(self.rtp.clone())?;
+        let rtcp = Datagrams::seldom(self.rtcp.clone())?;
+        Ok(Incoming([(Port::Rtp, rtp), (Port::Rtcp, rtcp)]))
     }
 
     /// Sends at once or not at all: a full socket buffer means that the packet would be late anyway.
@@ -69,14 +67,14 @@ impl RtpSockets {
             Port::Rtp => &self.rtp,
             Port::Rtcp => &self.rtcp,
         };
-        socket.try_send_to(bytes, to).map(drop)
+        socket.send_to(bytes, to).map(drop)
     }
 }
 
 fn bind(ip: IpAddr, port: u16) -> io::Result<Arc<UdpSocket>> {
-    let socket = std::net::UdpSocket::bind((ip, port))?;
+    let socket = UdpSocket::bind((ip, port))?;
     socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket).map(Arc::new)
+    Ok(Arc::new(socket))
 }
 
 impl Stream for Incoming {
@@ -104,10 +102,10 @@ mod tests {
         let pool = PortPool::new((29000, 29099), Duration::ZERO, &Meters::new());
         let free = pool.free(Instant::now());
         let sockets = RtpSockets::bind(&pool, IpAddr::from([127, 0, 0, 1]), Instant::now()).unwrap();
-        let mut incoming = sockets.incoming();
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut incoming = sockets.incoming().unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for (port, text) in [(sockets.port(), "rtp"), (sockets.port() + 1, "rtcp")] {
-            sender.send_to(text.as_bytes(), ("127.0.0.1", port)).await.unwrap();
+            sender.send_to(text.as_bytes(), ("127.0.0.1", port)).unwrap();
             let (came_to, datagram) = incoming.next().await.unwrap();
             assert_eq!(came_to, if text == "rtp" { Port::Rtp } else { Port::Rtcp });
             assert_eq!(datagram.bytes, text);

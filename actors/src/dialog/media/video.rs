@@ -70,7 +70,7 @@ impl VideoSession {
     }
 
     /// What comes in.
-    pub fn incoming(&self) -> socket::Incoming {
+    pub fn incoming(&self) -> std::io::Result<socket::Incoming> {
         self.wire.incoming()
     }
 

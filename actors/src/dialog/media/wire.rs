@@ -105,7 +105,7 @@ impl Wire {
     }
 
     /// What comes in.
-    pub fn incoming(&self) -> socket::Incoming {
+    pub fn incoming(&self) -> std::io::Result<socket::Incoming> {
         self.sockets.incoming()
     }
 
