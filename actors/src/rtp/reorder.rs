@@ -10,6 +10,8 @@ pub struct Reorder<T> {
     next: Option<u16>,
     /// What came too early, by number, each with its time.
     early: VecDeque<(u16, Instant, T)>,
+    /// Packets in a row that came late.
+    late: u8,
 }
 
 /// How long a hole is waited for: a packet that is asked for again comes within a round trip, or too late to be of use.
@@ -18,10 +20,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const MOST: usize = 96;
 /// A number so far behind the one that is due is late or a duplicate; farther, the source counts anew.
 const LATE: u16 = 512;
+/// So many late ones in a row are no late ones: one number was wrong, or the source has gone back a little.
+const MOST_LATE: u8 = 16;
 
 impl<T> Default for Reorder<T> {
     fn default() -> Self {
-        Self { next: None, early: VecDeque::new() }
+        Self { next: None, early: VecDeque::new(), late: 0 }
     }
 }
 
@@ -30,9 +34,12 @@ impl<T> Reorder<T> {
     pub fn push(&mut self, sequence: u16, packet: T, now: Instant, out: &mut dyn FnMut(T)) {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next);
-        if ahead.wrapping_neg() <= LATE && ahead != 0 {
+        let late = ahead.wrapping_neg() <= LATE && ahead != 0;
+        self.late = if late { self.late + 1 } else { 0 };
+        if late && self.late < MOST_LATE {
             return;
         }
+        self.late = 0;
         if ahead > LATE {
             // It counts anew: what waited is all that will ever come of the old count.
             self.early.drain(..).for_each(|(_, _, packet)| out(packet));
@@ -103,5 +110,14 @@ mod tests {
     #[test]
     fn a_source_that_counts_anew_is_followed() {
         assert_eq!(run(&[(1, 0), (3, 1), (30_000, 2), (30_001, 3)]), [1, 3, 30_000, 30_001]);
+    }
+
+    #[test]
+    fn one_wrong_number_does_not_stop_all_that_follow() {
+        let wrong = [(1, 0), (2, 1), (402, 2), (403, 150)];
+        let right = (3..40).map(|number| (number, 151));
+        let out = run(&wrong.into_iter().chain(right).collect::<Vec<_>>());
+        assert_eq!(out[..4], [1, 2, 402, 403]);
+        assert_eq!(out[4..], (18..40).collect::<Vec<u16>>());
     }
 }
