@@ -6,61 +6,16 @@
 mod support;
 
 use serde_json::json;
-use support::browser::Account;
+use support::cinema::{Cinema, PASSED, TRANSCODED, first, pictures};
 use support::pattern::{PAGE_MARK, PHONE_MARK, Seen};
-use support::scene::PAGE_TONE;
-use support::stage::BadCable;
-use support::{Bench, House, Page, Videophone, Web, fairly, house, now_ms, secs, wait_for};
-
-const SIZE: (usize, usize) = (320, 240);
-
-/// A page behind a cable; a house and a phone on its other end.
-struct Stage {
-    web: Web,
-    house: House,
-    phone: Videophone,
-    cable: BadCable,
-    _bench: Bench,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let bench = Bench::new();
-        let cable = BadCable::new(&bench);
-        let place = (&cable.there, BadCable::THERE);
-        let phone = Videophone::of(&bench, "h264", Some(place));
-        let house = house::Plan::new().inside(place.0, place.1).start(&bench);
-        let web = Web::start_in(&bench, Some(&cable.here));
-        Self { web, house, phone, cable, _bench: bench }
-    }
-
-    fn page(&self) -> Page<'_> {
-        let page = self.web.page_with_camera("1001", PAGE_TONE, PAGE_MARK, SIZE);
-        let account = Account::direct("1001", BadCable::THERE, self.phone.port);
-        page.connect_with(&self.house.url(), &account, json!({}));
-        page.wait_session("ESTABLISHED", secs(10));
-        page
-    }
-}
-
-/// Pictures both ways, without these codecs in the page's offer.
-fn stripped(codecs: &str) -> serde_json::Value {
-    json!({ "stripCodecs": codecs, "video": { "width": SIZE.0, "height": SIZE.1, "frameRate": 15 } })
-}
-
-fn first(seen: &[Seen], mark: support::pattern::Mark) -> Option<f64> {
-    seen.iter().find(|picture| picture.says.is_some_and(|(from, _)| from == mark)).map(|picture| picture.at)
-}
-
-const PASSED: &str = "SILK,VP8,VP9,AV1";
-const TRANSCODED: &str = "SILK,H264,VP9,AV1";
+use support::{Page, Videophone, fairly, now_ms, secs, wait_for};
 
 /// Calls again and again; gives how long after the answer the first picture was seen, in ms, by the page and by the phone.
-fn first_pictures(stage: &Stage, page: &Page, codecs: &str, calls: usize) -> Vec<(f64, f64)> {
+fn first_pictures(stage: &Cinema, page: &Page, codecs: &str, calls: usize) -> Vec<(f64, f64)> {
     (0..calls)
         .map(|_| {
             let nth = stage.phone.all("over").len();
-            let call = page.call_with("2001", stripped(codecs));
+            let call = page.call_with("2001", pictures(codecs));
             let answered = stage.phone.answered(nth);
             let at_page =
                 wait_for("a picture at the page", secs(10), || first(&page.seen(&call), PHONE_MARK));
@@ -83,7 +38,7 @@ fn soak() -> bool {
 #[test]
 fn rq16_the_first_picture_is_there_within_a_second_whatever_the_phone_understands() {
     fairly(|| {
-        let stage = Stage::new();
+        let stage = Cinema::new();
         let page = stage.page();
         for loss in [0, 3] {
             stage.cable.set(loss, 0);
@@ -137,13 +92,13 @@ fn heeded(phone: &Videophone, since: f64) -> Vec<f64> {
 #[test]
 fn rq16_a_phone_is_asked_once_when_somebody_joins_when_it_resumes_and_when_it_loses() {
     fairly(|| {
-        let stage = Stage::new();
+        let stage = Cinema::new();
         let (page, phone) = (stage.page(), &stage.phone);
         for understands in ["pli", "fir", "info"] {
             // It begins in the middle of its film.
             phone.habits(json!({ "understands": understands, "late": 0.2 }));
             let nth = phone.all("over").len();
-            let call = page.call_with("2001", stripped(PASSED));
+            let call = page.call_with("2001", pictures(PASSED));
             let answered = phone.answered(nth);
             let seen_since = |at: f64| {
                 let seen = |picture: &Seen| picture.at > at && picture.says.is_some();

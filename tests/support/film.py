@@ -49,16 +49,46 @@ def payloads(codec, picture):
     return out
 
 
+def absurd(codec):
+    """What asks a decoder for pictures of 16,383 x 16,383 or so."""
+    if codec == "VP8":
+        return b"\x10\x90\0\0\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(200)
+    number = lambda n: bin(n + 1)[2:].zfill(2 * (n + 1).bit_length() - 1)
+    fields = [number(n) for n in (0, 0, 2, 16)] + ["0", number(1023), number(1023), "1100", "1"]
+    bits = "".join(fields)
+    bits += "0" * (-len(bits) % 8)
+    return b"\x67\x42\xe0\x1f" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def spoiled(packet, codec, dice):
+    """The same packet as bad luck or bad will would send it."""
+    data, how = bytearray(packet), dice.randrange(7)
+    if how == 0:
+        del data[dice.randrange(12, len(data)):]
+    elif how == 1:
+        data[12:] = dice.randbytes(dice.randrange(1, 1200))
+    elif how == 2:
+        data[12:] = absurd(codec)
+    elif how == 3:
+        data[dice.randrange(2, 4)] = dice.randrange(256)
+    else:
+        for _ in range(dice.randrange(1, 6)):
+            data[dice.randrange(12, min(len(data), 12 + (20 if how == 4 else 1200)))] = dice.randrange(256)
+    return bytes(data)
+
+
 class Camera:
     """Its own stream of pictures."""
 
     def __init__(self, place, habits):
-        self.codec, self.film, self.habits = codec_of(place), film(place), habits
+        self.codec, self.habits, self.dice = codec_of(place), habits, random.Random(0x5EED)
+        self.film, self.films = None, {size: film(place.replace("film", "film-" + size)) for size in ("large", "small")}
         self.sequence, self.sent = random.randrange(65536), {}
         self.open, self.number = False, 0
 
     def begin(self, now):
         self.open, self.due, self.last_key, self.place, self.clock = True, now + self.habits["late"], 0, 0, random.randrange(1 << 32)
+        self.film = self.films[self.habits["size"]]
         if self.habits["late"]:
             self.place, self.last_key = 7, now
 
@@ -67,6 +97,9 @@ class Camera:
 
     def shoot(self, now):
         """The packets of the next picture."""
+        if self.film is not self.films[self.habits["size"]]:
+            self.film = self.films[self.habits["size"]]
+            self.place = 0
         if self.habits["every"] and now - self.last_key > self.habits["every"] or self.place >= len(self.film):
             self.key_frame()
         picture, key = self.film[self.place], self.place == 0
@@ -81,6 +114,7 @@ class Camera:
             self.sent[self.sequence] = packet
             self.sent.pop(self.sequence - 200 & 0xFFFF, None)
             self.sequence = self.sequence + 1 & 0xFFFF
+            yield from (spoiled(packet, self.codec, self.dice) for _ in range(self.habits["spoils"]))
             yield packet
 
 

@@ -11,6 +11,7 @@
 pub mod baresip;
 pub mod bench;
 pub mod browser;
+pub mod cinema;
 pub mod device;
 pub mod dns;
 pub mod fairly;
@@ -41,6 +42,7 @@ pub mod wiretap;
 pub use baresip::Baresip;
 pub use bench::Bench;
 pub use browser::{Page, Web};
+pub use cinema::Cinema;
 pub use device::Device;
 pub use fairly::fairly;
 pub use house::House;

@@ -108,6 +108,20 @@ pub fn write_noisy_y4m(path: &Path, (width, height): (usize, usize), fps: u32, c
     }
 }
 
+/// The same, each cell full of noise: such pictures take as many bits as there are.
+pub fn write_grainy_y4m(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16) {
+    let clean = path.with_extension("clean.y4m");
+    write_y4m(&clean, mark, size, fps, count);
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i"])
+        .arg(&clean)
+        .args(["-vf", "noise=alls=30:allf=t", "-pix_fmt", "yuv420p"])
+        .arg(path)
+        .status();
+    assert!(status.expect("ffmpeg").success());
+    std::fs::remove_file(clean).unwrap();
+}
+
 /// The pictures that a page has shown (`bench.pictures` of page.js).
 pub fn of_page(pictures: &Value) -> Vec<Seen> {
     let one = |picture: &Value| {

@@ -19,6 +19,8 @@ HABITS = {
     "number": 0,            # payload type that it wants for its own ones; 0: that of the offer
     "fmtp": "profile-level-id=42e01f;packetization-mode=1",
     "limit": 0,             # b=AS of its pictures; 0: none
+    "size": "large",        # of its film: large or small
+    "spoils": 0,            # so many damaged copies go before each of its packets
     "late": 0.0,            # seconds between its answer and its first picture, which is none to begin with
 }
 ADDRESS, SIP, RTP, FILM, FOLDER = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]

@@ -39,7 +39,9 @@ impl Videophone {
         let folder = bench.subfolder("videophone");
         let suffix = if codec == "vp8" { "ivf" } else { "h264" };
         let film = folder.join("film").with_extension(suffix);
-        shoot(&film, pattern::PHONE_MARK, (320, 240));
+        for (name, size) in [("film-large", (320, 240)), ("film-small", (160, 120))] {
+            shoot(&folder.join(name).with_extension(suffix), pattern::PHONE_MARK, size);
+        }
         let (port, rtp) = (bench.port(), bench.phone_port());
         let (namespace, address) = place.map_or((None, "127.0.0.1"), |(there, at)| (Some(there), at));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/videophone.py");
@@ -117,6 +119,23 @@ impl Videophone {
         let file = self.folder.join(format!("shown-{}", nth + 1)).with_extension(self.suffix);
         let pictures = pattern::of_file(&file).into_iter().zip(times);
         pictures.map(|(seen, at)| Seen { at, ..seen }).collect()
+    }
+}
+
+impl Videophone {
+    /// The same with the width of each picture.
+    #[track_caller]
+    pub fn shown_wide(&self, nth: usize) -> Vec<(Seen, u32)> {
+        let shown = self.shown(nth);
+        let file = self.folder.join(format!("shown-{}", nth + 1)).with_extension(self.suffix);
+        let told = Command::new("ffprobe")
+            .args(["-v", "error", "-select_streams", "v", "-show_entries", "frame=width", "-of", "csv=p=0"])
+            .arg(file)
+            .output()
+            .expect("ffprobe");
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        let widths = told.lines().filter_map(|line| line.trim().trim_end_matches(',').parse().ok());
+        shown.into_iter().zip(widths).collect()
     }
 }
 

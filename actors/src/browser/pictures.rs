@@ -16,6 +16,7 @@ use crate::leg::LegEvent;
 use crate::rtp::holes::Holes;
 use crate::rtp::key_frames::KeyFrames;
 use crate::rtp::pictures::PictureBooks;
+use crate::rtp::reorder::Reorder;
 use crate::rtp::sequencer::{Incoming, Sequencer};
 use crate::rtp::tally::Tally;
 use crate::vocabulary::{KeyFrameAsk, LegKind, Packet, Payload, Sink, VideoMeasured};
@@ -29,6 +30,7 @@ pub(super) struct Pictures {
     /// Whether the page has begun, and what is missing of what it sent.
     begun: bool,
     holes: Holes,
+    order: Reorder<Packet>,
     /// What is wanted of the page, and when to ask again.
     key_frames: KeyFrames,
     timer: Option<SpawnHandle>,
@@ -55,6 +57,7 @@ impl Pictures {
             outgoing,
             begun: false,
             holes: Holes::new(Holes::ASKED_AGAIN),
+            order: Reorder::default(),
             key_frames: KeyFrames::default(),
             timer: None,
             bandwidth: Bandwidth::default(),
@@ -79,9 +82,15 @@ impl Pictures {
         self.holes.arrive(sequence, received) || begins && !key
     }
 
-    /// Passes a packet of the page on. False: nobody could take it.
+    /// Passes a packet of the page on, in its place: what the page sent again came late, and few phones put pictures in order. False: nobody
+    /// could take it.
     fn take(&mut self, packet: Packet) -> bool {
-        self.sink.as_mut().is_none_or(|sink| sink.send(packet))
+        let Self { order, sink, .. } = self;
+        let (sequence, now, mut taken) = (packet.sequence, packet.received, true);
+        order.push(sequence, packet, now, &mut |packet| {
+            taken &= sink.as_mut().is_none_or(|sink| sink.send(packet));
+        });
+        taken
     }
 
     /// A packet for a page that cannot see yet.

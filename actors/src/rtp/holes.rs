@@ -16,9 +16,18 @@ use std::time::{Duration, Instant};
 pub struct Holes {
     patience: Duration,
     next: Option<u16>,
-    missing: VecDeque<(u16, Instant)>,
+    missing: VecDeque<Missing>,
 }
 
+#[derive(Debug)]
+struct Missing {
+    number: u16,
+    since: Instant,
+    asked: Option<Instant>,
+}
+
+/// How often a source is asked for a packet: a round trip of most networks.
+const PAUSE: Duration = Duration::from_millis(80);
 /// A longer hole is no hole: the source counts anew, or was away for a second.
 const LONGEST: u16 = 96;
 /// A number so far behind is late or a duplicate.
@@ -45,17 +54,33 @@ impl Holes {
             self.missing.clear();
         }
         if ahead <= LONGEST {
-            self.missing.extend((0..ahead).map(|place| (next.wrapping_add(place), now)));
+            self.missing.extend((0..ahead).map(|place| {
+                let number = next.wrapping_add(place);
+                Missing { number, since: now, asked: None }
+            }));
         } else {
-            self.missing.retain(|(number, _)| *number != sequence);
+            self.missing.retain(|missing| missing.number != sequence);
         }
         if anew || ahead <= LONGEST {
             self.next = Some(sequence.wrapping_add(1));
         }
-        let lost =
-            self.missing.partition_point(|(_, since)| now.saturating_duration_since(*since) >= self.patience);
+        let lost = self
+            .missing
+            .partition_point(|missing| now.saturating_duration_since(missing.since) >= self.patience);
         self.missing.drain(..lost);
         torn || lost > 0
+    }
+
+    /// The numbers for which the source is to be asked now; empty, and nothing allocated, while nothing is missing.
+    pub fn wanted(&mut self, now: Instant) -> Vec<u16> {
+        let due = |missing: &&mut Missing| {
+            missing.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= PAUSE)
+        };
+        let ask = |missing: &mut Missing| {
+            missing.asked = Some(now);
+            missing.number
+        };
+        self.missing.iter_mut().filter(due).map(ask).collect()
     }
 }
 
@@ -85,6 +110,21 @@ mod tests {
         assert_eq!(lost(&[10, 12, 13, 11, 14, 15, 16, 17, 18, 19]), [0; 0]);
         assert_eq!(lost(&[10, 12, 12, 10, 13, 14, 15, 16, 11, 17, 18]), [15], "too late is too late");
         assert_eq!(lost(&[10, 13, 14, 16, 17, 18, 19, 20, 21, 22, 23]), [19, 21]);
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_again_and_again_until_it_comes_or_is_given_up() {
+        let (mut holes, start) = (Holes::new(Holes::ASKED_AGAIN), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        holes.arrive(65_534, at(0));
+        assert_eq!(holes.wanted(at(0)), [0; 0]);
+        holes.arrive(1, at(10));
+        assert_eq!(holes.wanted(at(10)), [65_535, 0]);
+        assert_eq!(holes.wanted(at(50)), [0; 0]);
+        holes.arrive(0, at(60));
+        assert_eq!(holes.wanted(at(100)), [65_535]);
+        assert!(!holes.arrive(2, at(250)) && holes.arrive(3, at(260)));
+        assert_eq!(holes.wanted(at(300)), [0; 0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - [`jitter`]: order, pace and loss before a decoder; `playout` has the delay
 //! - [`reorder`]: order before a picture is put together
 //! - [`key_frames`]: when to ask for one
-//! - [`holes`]: what a stream of pictures lacks
+//! - [`holes`]: what a stream of pictures lacks, [`resends`]: what the far end may lack
 //! - [`loss_limit`]: what a far end gets through its network; [`rate_limits`]: limits that both ends tell each other
 //! - [`pictures`]: what is counted of pictures
 //! - [`srtp`]: packets encrypted and tested, with keys from SDP
@@ -28,6 +28,7 @@ mod playout;
 pub mod ports;
 pub mod rate_limits;
 pub mod reorder;
+pub mod resends;
 pub mod rtcp;
 pub mod sequencer;
 pub mod socket;

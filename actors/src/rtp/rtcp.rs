@@ -14,6 +14,9 @@ use rtc_rtcp::sender_report::SenderReport;
 use rtc_rtcp::source_description::{
     SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
 };
+use rtc_rtcp::transport_feedbacks::transport_layer_nack::{
+    TransportLayerNack, nack_pairs_from_sequence_numbers,
+};
 use rtc_shared::marshal::Unmarshal;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -59,6 +62,13 @@ pub enum Rtcp {
         by: u32,
         /// Of which stream, and how much.
         limits: Vec<RateLimit>,
+    },
+    /// Packets did not arrive (RFC 4585 §6.2.1).
+    Lost {
+        /// The stream that is asked.
+        media_ssrc: u32,
+        /// Their numbers, at most some hundred.
+        numbers: Vec<u16>,
     },
 }
 
@@ -197,6 +207,12 @@ pub fn full_intra(sender_ssrc: u32, media_ssrc: u32, wish: u8) -> Bytes {
     marshal(&[Box::new(FullIntraRequest { sender_ssrc, media_ssrc: 0, fir })])
 }
 
+/// Asks the sender of `media_ssrc` for packets that were lost (RFC 4585 §6.2.1); `numbers` in their order.
+pub fn lost(sender_ssrc: u32, media_ssrc: u32, numbers: &[u16]) -> Bytes {
+    let nacks = nack_pairs_from_sequence_numbers(numbers);
+    marshal(&[Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks })])
+}
+
 /// Wall clock for sender reports, fixed once and then run by the monotonic clock: it never jumps.
 #[derive(Debug, Clone, Copy)]
 pub struct NtpClock {
@@ -253,6 +269,10 @@ fn one(mut packet: Bytes, kind: (u8, u8)) -> Option<Rtcp> {
             blocks: report.reports.iter().map(from_library).collect(),
         }),
         (203, _) => Goodbye::unmarshal(&mut packet).ok().map(|bye| Rtcp::Bye { sources: bye.sources }),
+        (205, 1) => TransportLayerNack::unmarshal(&mut packet).ok().map(|nack| Rtcp::Lost {
+            media_ssrc: nack.media_ssrc,
+            numbers: nack.nacks.iter().flat_map(|pair| pair.packet_list()).take(MAX_LOST).collect(),
+        }),
         (206, 1) => PictureLossIndication::unmarshal(&mut packet)
             .ok()
             .map(|loss| Rtcp::PictureLoss { media_ssrc: loss.media_ssrc }),
@@ -307,6 +327,8 @@ fn fixed_point(duration: Duration) -> u64 {
 
 /// From 1900 to 1970.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
+/// Numbers that are read of one NACK: more packets than we keep.
+const MAX_LOST: usize = 256;
 const MIN_INTERVAL: Duration = Duration::from_secs(5);
 /// e - 3/2 (RFC 3550 A.7).
 const COMPENSATION: f64 = 1.218_28;

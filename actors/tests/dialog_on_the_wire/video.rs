@@ -49,6 +49,18 @@ impl Eye {
         self.rtp.send(&[&header, payload].concat()).await;
     }
 
+    /// The stream and the first number of the next NACK.
+    async fn nack(&self, wait: Duration) -> Option<(u32, u16)> {
+        loop {
+            let compound = self.rtcp.bytes(wait).await?;
+            let place = compound.windows(2).position(|head| head == [0x81, 205]);
+            if let Some(nack) = place.map(|place| &compound[place..]) {
+                let stream = u32::from_be_bytes(nack[8..12].try_into().unwrap());
+                return Some((stream, u16::from_be_bytes([nack[12], nack[13]])));
+            }
+        }
+    }
+
     /// The feedback of the next compound that has any: its format (1: PLI, 4: FIR) and the stream that is asked.
     async fn feedback(&self, wait: Duration) -> Option<Vec<(u8, u32)>> {
         loop {
@@ -421,6 +433,39 @@ async fn rq16_a_phone_that_begins_without_a_key_frame_or_loses_a_packet_is_asked
     assert_eq!(eye.feedback(Duration::from_millis(10)).await, None, "3 may only be late");
     eye.films(5, 120, &[0x41, 1]).await;
     assert_eq!(eye.feedback(WAIT).await, Some(vec![(1, 77)]));
+}
+
+#[actix::test]
+async fn rq18_lost_packets_are_asked_for_and_sent_again_where_both_ends_can() {
+    let (scene, mut eye, dialog, invite) = sees("a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\n").await;
+    eye.films(2, 120, &[0x65, 1]).await;
+    eye.films(4, 120, &[0x41, 1]).await;
+    assert_eq!(eye.nack(WAIT).await, Some((77, 3)));
+    eye.films(3, 120, &[0x41, 1]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    eye.films(5, 120, &[0x41, 1]).await;
+    assert_eq!(eye.nack(Duration::from_millis(300)).await, None, "it has come");
+
+    for number in 0..3 {
+        dialog.do_send(picture(number, 3_000 * u32::from(number), true));
+    }
+    let mut sent = vec![];
+    for _ in 0..3 {
+        sent.push(eye.rtp.bytes(WAIT).await.unwrap());
+    }
+    eye.looks_at(&invite.body);
+    let ssrc = &sent[0][8..12];
+    let nack = [&[0x80, 201, 0, 1, 0, 0, 0, 77, 0x81, 205, 0, 3, 0, 0, 0, 77], ssrc, &sent[1][2..4], &[0, 1]]
+        .concat();
+    eye.rtcp.send(&nack).await;
+    assert_eq!([eye.rtp.bytes(WAIT).await.unwrap(), eye.rtp.bytes(WAIT).await.unwrap()], sent[1..]);
+    eye.rtcp.send(&nack).await;
+    assert_eq!(eye.rtp.bytes(Duration::from_millis(30)).await, None, "the question crossed the answer");
+    drop(scene);
+
+    let (_scene, eye, _dialog, _) = sees("a=rtcp-fb:* nack pli\r\n").await;
+    eye.films(4, 120, &[0x41, 1]).await;
+    assert_eq!(eye.nack(Duration::from_millis(300)).await, None, "it does not know the question");
 }
 
 #[actix::test]

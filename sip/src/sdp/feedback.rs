@@ -12,6 +12,8 @@ pub struct Feedback {
     pub pli: bool,
     /// Full intra request: `ccm fir`.
     pub fir: bool,
+    /// Packets that were lost are sent again: `nack`.
+    pub nack: bool,
     /// Temporary limits of the bit rate: `ccm tmmbr`.
     pub tmmbr: bool,
 }
@@ -26,6 +28,7 @@ impl Feedback {
             if words.next().is_some_and(|which| which == "*" || which.parse() == Ok(payload_type)) {
                 let is = |word: Option<&str>, name| word.is_some_and(|word| word.eq_ignore_ascii_case(name));
                 let (kind, what) = (words.next(), words.next());
+                feedback.nack |= is(kind, "nack") && what.is_none();
                 feedback.pli |= is(kind, "nack") && is(what, "pli");
                 feedback.fir |= is(kind, "ccm") && is(what, "fir");
                 feedback.tmmbr |= is(kind, "ccm") && is(what, "tmmbr");
@@ -42,12 +45,22 @@ impl Feedback {
 
     /// What both understand: an answer has nothing that its offer had not (RFC 4585 §4.2).
     pub(super) fn and(self, other: Self) -> Self {
-        Self { pli: self.pli && other.pli, fir: self.fir && other.fir, tmmbr: self.tmmbr && other.tmmbr }
+        Self {
+            pli: self.pli && other.pli,
+            fir: self.fir && other.fir,
+            nack: self.nack && other.nack,
+            tmmbr: self.tmmbr && other.tmmbr,
+        }
     }
 
     /// The lines that say so, for all payload types.
     pub(super) fn lines(self) -> Vec<Attribute> {
-        let all = [(self.pli, "* nack pli"), (self.fir, "* ccm fir"), (self.tmmbr, "* ccm tmmbr")];
+        let all = [
+            (self.nack, "* nack"),
+            (self.pli, "* nack pli"),
+            (self.fir, "* ccm fir"),
+            (self.tmmbr, "* ccm tmmbr"),
+        ];
         let said = all.into_iter().filter(|(said, _)| *said);
         said.map(|(_, value)| Attribute { name: "rtcp-fb".into(), value: Some(value.into()) }).collect()
     }

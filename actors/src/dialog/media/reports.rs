@@ -95,7 +95,8 @@ impl Wire {
                 Rtcp::Bye { .. }
                 | Rtcp::PictureLoss { .. }
                 | Rtcp::FullIntra { .. }
-                | Rtcp::RateLimited { .. } => {}
+                | Rtcp::RateLimited { .. }
+                | Rtcp::Lost { .. } => {}
             }
         }
         Some(packets)

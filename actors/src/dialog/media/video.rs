@@ -101,6 +101,8 @@ impl VideoSession {
                     |format: &Format| Some((format.payload_type, Payload::Video(video_of(format)?.codec())));
                 self.wire.follow(stream, stream.receive.iter().filter_map(meaning).collect(), now);
                 self.completer.learn(stream.send.fmtp.as_deref().unwrap_or_default());
+                let mends = stream.feedback.nack;
+                self.wire.resends = mends.then(|| self.wire.resends.take().unwrap_or_default());
             }
             _ => self.wire.forget(),
         }
@@ -135,6 +137,7 @@ impl VideoSession {
                 let mut wanted = false;
                 for report in &reports {
                     self.hear_limit(report, now);
+                    self.send_again(report, now);
                     if let Some(how) = self.new_wish(report) {
                         self.asked_by(how);
                         wanted = true;
@@ -182,13 +185,35 @@ impl VideoSession {
     /// A source that begins with anything but a key frame is of no use yet, and one that has lost something no more.
     fn follow_source(&mut self, packet: &Packet, key: bool) {
         if self.source.replace(packet.ssrc) != Some(packet.ssrc) {
-            self.holes = Holes::new(Holes::UNASKED);
+            self.holes = Holes::new(if self.mends() { Holes::ASKED_AGAIN } else { Holes::UNASKED });
             self.torn = !key;
             self.completer = h264::Completer::default();
             let fmtp = self.wire.stream().and_then(|stream| stream.send.fmtp.as_deref());
             self.completer.learn(fmtp.unwrap_or_default());
         }
-        self.torn |= self.holes.arrive(packet.sequence, packet.received);
+        let now = packet.received;
+        self.torn |= self.holes.arrive(packet.sequence, now);
+        if self.mends() {
+            let wanted = self.holes.wanted(now);
+            if !wanted.is_empty() {
+                let mut compound = self.wire.compound(now, false).to_vec();
+                compound.extend_from_slice(&rtcp::lost(self.wire.sequencer.ssrc(), packet.ssrc, &wanted));
+                self.wire.transmit_rtcp(&compound);
+            }
+        }
+    }
+
+    /// Whether lost packets are sent again.
+    fn mends(&self) -> bool {
+        self.wire.stream().is_some_and(|stream| stream.feedback.nack)
+    }
+
+    fn send_again(&mut self, report: &Rtcp, now: Instant) {
+        if let Rtcp::Lost { media_ssrc, numbers } = report
+            && *media_ssrc == self.wire.sequencer.ssrc()
+        {
+            self.wire.resend(numbers, now);
+        }
     }
 
     /// Whether whoever looks at the far end's pictures needs a key frame now; says so once.
@@ -345,7 +370,7 @@ pub fn local_video(formats: &[VideoFormat], port: u16) -> LocalVideo {
         rtcp_port: port + 1,
         formats: (FIRST_NUMBER..=127).zip(formats).map(named).collect(),
         offered,
-        feedback: Feedback { pli: true, fir: true, tmmbr: true },
+        feedback: Feedback { pli: true, fir: true, nack: true, tmmbr: true },
         limit: None,
         direction: Direction::SendRecv,
         meet,

@@ -10,6 +10,7 @@ use super::random_u32;
 use crate::rtp::latch::{Latch, Seen, Verdict};
 use crate::rtp::packet::{RtpPacket, is_rtcp};
 use crate::rtp::ports::PortPool;
+use crate::rtp::resends::Resends;
 use crate::rtp::rtcp::{NtpClock, Rtcp};
 use crate::rtp::sequencer::{Incoming, Sequencer, Stamp};
 use crate::rtp::socket::{self, Port, RtpSockets};
@@ -35,6 +36,8 @@ pub struct Wire {
     pub(super) sequencer: Sequencer,
     pub(super) sent: Sent,
     datagram: BytesMut,
+    /// What the far end may want again; None: it does not ask.
+    pub(super) resends: Option<Resends>,
     /// None: plain RTP.
     pub(super) srtp: Option<Srtp>,
     /// Packets that were not authentic, and those that came again.
@@ -94,6 +97,7 @@ impl Wire {
             sequencer: sequencer(clock),
             sent: Sent::default(),
             datagram: BytesMut::new(), // grows to what the codec needs
+            resends: None,
             srtp: None,
             refused: [meters.dropped("sip_srtp_not_authentic"), meters.dropped("sip_srtp_replayed")],
         })
@@ -134,6 +138,7 @@ impl Wire {
             // Another clock is another stream too: an SSRC keeps its clock (RFC 3550 §5.2).
             self.sequencer = sequencer(stream.send.clock);
             self.sent = Sent::default();
+            self.resends = None;
         }
         match (&mut self.srtp, &stream.srtp) {
             (Some(srtp), Some(keys)) => srtp.follow(keys),
@@ -226,7 +231,21 @@ impl Wire {
         if let Payload::Video(_) = packet.payload_kind {
             stamp.marker = packet.marker;
         }
+        if let Some(resends) = &mut self.resends {
+            resends.sent(stamp, packet.payload.clone());
+        }
         self.transmit(&stamp, payload_type, packet.payload.clone())
+    }
+
+    /// Sends again what the far end lost, as it was.
+    pub fn resend(&mut self, lost: &[u16], now: Instant) {
+        let Some(payload_type) = self.stream.as_ref().map(|stream| stream.send.payload_type) else { return };
+        for number in lost {
+            let again = self.resends.as_mut().and_then(|resends| resends.again(*number, now));
+            if let Some((stamp, payload)) = again {
+                self.transmit(&stamp, payload_type, payload);
+            }
+        }
     }
 
     /// A packet of the other leg is not sent on.

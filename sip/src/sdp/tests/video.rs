@@ -12,7 +12,7 @@ pub(super) fn local_video(formats: Vec<Format>) -> LocalVideo {
         rtcp_port: 20003,
         formats,
         offered: |formats| formats.iter().step_by(2).cloned().collect(),
-        feedback: Feedback { pli: true, fir: true, tmmbr: false },
+        feedback: Feedback { pli: true, fir: true, nack: true, tmmbr: false },
         limit: None,
         direction: Direction::SendRecv,
         meet: |ours, theirs| (profile(ours) == profile(theirs)).then(|| ours.clone()),
@@ -78,7 +78,7 @@ fn our_offer_has_the_video_behind_the_audio_and_says_what_feedback_we_know() {
     local.video.as_mut().unwrap().limit = Some(2_000_500);
     let offer = OfferAnswer::new(42).make_offer(&local).unwrap().to_string();
     let want = "m=video 20002 RTP/AVP 120 122|b=AS:2001|a=rtpmap:120 H264/90000|a=fmtp:120 p=base;ours|a=rtpmap:122 VP8/90000|\
-        a=rtcp-fb:* nack pli|a=rtcp-fb:* ccm fir|";
+        a=rtcp-fb:* nack|a=rtcp-fb:* nack pli|a=rtcp-fb:* ccm fir|";
     assert!(offer.ends_with(&want.replace('|', "\r\n")), "{offer}");
 }
 
@@ -251,18 +251,24 @@ fn a_side_that_only_looks_says_so() {
 
 #[test]
 fn feedback_and_limits_of_theirs_are_read() {
-    let video = |more: &str| {
+    let agreed = |more: &str| {
         let agreed = check_answer(
             &format!("{AUDIO} m=video_5000_RTP/AVP_122 a=rtpmap:122_VP8/90000 {more}"),
             "122 VP8/90000 - for 122 - to 198.51.100.7:5000 sendrecv",
         );
-        let video = agreed.video.unwrap();
+        agreed.video.unwrap()
+    };
+    let nack = |more: &str| agreed(more).feedback.nack;
+    let video = |more: &str| {
+        let video = agreed(more);
         (video.feedback.pli, video.feedback.fir, video.feedback.tmmbr, video.limit)
     };
     assert_eq!(video(""), (false, false, false, None));
     assert_eq!(video("a=rtcp-fb:*_nack_pli a=rtcp-fb:122_CCM_FIR"), (true, true, false, None));
     assert_eq!(video("a=rtcp-fb:96_nack_pli a=rtcp-fb:122_ccm_tmmbr_smaxpr=120"), (false, false, true, None));
     assert_eq!(video("a=rtcp-fb:*_nack a=rtcp-fb:* b=AS:512"), (false, false, false, Some(512_000)));
+    assert!(!nack("a=rtcp-fb:*_nack_pli"));
+    assert!(nack("a=rtcp-fb:122_nack a=rtcp-fb:*_nack_pli"));
     assert_eq!(video("b=AS:512 b=TIAS:500000"), (false, false, false, Some(500_000)));
     assert_eq!(video("b=AS:0"), (false, false, false, None));
     assert_eq!(video("b=AS:4294967295"), (false, false, false, None), "more than anybody can say");
