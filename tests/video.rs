@@ -185,3 +185,33 @@ fn a_page_begins_with_a_good_bitrate() {
     println!("{video}");
     assert!(figure(video, "rate ") > 450.0, "{video}");
 }
+
+/// Both legs speak H.264, each as it likes: what one page encodes the other decodes.
+#[test]
+fn rq17_two_pages_with_h264_see_each_other_without_a_transcoder() {
+    fairly(|| {
+        let scene = Scene::new();
+        let caller = page_with_camera(&scene);
+        let called = scene.web.page_with_camera("1003", PHONE_TONE, PHONE_MARK, SIZE);
+        called.connect_and_wait(&scene.house, &support::browser::Account::at(&scene.pbx, "1003"));
+        let mut options = with_video();
+        options["stripCodecs"] = "SILK,VP8,VP9,AV1".into();
+        let call = caller.call_with("1003", options.clone());
+        let incoming = called.wait_incoming(0, secs(5)).body["callId"].as_str().unwrap().to_owned();
+        called.run("answer", json!([incoming, options]));
+        let answered = caller.wait_call(&call, "ESTABLISHED", secs(5));
+        for (page, call, mark) in [(&caller, &call, PHONE_MARK), (&called, &incoming, PAGE_MARK)] {
+            let enough = || Some(page.seen(call)).filter(|seen| seen.len() >= 40);
+            let seen = support::wait_for("40 pictures", secs(10), enough);
+            let moving = pattern::assert_moving(&seen, mark, 20);
+            println!(
+                "{moving} different pictures, the first {:.0} ms after the answer",
+                seen[0].at - answered.at
+            );
+        }
+        let transcoders = scene.house.metric("tandem_transcoders_active", "");
+        assert_eq!(transcoders, 0.0, "neither for pictures nor for sound");
+        caller.hang_up(&call);
+        called.wait_call(&incoming, "FINISH", secs(3));
+    });
+}
