@@ -152,7 +152,7 @@ impl Web {
         size: (usize, usize),
     ) -> Page<'_> {
         let camera = self.folder.join(format!("{name}-sees.y4m"));
-        pattern::write_grainy_y4m(&camera, mark, size, 15, 60);
+        pattern::write_speckled_y4m(&camera, mark, size, 15, 60);
         self.page_with(name, says, json!({ "camera": camera }))
     }
 

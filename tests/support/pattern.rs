@@ -72,7 +72,7 @@ pub fn write_y4m(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count:
 }
 
 /// The same under a grain of colours, which makes a key frame far longer than a packet.
-pub fn write_grainy_y4m(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16) {
+pub fn write_speckled_y4m(path: &Path, mark: Mark, size: (usize, usize), fps: u32, count: u16) {
     let mut random = 1_u32;
     let grain = std::iter::repeat_with(|| {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
