@@ -62,10 +62,7 @@ fn rq18_pictures_hardly_stand_still_while_the_pages_network_loses_two_percent() 
         );
         let packets = wire.stop().packets;
         let to_page = between(&packets, Some(cinema.house.webrtc), None);
-        let told = page
-            .received()
-            .into_iter()
-            .filter_map(|(_, event)| Some(event.body["frame"]["data"].to_string()));
+        let told = page.received().into_iter().map(|(_, event)| event.body["frame"]["data"].to_string());
         let told: String = told.collect();
         let declared: BTreeSet<u32> =
             told.split("a=ssrc:").skip(1).filter_map(|rest| rest.split(' ').next()?.parse().ok()).collect();

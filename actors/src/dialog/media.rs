@@ -1,5 +1,6 @@
 //! The RTP session of a SIP leg: sound with its digits and its silence on one [`Wire`]; [`VideoSession`] has pictures on another.
 //! No actor; the shell hands it datagrams, packets and `now`.
+mod formats;
 mod limits;
 mod reports;
 mod silence;
@@ -18,9 +19,10 @@ use crate::rtp::ports::PortPool;
 use crate::rtp::socket::{self, Port};
 use crate::udp::Datagram;
 use crate::vocabulary::{AudioFormat, Meters, Packet, Payload};
+pub use formats::{local_video, video_of};
 pub use reports::next_report;
 use silence::Silence;
-pub use video::{VideoSession, local_video, video_of};
+pub use video::VideoSession;
 use wire::{Arrived, Identity, Wire};
 
 /// The sound of a leg.
