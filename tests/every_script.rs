@@ -116,6 +116,7 @@ const CALLED: &[Row] = &[
     }),
     ("uas_reinvite_without_offer", &[], |page| page.talks_for(1500)),
     ("uas_reject", &[("code", "404"), ("reason", "Not Found")], |page| page.is_refused(404)),
+    ("uas_reliable", &[], |page| page.talks_for(500)),
     ("uas_ring", &[], |page| {
         page.calls();
         page.hears("ring");
@@ -123,6 +124,7 @@ const CALLED: &[Row] = &[
     }),
     ("uas_ring_early_media", &[], |page| page.talks_for(0)),
     ("uas_ring_reject", &[("code", "603"), ("reason", "Decline")], |page| page.is_refused(603)),
+    ("uas_session_timer", &[], |page| page.talks_for(5000)), // two refreshes, each after half of 4 s
     ("uas_trying", &[], |page| {
         page.calls();
         page.waits(1000);
@@ -192,6 +194,17 @@ const CALLING: &[Row] = &[
     ("uac_refused", &[], |page| {
         page.is_called();
         page.hears("ring");
+        page.hangs_up();
+    }),
+    ("uac_reliable", &[], |page| {
+        page.is_called();
+        page.waits(700); // the 200 of the PRACK comes first
+        page.takes_the_call(&json!({}));
+        page.hangs_up();
+    }),
+    ("uac_session_timer", &[], |page| {
+        page.answers(&json!({}));
+        page.waits(700);
         page.hangs_up();
     }),
     ("uac_without_offer", &[], |page| {
@@ -505,6 +518,10 @@ impl Page {
 
     fn answers(&mut self, more: &Value) {
         self.is_called();
+        self.takes_the_call(more);
+    }
+
+    fn takes_the_call(&mut self, more: &Value) {
         let frame: Value = serde_json::from_str(include_str!("frames/frame-answer-audio.json")).unwrap();
         let mut answer =
             json!({ "incoming": true, "hasVideo": false, "hasAudio": true, "sdp": frame["data"][0]["sdp"] });

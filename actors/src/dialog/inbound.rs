@@ -1,6 +1,6 @@
 //! The far end's requests: the INVITE that began the dialog, and those inside it.
 use actix::{AsyncContext, Context};
-use sip::dialog::{AckStep, AckWait};
+use sip::dialog::{AckStep, AckWait, SessionTimer};
 use sip::message::{HeaderName, Method, Request, Response, StatusCode};
 use sip::transaction::ServerKey;
 use tracing::info;
@@ -43,7 +43,7 @@ impl Dialog {
             }
         }
         self.join_as_callee(key, ctx);
-        if self.asks_too_often(&invite) {
+        if SessionTimer::too_small(&invite) {
             let why = EndReason { sip_code: Some(422), ..EndReason::new(Some(self.far), Cause::Refused) };
             return self.step(Event::AnswerFailed(why.with_detail("session interval below 90 s")), ctx);
         }
@@ -216,7 +216,7 @@ impl Dialog {
         if self.media.is_none() || self.state.is_leaving() {
             return self.refuse(key, request, StatusCode::CALL_DOES_NOT_EXIST); // our BYE is on its way, or waits for an ACK alone
         }
-        if self.asks_too_often(request) {
+        if SessionTimer::too_small(request) {
             return self.refuse(key, request, StatusCode::SESSION_INTERVAL_TOO_SMALL);
         }
         let Some(signalling) = &mut self.signalling else { return };
@@ -252,11 +252,6 @@ impl Dialog {
                 self.refuse(key, request, StatusCode::NOT_ACCEPTABLE_HERE);
             }
         }
-    }
-
-    /// Whether a request wants a session interval below what RFC 4028 allows.
-    fn asks_too_often(&self, request: &Request) -> bool {
-        self.signalling.as_ref().is_some_and(|signalling| signalling.refreshing.too_small(request))
     }
 
     /// A final response without a body.

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use actix::{AsyncContext, Context};
 use sip::dialog::{SessionDue, SessionTimer};
-use sip::message::{HeaderName, Headers, Method, Reason, Request, Response, StatusCode};
+use sip::message::{Headers, Method, Reason, Request, Response, StatusCode};
 use tracing::info;
 
 use super::outbound::{Outbound, Purpose};
@@ -56,11 +56,6 @@ impl Refreshing {
         self.timer.granted(response, now);
     }
 
-    /// Whether their request asks for less than we grant.
-    pub(super) fn too_small(&self, request: &Request) -> bool {
-        self.timer.too_small(request)
-    }
-
     /// Our 2xx to their INVITE or UPDATE.
     pub(super) fn answer(&mut self, request: &Request, response: &mut Response, now: Instant) {
         self.note(&request.headers);
@@ -91,11 +86,6 @@ impl Refreshing {
             }
         }
     }
-}
-
-/// Writes Min-SE into a 422.
-pub(super) fn say_min_se(response: &mut Response) {
-    response.headers.set(HeaderName::MinSe, SessionTimer::min_se());
 }
 
 impl Dialog {

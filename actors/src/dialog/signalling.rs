@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use codecs::VideoFormat;
 use sip::auth::{Client, Tries};
 use sip::dialog::{
-    Dialog, Forks, Ids, InviteParams, Profile, Provisional, RAck, ReliableProvisionals, dialog_response,
+    Dialog, Forks, Ids, InviteParams, Profile, Provisional, RAck, ReliableProvisionals, SessionTimer,
+    dialog_response,
 };
 use sip::message::{
     Capabilities, HeaderName, InvalidField, Method, NameAddr, Request, Response, SipUri, StatusCode,
@@ -19,7 +20,7 @@ use sip::resolve::AddressPolicy;
 use sip::sdp::{LocalMedia, OfferAnswer, OfferAnswerError, Session, SrtpPolicy};
 
 use super::messages::{IncomingInvite, OutgoingInvite};
-use super::refresh::{Refreshing, say_min_se};
+use super::refresh::Refreshing;
 use super::state::Change;
 use crate::sip::{Hop, dialog_capabilities};
 use crate::vocabulary::{Additions, CodecId, Side, SipSettings};
@@ -345,7 +346,7 @@ impl Signalling {
             self.capabilities.advertise(&mut response.headers);
         }
         if code == StatusCode::SESSION_INTERVAL_TOO_SMALL {
-            say_min_se(&mut response);
+            SessionTimer::say_min_se(&mut response);
         }
         response
     }

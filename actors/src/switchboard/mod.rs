@@ -11,6 +11,7 @@ mod texts;
 
 use std::sync::Arc;
 
+use ::sip::dialog::SessionTimer;
 use ::sip::message::{Method, StatusCode};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, Recipient, WeakRecipient};
 use codecs::VideoFormat;
@@ -213,6 +214,9 @@ impl Switchboard {
         let Some(shared) = self.accounts.find_user(&user) else {
             return self.refuse(incoming, StatusCode::NOT_FOUND);
         };
+        if SessionTimer::too_small(&incoming.request) {
+            return self.refuse(incoming, StatusCode::SESSION_INTERVAL_TOO_SMALL); // it comes again at once; nothing has rung
+        }
         let most = if self.settings.second_incoming_rings { MAX_CALLS } else { 1 };
         let busy = |page: &SessionId| self.calls_of(*page).count() >= most;
         let rings = match shared.pages.iter().any(busy) {
@@ -269,7 +273,10 @@ impl Switchboard {
     }
 
     fn refuse(&self, incoming: IncomingRequest, code: StatusCode) {
-        let response = incoming.request.stateless_response(code);
+        let mut response = incoming.request.stateless_response(code);
+        if code == StatusCode::SESSION_INTERVAL_TOO_SMALL {
+            SessionTimer::say_min_se(&mut response);
+        }
         self.sip.endpoint.do_send(Respond { key: incoming.key, response });
     }
 

@@ -154,16 +154,16 @@ impl SessionTimer {
         });
     }
 
-    /// Whether their request asks for less than we grant: then the answer is 422 with [`min_se`](Self::min_se). A caller that
+    /// Whether their request asks for less than we grant: then the answer is 422 with [`say_min_se`](Self::say_min_se). A caller that
     /// knows no timers cannot be told (§9), since a proxy has asked in its place.
-    pub fn too_small(&self, request: &Request) -> bool {
+    pub fn too_small(request: &Request) -> bool {
         knows_timers(&request.headers)
             && SessionExpires::of(&request.headers).is_some_and(|asked| asked.seconds < MIN_SE)
     }
 
-    /// The Min-SE of a 422, in seconds.
-    pub fn min_se() -> u32 {
-        MIN_SE
+    /// Writes Min-SE into a 422.
+    pub fn say_min_se(response: &mut Response) {
+        response.headers.set(HeaderName::MinSe, MIN_SE);
     }
 
     /// Writes into our 2xx to their INVITE or UPDATE what holds from now on (§9, table 2).

@@ -99,10 +99,12 @@ impl VideoSession {
             (Some(stream), Some(_)) => {
                 let meaning =
                     |format: &Format| Some((format.payload_type, Payload::Video(video_of(format)?.codec())));
-                self.wire.follow(stream, stream.receive.iter().filter_map(meaning).collect(), now);
+                let changed =
+                    self.wire.follow(stream, stream.receive.iter().filter_map(meaning).collect(), now);
                 self.completer.learn(stream.send.fmtp.as_deref().unwrap_or_default());
-                let mends = stream.feedback.nack;
-                self.wire.resends = mends.then(|| self.wire.resends.take().unwrap_or_default());
+                // What was sent before a change may mean something else under its number now.
+                let sent = self.wire.resends.take().filter(|_| !changed);
+                self.wire.resends = stream.feedback.nack.then(|| sent.unwrap_or_default());
             }
             _ => self.wire.forget(),
         }
