@@ -147,3 +147,33 @@ fn a_phone_that_the_dns_puts_on_tcp_is_called_there() {
         page.heard(&call).between(ended_at - 1000.0, ended_at).assert_tone(PAGE_TONE);
     });
 }
+
+/// The first SRV target by priority is not there (RFC 3263 §4.3). Over UDP nobody says so, and the transaction's 32 s pass: one of the long figures.
+#[test]
+fn a_phone_whose_first_server_is_down_is_called_at_the_second() {
+    let ways: &[&str] = if std::env::var_os("TANDEM_SOAK").is_some() { &["tcp", "udp"] } else { &["tcp"] };
+    for way in ways {
+        let bench = Bench::new();
+        let plan = sipp::Plan::new("uas_answer");
+        let mut phone = if *way == "tcp" { plan.tcp() } else { plan }.start(&bench);
+        let (dns, nobody) = (bench.port(), bench.port());
+        let service: &str = format!("_sip._{way}.phone.test").leak();
+        let zone = vec![
+            Record::Srv(service, nobody, "phone.test"),
+            Record::Srv(service, phone.port, "phone.test"),
+            Record::A("phone.test", Ipv4Addr::LOCALHOST),
+        ];
+        dns::serve(dns, zone);
+        let house =
+            house::Plan::new().set("sip.dns_servers", &format!("[\"127.0.0.1:{dns}\"]")).start(&bench);
+        let web = Web::start(&bench);
+        let page = web.page("alone", PAGE_TONE);
+        page.connect_and_wait(&house, &Account::direct("2009", "phone.test", 0));
+        let asked = moment();
+        let call = page.call("2001");
+        let talk = page.wait_call(&call, "ESTABLISHED", secs(40));
+        println!("{way}: answered after {:.0} ms", talk.at - asked);
+        page.hang_up(&call);
+        phone.assert_passed(secs(5));
+    }
+}

@@ -40,7 +40,8 @@ fn answer(query: &[u8], zone: &[Record]) -> Option<Vec<u8>> {
     }
     let kind = u16::from_be_bytes([*query.get(at)?, *query.get(at + 1)?]);
     let (name, question) = (labels.join("."), query.get(12..at + 4)?);
-    let found: Vec<Vec<u8>> = zone.iter().filter_map(|record| data(record, &name, kind)).collect();
+    let places = zone.iter().zip(0_u16..);
+    let found: Vec<Vec<u8>> = places.filter_map(|(record, place)| data(record, place, &name, kind)).collect();
     // Identification, "answer, authoritative, recursion desired and available", one question, the answers.
     let mut out = query[..2].to_vec();
     out.extend([0x85, 0x80, 0, 1, 0, found.len() as u8, 0, 0, 0, 0]);
@@ -55,13 +56,13 @@ fn answer(query: &[u8], zone: &[Record]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The data of a record, if it is about this name and of this kind.
-fn data(record: &Record, wanted: &str, kind: u16) -> Option<Vec<u8>> {
+/// The data of a record, if it is about this name and of this kind; its place is the priority of an SRV.
+fn data(record: &Record, place: u16, wanted: &str, kind: u16) -> Option<Vec<u8>> {
     match record {
         Record::A(name, address) if *name == wanted && kind == 1 => Some(address.octets().to_vec()),
         Record::Srv(name, port, target) if *name == wanted && kind == 33 => {
-            let head = [0, 1, 0, 1].into_iter().chain(port.to_be_bytes());
-            Some(head.chain(encoded(target)).collect())
+            let numbers = [place, 1, *port].into_iter().flat_map(u16::to_be_bytes);
+            Some(numbers.chain(encoded(target)).collect())
         }
         Record::Naptr(name, service, target) if *name == wanted && kind == 35 => {
             let mut out = vec![0, 1, 0, 1, 1, b's', service.len() as u8];
